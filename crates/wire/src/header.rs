@@ -1,0 +1,33 @@
+//! Header names of the protocol.
+
+use http::HeaderName;
+
+/// Carries `Bearer <API key or access token>`; servers accept `Authorization` as well.
+pub const AUTHORIZATION: HeaderName = HeaderName::from_static("x-blaxel-authorization");
+/// The workspace a request speaks for.
+pub const WORKSPACE: HeaderName = HeaderName::from_static("x-blaxel-workspace");
+/// The version of the control plane's shapes that a client expects.
+pub const VERSION: HeaderName = HeaderName::from_static("blaxel-version");
+/// Says who made a response: [`SOURCE_PLATFORM`], or nothing when it is the app's own.
+pub const SOURCE: HeaderName = HeaderName::from_static("x-blaxel-source");
+/// The value of [`SOURCE`] on an answer that the gateway made by itself.
+pub const SOURCE_PLATFORM: &str = "platform";
+/// The gateway's error code, the same as in the body.
+pub const ERROR_CODE: HeaderName = HeaderName::from_static("x-blaxel-error-code");
+/// Whether the gateway handed the request on (vendor's draft).
+pub const DISPATCH_STATE: HeaderName = HeaderName::from_static("x-blaxel-dispatch-state");
+/// The value of [`DISPATCH_STATE`] on a request that never left the gateway.
+pub const NOT_DISPATCHED: &str = "not_dispatched";
+/// Names one request in the logs of both sides.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A preview's token.
+pub const PREVIEW_TOKEN: HeaderName = HeaderName::from_static("x-blaxel-preview-token");
+
+/// The version of the control plane's shapes that this crate speaks.
+pub const VERSION_DEFAULT: &str = "2026-04-28";
+
+/// True for headers that only the platform may set, and that a gateway takes out of what an app answers.
+#[must_use]
+pub fn is_platform_only(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-blaxel-")
+}

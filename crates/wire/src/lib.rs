@@ -1,0 +1,39 @@
+//! The sandbox protocol as types.
+//!
+//! What goes over the wire between a client, the gateway and the agent inside a sandbox: bodies, header
+//! names, error codes, URL forms and path encoding. Nothing here does I/O, and nothing here knows of
+//! retries.
+//!
+//! ```
+//! use reveille_wire::{AppPath, Port, SandboxName, SandboxUrl};
+//!
+//! let base = SandboxUrl::on_platform("https://run.blaxel.ai", "acme", &SandboxName::new("box")?)?;
+//! let url = base.port(Port::new(3000)?, &AppPath::new("status?full=1")?);
+//! assert_eq!(url, "https://run.blaxel.ai/acme/sandboxes/box/port/3000/status?full=1");
+//! # Ok::<(), reveille_wire::InvalidInput>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod address;
+mod control;
+mod drive;
+mod failure;
+mod gateway;
+pub mod header;
+mod local;
+mod path;
+mod process;
+mod system;
+
+pub use address::{Port, SandboxName, SandboxUrl};
+pub use control::{
+    EnvVar, Metadata, PageMeta, PortSpec, Sandbox, SandboxList, SandboxRuntime, SandboxSpec, SandboxState,
+    Status,
+};
+pub use drive::{DriveMount, DriveMounts, DriveName, MountOutcome, MountPath, MountRequest, UnmountOutcome};
+pub use failure::{ErrorBody, InvalidInput};
+pub use gateway::{GatewayAnswer, GatewayCode, GatewayError, GatewayErrorBody, refusal_of};
+pub use local::{LocalHost, state_dir};
+pub use path::AppPath;
+pub use process::{ExecFrame, ExecFrameKind, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus};
+pub use system::{Health, UpgradeAccepted, UpgradeRequest, UpgradeState, UpgradeStatus};
