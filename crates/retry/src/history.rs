@@ -1,0 +1,154 @@
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::{Dispatch, FaultKind};
+
+/// How many attempts are kept without an allocation.
+const INLINE: usize = 8;
+/// How many attempts are kept at the most; later ones are only counted.
+const KEPT: usize = 256;
+
+/// What an attempt brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Seen {
+    /// The head of an answer.
+    Status(StatusCode),
+    /// No usable answer.
+    Fault(FaultKind),
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "{}", status.as_u16()),
+            Self::Fault(kind) => kind.fmt(f),
+        }
+    }
+}
+
+/// One sending of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// What it brought.
+    pub seen: Seen,
+    /// Whether it can have been carried out.
+    pub dispatch: Dispatch,
+    /// How long after the start of the call it began.
+    pub began: Duration,
+    /// How long it took.
+    pub took: Duration,
+    /// How long was to be waited after it; zero after the last one.
+    pub wait: Duration,
+}
+
+impl Attempt {
+    const BLANK: Self = Self {
+        seen: Seen::Fault(FaultKind::Canceled),
+        dispatch: Dispatch::Unknown,
+        began: Duration::ZERO,
+        took: Duration::ZERO,
+        wait: Duration::ZERO,
+    };
+}
+
+/// Every attempt of a call, in order.
+#[derive(Clone, Debug)]
+pub struct History {
+    inline: [Attempt; INLINE],
+    more: Vec<Attempt>,
+    attempts: u32,
+}
+
+impl History {
+    pub(crate) const fn new() -> Self {
+        Self { inline: [Attempt::BLANK; INLINE], more: Vec::new(), attempts: 0 }
+    }
+
+    pub(crate) fn push(&mut self, attempt: Attempt) {
+        let at = self.attempts as usize;
+        self.attempts = self.attempts.saturating_add(1);
+        match self.inline.get_mut(at) {
+            Some(place) => *place = attempt,
+            None if at < KEPT => self.more.push(attempt),
+            None => {}
+        }
+    }
+
+    /// How often the request was sent, or was to be.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.attempts as usize
+    }
+
+    /// Whether nothing was sent at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.attempts == 0
+    }
+
+    /// The attempts; of very many only the first 256.
+    pub fn iter(&self) -> impl Iterator<Item = &Attempt> {
+        let inline = self.len().min(INLINE);
+        self.inline[..inline].iter().chain(&self.more)
+    }
+
+    /// The last attempt that was kept.
+    #[must_use]
+    pub fn last(&self) -> Option<&Attempt> {
+        match self.more.last() {
+            Some(last) => Some(last),
+            None => self.inline[..self.len().min(INLINE)].last(),
+        }
+    }
+
+    /// From the start of the call to the end of its last attempt.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.last().map_or(Duration::ZERO, |last| last.began.saturating_add(last.took))
+    }
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut first = true;
+        for attempt in self.iter() {
+            f.write_str(if std::mem::take(&mut first) { "" } else { ", " })?;
+            attempt.seen.fmt(f)?;
+        }
+        let kept = self.iter().count();
+        if kept < self.len() {
+            write!(f, ", and {} more", self.len() - kept)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(code: u16) -> Attempt {
+        Attempt { seen: Seen::Status(StatusCode::from_u16(code).unwrap()), ..Attempt::BLANK }
+    }
+
+    #[test]
+    fn attempts_are_kept_in_order() {
+        let mut history = History::new();
+        (0..20).for_each(|n| history.push(status(500 + n)));
+        assert_eq!(history.len(), 20);
+        assert_eq!(history.iter().map(|a| a.seen.to_string()).collect::<Vec<_>>()[18..], ["518", "519"]);
+        assert_eq!(history.last(), Some(&status(519)));
+    }
+
+    #[test]
+    fn very_many_attempts_are_counted_and_not_kept() {
+        let mut history = History::new();
+        (0..1000).for_each(|_| history.push(status(503)));
+        assert_eq!((history.len(), history.iter().count()), (1000, KEPT));
+        assert!(history.to_string().ends_with("503, and 744 more"));
+    }
+}

@@ -1,0 +1,191 @@
+use std::time::Duration;
+
+use crate::backoff::{SplitMix64, exponential};
+use crate::{
+    Attempt, Dispatch, Fault, FaultKind, Head, History, Proof, Refusal, Replay, Resend, RetryPolicy, Seen,
+    StopReason, Tick, Verdict, retry_after,
+};
+
+/// An attempt that would have less time than this is not begun.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(10);
+
+/// One logical call: it decides after each attempt, and keeps what was seen.
+///
+/// Call [`begin`](Self::begin) before each attempt, then one of [`on_head`](Self::on_head) and
+/// [`on_fault`](Self::on_fault); where the head was delivered and its body then broke, `on_fault` again.
+#[derive(Debug)]
+pub struct Session {
+    policy: RetryPolicy,
+    replay: Replay,
+    resend: Resend,
+    deadline: Option<Tick>,
+    start: Option<Tick>,
+    began: Tick,
+    retries: u32,
+    random: SplitMix64,
+    history: History,
+}
+
+/// What bounds an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttemptPlan {
+    /// 1 for the first.
+    pub number: u32,
+    /// How long it may take, and what ends it then.
+    pub limit: Option<(Duration, Limit)>,
+}
+
+/// What ends an attempt that takes too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// The attempt's own time-out: another attempt may follow.
+    Attempt,
+    /// The deadline of the call.
+    Deadline,
+}
+
+impl Limit {
+    /// The fault to report when it strikes.
+    #[must_use]
+    pub const fn fault(self) -> FaultKind {
+        match self {
+            Self::Attempt => FaultKind::AttemptTimeout,
+            Self::Deadline => FaultKind::Deadline,
+        }
+    }
+}
+
+impl Session {
+    /// A call under a policy. The seed decides the jitter; callers that are to spread need different ones.
+    #[must_use]
+    pub fn new(policy: &RetryPolicy, replay: Replay, seed: u64) -> Self {
+        Self {
+            policy: *policy,
+            replay,
+            resend: Resend::Again,
+            deadline: None,
+            start: None,
+            began: Tick::ZERO,
+            retries: 0,
+            random: SplitMix64::new(seed),
+            history: History::new(),
+        }
+    }
+
+    /// Says whether the request's body can be sent a second time.
+    #[must_use]
+    pub fn resend(mut self, resend: Resend) -> Self {
+        self.resend = resend;
+        self
+    }
+
+    /// Ends the call at `deadline`, whatever it is doing.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Tick) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Begins an attempt.
+    ///
+    /// # Errors
+    /// [`StopReason::Deadline`] when there is no time left for one.
+    pub fn begin(&mut self, now: Tick) -> Result<AttemptPlan, StopReason> {
+        self.start.get_or_insert(now);
+        self.began = now;
+        let number = u32::try_from(self.history.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let own = self.policy.attempt_timeout.map(|timeout| (timeout, Limit::Attempt));
+        let limit = match self.time_left(now) {
+            Some(Duration::ZERO) => return Err(StopReason::Deadline),
+            Some(left) if own.is_none_or(|(timeout, _)| left <= timeout) => Some((left, Limit::Deadline)),
+            _ => own,
+        };
+        Ok(AttemptPlan { number, limit })
+    }
+
+    /// Decides on the head of an answer.
+    pub fn on_head(&mut self, now: Tick, head: &Head<'_>) -> Verdict {
+        let (transient, dispatch) = match head.refusal {
+            Some(Refusal::NotDispatched) => (true, Dispatch::NotDispatched(Proof::Gateway)),
+            Some(Refusal::Unavailable) => (true, Dispatch::Answered),
+            None => (self.policy.statuses.contains(head.status), Dispatch::Answered),
+        };
+        let verdict =
+            if transient { self.decide(now, dispatch, retry_after(head.headers)) } else { Verdict::Deliver };
+        self.note(now, Seen::Status(head.status), dispatch, verdict)
+    }
+
+    /// Decides on an attempt that brought no usable answer.
+    pub fn on_fault(&mut self, now: Tick, fault: Fault) -> Verdict {
+        let verdict = match fault.kind {
+            FaultKind::Deadline => Verdict::Stop(StopReason::Deadline),
+            kind if !kind.is_transient() => Verdict::Stop(StopReason::Permanent),
+            _ => self.decide(now, fault.dispatch, None),
+        };
+        self.note(now, Seen::Fault(fault.kind), fault.dispatch, verdict)
+    }
+
+    /// How long the call may still take, where anything bounds it.
+    #[must_use]
+    pub fn time_left(&self, now: Tick) -> Option<Duration> {
+        let limit = self.policy.limit.map(|limit| self.start.unwrap_or(now).after(limit));
+        let end = [self.deadline, limit].into_iter().flatten().min()?;
+        Some(end.since(now))
+    }
+
+    /// What was seen so far.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// What was seen.
+    #[must_use]
+    pub fn finish(self) -> History {
+        self.history
+    }
+
+    /// Decides on transient evidence.
+    fn decide(&mut self, now: Tick, dispatch: Dispatch, server_delay: Option<Duration>) -> Verdict {
+        let proven = matches!(dispatch, Dispatch::NotDispatched(_));
+        if !proven && self.replay == Replay::Never {
+            return Verdict::Stop(StopReason::NotReplayable);
+        }
+        if self.policy.retries == 0 {
+            return Verdict::Stop(StopReason::RetriesOff);
+        }
+        if self.resend == Resend::Once {
+            return Verdict::Stop(StopReason::BodyOnce);
+        }
+        if self.retries >= self.policy.retries {
+            return Verdict::Stop(StopReason::Exhausted);
+        }
+        let jitter = self.random.below(self.policy.jitter);
+        let own = exponential(&self.policy, self.retries.saturating_add(1)).saturating_add(jitter);
+        let left = self.time_left(now);
+        let fits = |wait: Duration| left.is_none_or(|left| wait.saturating_add(SHORTEST_ATTEMPT) <= left);
+        let wait = match server_delay {
+            Some(asked) if asked > self.policy.server_delay_cap || !fits(asked) => {
+                return Verdict::Stop(StopReason::ServerDelayTooLong(asked));
+            }
+            Some(asked) => own.max(asked.saturating_add(jitter)),
+            None => own,
+        };
+        if !fits(wait) {
+            return Verdict::Stop(StopReason::Deadline);
+        }
+        self.retries += 1;
+        Verdict::Retry { wait }
+    }
+
+    fn note(&mut self, now: Tick, seen: Seen, dispatch: Dispatch, verdict: Verdict) -> Verdict {
+        let wait = match verdict {
+            Verdict::Retry { wait } => wait,
+            Verdict::Deliver | Verdict::Stop(_) => Duration::ZERO,
+        };
+        let began = self.began.since(self.start.unwrap_or(self.began));
+        self.history.push(Attempt { seen, dispatch, began, took: now.since(self.began), wait });
+        verdict
+    }
+}
