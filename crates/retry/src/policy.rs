@@ -67,7 +67,6 @@ impl RetryPolicy {
     }
 
     /// A policy of one's own, which starts as the seed.
-    #[must_use]
     pub const fn builder() -> RetryPolicyBuilder {
         RetryPolicyBuilder(Self::new())
     }
