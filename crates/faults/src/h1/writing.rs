@@ -125,7 +125,7 @@ fn status_line(status: &str, reason: Option<&Bytes>) -> Vec<u8> {
     line.extend_from_slice(b"HTTP/1.1 ");
     line.extend_from_slice(status.as_bytes());
     line.push(b' ');
-    line.extend_from_slice(reason.map_or_else(|| usual_reason(status).as_bytes(), |reason| reason));
+    line.extend_from_slice(reason.map_or(usual_reason(status).as_bytes(), |reason| reason));
     line.extend_from_slice(b"\r\n");
     line
 }

@@ -75,7 +75,7 @@ impl Turn {
             End::Stream(code) => self.connection.frame(frames::reset_stream(self.id, code)).await,
             end => {
                 self.connection.send(Out::End(end)).await;
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }
