@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use http::StatusCode;
+
 use crate::backoff::{SplitMix64, exponential};
 use crate::{
     Attempt, Dispatch, Fault, FaultKind, Head, History, Proof, Refusal, Replay, Resend, RetryPolicy, Seen,
@@ -109,7 +111,7 @@ impl Session {
         let (transient, dispatch) = match head.refusal {
             Some(Refusal::NotDispatched) => (true, Dispatch::NotDispatched(Proof::Gateway)),
             Some(Refusal::Unavailable) => (true, Dispatch::Answered),
-            None => (self.policy.statuses.contains(head.status), Dispatch::Answered),
+            None => (self.is_transient(head.status), Dispatch::Answered),
         };
         let verdict =
             if transient { self.decide(now, dispatch, retry_after(head.headers)) } else { Verdict::Deliver };
@@ -124,6 +126,25 @@ impl Session {
             _ => self.decide(now, fault.dispatch, None),
         };
         self.note(now, Seen::Fault(fault.kind), fault.dispatch, verdict)
+    }
+
+    /// Whether an answer of this status is retried under the policy of this call, as far as replay and budget
+    /// allow.
+    ///
+    /// It decides nothing and notes nothing: a caller asks it before it has read the body of an answer, to know
+    /// whether the body is worth reading.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use reveille_retry::{Replay, RetryPolicy, Session};
+    ///
+    /// let session = Session::new(&RetryPolicy::new(), Replay::Read, 7);
+    /// assert!(session.is_transient(StatusCode::SERVICE_UNAVAILABLE));
+    /// assert!(!session.is_transient(StatusCode::NOT_FOUND));
+    /// ```
+    #[must_use]
+    pub fn is_transient(&self, status: StatusCode) -> bool {
+        self.policy.statuses.contains(status)
     }
 
     /// How long the call may still take, where anything bounds it.
