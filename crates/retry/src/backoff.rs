@@ -33,7 +33,7 @@ pub(crate) fn exponential(policy: &RetryPolicy, n: u32) -> Duration {
     let doublings = n.saturating_sub(1);
     let grown = if base == 0 {
         0
-    } else if doublings >= base.leading_zeros() {
+    } else if doublings > base.leading_zeros() {
         u64::MAX
     } else {
         base << doublings

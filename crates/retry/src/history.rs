@@ -7,7 +7,7 @@ use crate::{Dispatch, FaultKind};
 
 /// How many attempts are kept without an allocation.
 const INLINE: usize = 8;
-/// How many attempts are kept at the most; later ones are only counted.
+/// How many attempts are kept at the most: the first ones and the newest. Those between are only counted.
 const KEPT: usize = 256;
 
 /// What an attempt brought.
@@ -74,7 +74,17 @@ impl History {
         match self.inline.get_mut(at) {
             Some(place) => *place = attempt,
             None if at < KEPT => self.more.push(attempt),
-            None => {}
+            None => self.amend(attempt),
+        }
+    }
+
+    /// Says something else of the newest attempt.
+    pub(crate) fn amend(&mut self, attempt: Attempt) {
+        let newest = self.len().min(INLINE).checked_sub(1);
+        match (self.more.last_mut(), newest) {
+            (Some(last), _) => *last = attempt,
+            (None, Some(newest)) => self.inline[newest] = attempt,
+            (None, None) => self.push(attempt),
         }
     }
 
@@ -90,13 +100,13 @@ impl History {
         self.attempts == 0
     }
 
-    /// The attempts; of very many only the first 256.
+    /// The attempts; of more than 256 the first 255 and the last.
     pub fn iter(&self) -> impl Iterator<Item = &Attempt> {
         let inline = self.len().min(INLINE);
         self.inline[..inline].iter().chain(&self.more)
     }
 
-    /// The last attempt that was kept.
+    /// The last attempt.
     #[must_use]
     pub fn last(&self) -> Option<&Attempt> {
         match self.more.last() {
@@ -114,14 +124,13 @@ impl History {
 
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut first = true;
-        for attempt in self.iter() {
-            f.write_str(if std::mem::take(&mut first) { "" } else { ", " })?;
-            attempt.seen.fmt(f)?;
-        }
         let kept = self.iter().count();
-        if kept < self.len() {
-            write!(f, ", and {} more", self.len() - kept)?;
+        for (at, attempt) in self.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { ", " })?;
+            if at + 1 == kept && kept < self.len() {
+                write!(f, "{} more, ", self.len() - kept)?;
+            }
+            attempt.seen.fmt(f)?;
         }
         Ok(())
     }
@@ -145,10 +154,23 @@ mod tests {
     }
 
     #[test]
-    fn very_many_attempts_are_counted_and_not_kept() {
+    fn of_very_many_attempts_the_first_and_the_last_are_kept() {
         let mut history = History::new();
-        (0..1000).for_each(|_| history.push(status(503)));
+        (0..999).for_each(|_| history.push(status(503)));
+        history.push(status(200));
         assert_eq!((history.len(), history.iter().count()), (1000, KEPT));
-        assert!(history.to_string().ends_with("503, and 744 more"));
+        assert_eq!(history.last(), Some(&status(200)));
+        assert!(history.to_string().ends_with("503, 744 more, 200"));
+    }
+
+    #[test]
+    fn an_attempt_is_amended_wherever_it_is_kept() {
+        for attempts in [1, 8, 9, 256, 1000] {
+            let mut history = History::new();
+            (0..attempts).for_each(|_| history.push(status(503)));
+            history.amend(status(200));
+            assert_eq!((history.len(), history.last()), (attempts, Some(&status(200))));
+            assert_eq!(history.iter().filter(|attempt| **attempt == status(200)).count(), 1);
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     StopReason, Tick, Verdict, retry_after,
 };
 
-/// An attempt that would have less time than this is not begun.
+/// A further attempt that would have less time than this is not begun.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(10);
 
 /// One logical call: it decides after each attempt, and keeps what was seen.
@@ -24,8 +24,18 @@ pub struct Session {
     start: Option<Tick>,
     began: Tick,
     retries: u32,
+    may_have_run: bool,
+    attempt: Stage,
     random: SplitMix64,
     history: History,
+}
+
+/// How far the attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Begun,
+    /// Something was seen of it, and it stands in the history.
+    Seen,
 }
 
 /// What bounds an attempt.
@@ -70,6 +80,8 @@ impl Session {
             start: None,
             began: Tick::ZERO,
             retries: 0,
+            may_have_run: false,
+            attempt: Stage::Begun,
             random: SplitMix64::new(seed),
             history: History::new(),
         }
@@ -92,14 +104,17 @@ impl Session {
     /// Begins an attempt.
     ///
     /// # Errors
-    /// [`StopReason::Deadline`] when there is no time left for one.
+    /// [`StopReason::Deadline`] when there is no time left for one: none at all for a first attempt, less than
+    /// 10 ms for a further one.
     pub fn begin(&mut self, now: Tick) -> Result<AttemptPlan, StopReason> {
         self.start.get_or_insert(now);
         self.began = now;
+        self.attempt = Stage::Begun;
         let number = u32::try_from(self.history.len()).unwrap_or(u32::MAX).saturating_add(1);
         let own = self.policy.attempt_timeout.map(|timeout| (timeout, Limit::Attempt));
         let limit = match self.time_left(now) {
             Some(Duration::ZERO) => return Err(StopReason::Deadline),
+            Some(left) if number > 1 && left < SHORTEST_ATTEMPT => return Err(StopReason::Deadline),
             Some(left) if own.is_none_or(|(timeout, _)| left <= timeout) => Some((left, Limit::Deadline)),
             _ => own,
         };
@@ -113,19 +128,20 @@ impl Session {
             Some(Refusal::Unavailable) => (true, Dispatch::Answered),
             None => (self.is_transient(head.status), Dispatch::Answered),
         };
-        let verdict =
-            if transient { self.decide(now, dispatch, retry_after(head.headers)) } else { Verdict::Deliver };
+        let dispatch = self.witness(dispatch);
+        let verdict = if transient { self.decide(now, retry_after(head.headers)) } else { Verdict::Deliver };
         self.note(now, Seen::Status(head.status), dispatch, verdict)
     }
 
     /// Decides on an attempt that brought no usable answer.
     pub fn on_fault(&mut self, now: Tick, fault: Fault) -> Verdict {
+        let dispatch = self.witness(fault.dispatch);
         let verdict = match fault.kind {
             FaultKind::Deadline => Verdict::Stop(StopReason::Deadline),
             kind if !kind.is_transient() => Verdict::Stop(StopReason::Permanent),
-            _ => self.decide(now, fault.dispatch, None),
+            _ => self.decide(now, None),
         };
-        self.note(now, Seen::Fault(fault.kind), fault.dispatch, verdict)
+        self.note(now, Seen::Fault(fault.kind), dispatch, verdict)
     }
 
     /// Whether an answer of this status is retried under the policy of this call, as far as replay and budget
@@ -167,10 +183,20 @@ impl Session {
         self.history
     }
 
+    /// Remembers what is known of the request, and gives what is to be held of it: once a head came, nothing
+    /// that is said later of the same attempt proves that it was not dispatched.
+    fn witness(&mut self, dispatch: Dispatch) -> Dispatch {
+        let dispatch = match (self.attempt, self.history.last()) {
+            (Stage::Seen, Some(Attempt { dispatch: Dispatch::Answered, .. })) => Dispatch::Answered,
+            _ => dispatch,
+        };
+        self.may_have_run |= !matches!(dispatch, Dispatch::NotDispatched(_));
+        dispatch
+    }
+
     /// Decides on transient evidence.
-    fn decide(&mut self, now: Tick, dispatch: Dispatch, server_delay: Option<Duration>) -> Verdict {
-        let proven = matches!(dispatch, Dispatch::NotDispatched(_));
-        if !proven && self.replay == Replay::Never {
+    fn decide(&mut self, now: Tick, server_delay: Option<Duration>) -> Verdict {
+        if self.replay == Replay::Never && self.may_have_run {
             return Verdict::Stop(StopReason::NotReplayable);
         }
         if self.policy.retries == 0 {
@@ -182,22 +208,30 @@ impl Session {
         if self.retries >= self.policy.retries {
             return Verdict::Stop(StopReason::Exhausted);
         }
+        match self.next_wait(now, server_delay) {
+            Ok(wait) => {
+                self.retries += 1;
+                Verdict::Retry { wait }
+            }
+            Err(stop) => Verdict::Stop(stop),
+        }
+    }
+
+    /// The wait before the next attempt: the policy's own, or the server's where that is longer.
+    fn next_wait(&mut self, now: Tick, server_delay: Option<Duration>) -> Result<Duration, StopReason> {
         let jitter = self.random.below(self.policy.jitter);
         let own = exponential(&self.policy, self.retries.saturating_add(1)).saturating_add(jitter);
-        let left = self.time_left(now);
-        let fits = |wait: Duration| left.is_none_or(|left| wait.saturating_add(SHORTEST_ATTEMPT) <= left);
-        let wait = match server_delay {
-            Some(asked) if asked > self.policy.server_delay_cap || !fits(asked) => {
-                return Verdict::Stop(StopReason::ServerDelayTooLong(asked));
+        let (wait, too_long) = match server_delay {
+            Some(asked) if asked > self.policy.server_delay_cap => {
+                return Err(StopReason::ServerDelayTooLong(asked));
             }
-            Some(asked) => own.max(asked.saturating_add(jitter)),
-            None => own,
+            Some(asked) if asked.saturating_add(jitter) > own => {
+                (asked.saturating_add(jitter), StopReason::ServerDelayTooLong(asked))
+            }
+            _ => (own, StopReason::Deadline),
         };
-        if !fits(wait) {
-            return Verdict::Stop(StopReason::Deadline);
-        }
-        self.retries += 1;
-        Verdict::Retry { wait }
+        let fits = self.time_left(now).is_none_or(|left| wait.saturating_add(SHORTEST_ATTEMPT) <= left);
+        if fits { Ok(wait) } else { Err(too_long) }
     }
 
     fn note(&mut self, now: Tick, seen: Seen, dispatch: Dispatch, verdict: Verdict) -> Verdict {
@@ -206,7 +240,11 @@ impl Session {
             Verdict::Deliver | Verdict::Stop(_) => Duration::ZERO,
         };
         let began = self.began.since(self.start.unwrap_or(self.began));
-        self.history.push(Attempt { seen, dispatch, began, took: now.since(self.began), wait });
+        let attempt = Attempt { seen, dispatch, began, took: now.since(self.began), wait };
+        match std::mem::replace(&mut self.attempt, Stage::Seen) {
+            Stage::Begun => self.history.push(attempt),
+            Stage::Seen => self.history.amend(attempt),
+        }
         verdict
     }
 }
