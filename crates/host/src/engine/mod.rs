@@ -5,12 +5,22 @@
 //! asked for and watched, waking ends in an [`Address`] or in an error that says why, and an address belongs to
 //! one waking.
 
+mod error;
+mod isolation;
+mod local;
+mod settings;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use futures_util::future::BoxFuture;
 use reveille_wire::SandboxName;
 use tokio::sync::broadcast;
+
+pub use error::{EngineError, EngineErrorKind};
+pub use isolation::{Freezer, Isolation, Namespaces};
+pub use local::LocalEngine;
+pub use settings::{AgentCommand, LocalEngineSettings};
 
 /// A thing that can run sandboxes.
 ///

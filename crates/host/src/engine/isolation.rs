@@ -1,0 +1,79 @@
+use std::fmt;
+
+use serde::Serialize;
+
+/// What keeps sandboxes apart on this machine, and how they sleep.
+///
+/// Chosen once, when an engine starts, by trying it. What is missing is said with the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Isolation {
+    /// The namespaces that every sandbox has of its own.
+    pub namespaces: Namespaces,
+    /// How a sandbox is stopped while it sleeps.
+    pub freezer: Freezer,
+    /// What a better choice would have needed, one line each; empty when nothing is missing.
+    pub missing: Vec<String>,
+}
+
+/// The namespaces that a sandbox has of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Namespaces {
+    /// User, mount and process ids: drives can be mounted, and nothing outlives its sandbox.
+    UserMountPid,
+    /// User and mount: drives can be mounted.
+    UserMount,
+    /// None: a plain tree of processes, without drives.
+    None,
+}
+
+/// What stops the processes of a sandbox while it sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Freezer {
+    /// A cgroup (version 2) of its own. Nothing in the sandbox notices.
+    Cgroup,
+    /// SIGSTOP to every process of its tree. A program that watches its children can notice.
+    Signals,
+}
+
+impl Namespaces {
+    /// Whether a sandbox can mount drives.
+    #[must_use]
+    pub fn can_mount(self) -> bool {
+        self != Self::None
+    }
+}
+
+impl fmt::Display for Namespaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UserMountPid => "own user, mount and pid namespaces",
+            Self::UserMount => "own user and mount namespaces",
+            Self::None => "a plain tree of processes without drives",
+        })
+    }
+}
+
+impl fmt::Display for Freezer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cgroup => "sleeps in a cgroup",
+            Self::Signals => "sleeps by SIGSTOP",
+        })
+    }
+}
+
+impl fmt::Display for Isolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.namespaces, self.freezer)?;
+        if self.missing.is_empty() {
+            return Ok(());
+        }
+        write!(f, " (missing: {})", self.missing.join("; "))
+    }
+}

@@ -1,0 +1,34 @@
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::{Freezer, Namespaces};
+
+/// How an agent is started: a program and the arguments before the agent's own flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentCommand {
+    /// The program; an absolute path.
+    pub program: PathBuf,
+    /// What comes before the flags, such as `agent`.
+    pub arguments: Vec<OsString>,
+}
+
+/// What a [`LocalEngine`](super::LocalEngine) needs to know.
+#[derive(Debug, Clone)]
+pub struct LocalEngineSettings {
+    /// How an agent is started.
+    pub agent: AgentCommand,
+    /// A directory for the engine's own records; one engine at a time may use it.
+    pub directory: PathBuf,
+    /// Only these namespaces are tried; none: the best that the machine allows.
+    pub namespaces: Option<Namespaces>,
+    /// Only this freezer is tried; none: the best that the machine allows.
+    pub freezer: Option<Freezer>,
+}
+
+impl LocalEngineSettings {
+    /// The best that the machine allows, with records in `directory`.
+    #[must_use]
+    pub fn new(agent: AgentCommand, directory: PathBuf) -> Self {
+        Self { agent, directory, namespaces: None, freezer: None }
+    }
+}
