@@ -1,0 +1,27 @@
+//! What the endpoints share.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The agent itself. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Agent {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    started: SystemTime,
+}
+
+impl Agent {
+    /// An agent that begins with nothing.
+    pub(crate) fn fresh() -> Self {
+        Self { inner: Arc::new(Inner { started: SystemTime::now() }) }
+    }
+
+    /// When it started. An upgrade is no start.
+    pub(crate) fn started(&self) -> SystemTime {
+        self.inner.started
+    }
+}

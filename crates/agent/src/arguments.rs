@@ -1,0 +1,139 @@
+//! What the agent is told on its command line.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// How to use it, for whoever starts it by hand.
+pub(crate) const USAGE: &str = "\
+usage: agent --listen stdin|ADDRESS:PORT [--drives DIR | --no-drives REASON] [--program PATH]
+  --listen stdin         take the listening unix socket that is standard input
+  --listen 127.0.0.1:0   listen on loopback; port 0 picks one and prints it
+  --drives DIR           where drives are kept, one directory each
+  --no-drives REASON     refuse to mount, for this reason
+  --program PATH         what an upgrade executes (default: the running program)";
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Arguments {
+    pub(crate) listen: Listen,
+    pub(crate) drives: Drives,
+    pub(crate) program: Option<PathBuf>,
+    pub(crate) start: Start,
+    /// All that was given but [`Start`], to be handed on to the next program of an upgrade.
+    pub(crate) given: Vec<OsString>,
+}
+
+/// Where requests come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listen {
+    /// From a listening unix socket that is standard input.
+    Stdin,
+    /// From a TCP address on loopback.
+    Loopback(SocketAddr),
+}
+
+/// Whether drives can be mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Drives {
+    /// They are kept in this directory.
+    In(PathBuf),
+    /// They cannot, for this reason.
+    Refused(String),
+}
+
+/// What the agent begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// With nothing.
+    Fresh,
+    /// With what the program before it in the same process left: standard input is the hand-over.
+    Resumed,
+    /// Not at all: it says which hand-over it understands, and ends.
+    Check,
+}
+
+impl Arguments {
+    /// Reads the command line, without the program's own name.
+    ///
+    /// # Errors
+    /// A sentence about the first thing that cannot be understood.
+    pub(crate) fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
+        let mut listen = None;
+        let mut drives = Drives::Refused("this agent was started without drives".to_owned());
+        let mut program = None;
+        let mut start = Start::Fresh;
+        let mut kept = Vec::new();
+        let mut words = given.into_iter();
+        while let Some(flag) = words.next() {
+            match flag.to_str() {
+                Some("--resume") => start = Start::Resumed,
+                Some("--check") => start = Start::Check,
+                Some(name @ ("--listen" | "--drives" | "--no-drives" | "--program")) => {
+                    let value = words.next().ok_or_else(|| format!("{name} wants a value"))?;
+                    match name {
+                        "--listen" => listen = Some(Listen::parse(&value.to_string_lossy())?),
+                        "--drives" => drives = Drives::In(PathBuf::from(&value)),
+                        "--no-drives" => drives = Drives::Refused(value.to_string_lossy().into_owned()),
+                        _ => program = Some(PathBuf::from(&value)),
+                    }
+                    kept.extend([flag, value]);
+                }
+                _ => return Err(format!("{} is not known", flag.to_string_lossy())),
+            }
+        }
+        let listen = listen.ok_or("--listen is missing")?;
+        Ok(Self { listen, drives, program, start, given: kept })
+    }
+}
+
+impl Listen {
+    fn parse(value: &str) -> Result<Self, String> {
+        if value == "stdin" {
+            return Ok(Self::Stdin);
+        }
+        let address: SocketAddr =
+            value.parse().map_err(|_| format!("{value:?} is neither `stdin` nor an address with a port"))?;
+        if !address.ip().is_loopback() {
+            return Err(format!("{value} is not on loopback; the agent checks no credentials"));
+        }
+        Ok(Self::Loopback(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<Arguments, String> {
+        Arguments::parse(words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn an_address_that_is_not_on_loopback_is_refused() {
+        for bad in ["0.0.0.0:80", "[::]:80", "10.0.0.1:80"] {
+            assert!(parse(&["--listen", bad]).unwrap_err().contains("not on loopback"), "{bad}");
+        }
+        assert!(parse(&["--listen", "[::1]:0"]).is_ok());
+    }
+
+    #[test]
+    fn what_is_handed_on_to_the_next_program_leaves_out_how_this_one_began() {
+        let read = parse(&["--listen", "stdin", "--resume", "--drives", "/d"]).unwrap();
+        assert_eq!(read.start, Start::Resumed);
+        assert_eq!(read.given, ["--listen", "stdin", "--drives", "/d"]);
+    }
+
+    #[test]
+    fn mounting_is_refused_unless_there_are_drives() {
+        let read = parse(&["--listen", "stdin"]).unwrap();
+        assert_eq!(read.drives, Drives::Refused("this agent was started without drives".to_owned()));
+    }
+
+    #[test]
+    fn a_command_line_that_is_not_understood_says_where() {
+        assert_eq!(parse(&[]).unwrap_err(), "--listen is missing");
+        assert_eq!(parse(&["--listen"]).unwrap_err(), "--listen wants a value");
+        assert_eq!(parse(&["--bogus"]).unwrap_err(), "--bogus is not known");
+    }
+}

@@ -1,0 +1,35 @@
+//! Answers that say no.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use reveille_wire::ErrorBody;
+
+/// A request that cannot be served, as the caller is told of it: a status and one sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    sentence: String,
+}
+
+impl Failure {
+    fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
+        Self { status, sentence: sentence.into() }
+    }
+
+    /// 404: there is no such thing.
+    pub(crate) fn absent(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, sentence)
+    }
+
+    /// 405: not in this way.
+    pub(crate) fn wrong_method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this endpoint has no such method")
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.status, Json(ErrorBody::sentence(self.sentence))).into_response()
+    }
+}

@@ -1,0 +1,104 @@
+//! Which endpoint a request goes to, and what every answer carries.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL,
+    PRAGMA, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use hyper::body::Incoming;
+use tower_service::Service;
+
+use crate::agent::Agent;
+use crate::failure::Failure;
+use crate::system;
+
+/// On every answer that the agent makes itself, also on one that says no.
+const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 6] = [
+    (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+    (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE, HEAD, OPTIONS")),
+    (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type, Authorization")),
+    (CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate")),
+    (PRAGMA, HeaderValue::from_static("no-cache")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+];
+
+/// The agent's endpoints. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Routes {
+    endpoints: Router,
+}
+
+impl Routes {
+    /// The endpoints of `agent`.
+    pub(crate) fn new(agent: Agent) -> Self {
+        let endpoints = Router::new()
+            .route("/", any(system::welcome))
+            .route("/health", get(system::health))
+            .route("/environment/reload", post(system::reload_environment))
+            .fallback(|| async { Failure::absent("there is no such endpoint") })
+            .method_not_allowed_fallback(|| async { Failure::wrong_method() })
+            .with_state(agent);
+        Self { endpoints }
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response {
+        let mut response = self.own(request).await;
+        for (name, value) in &ON_EVERY_ANSWER {
+            response.headers_mut().insert(name, value.clone());
+        }
+        response
+    }
+
+    async fn own(&self, mut request: Request<Incoming>) -> Response {
+        if request.method() == Method::OPTIONS {
+            return StatusCode::NO_CONTENT.into_response();
+        }
+        if let Some(uri) = without_last_slash(request.uri()) {
+            *request.uri_mut() = uri;
+        }
+        let answered: Result<Response, Infallible> =
+            self.endpoints.clone().call(request.map(Body::new)).await;
+        answered.unwrap_or_else(|never| match never {})
+    }
+}
+
+/// The same endpoint under the name that the routes know it by: a slash at the end means nothing, except where
+/// what follows the endpoint is a path itself.
+fn without_last_slash(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if path == "/" || !path.ends_with('/') || path.starts_with("/drives/mount/") {
+        return None;
+    }
+    let path = path.trim_end_matches('/');
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{path}{query}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shortened(uri: &str) -> String {
+        let uri: Uri = uri.parse().unwrap();
+        without_last_slash(&uri).unwrap_or(uri).to_string()
+    }
+
+    #[test]
+    fn a_slash_at_the_end_means_nothing() {
+        assert_eq!(shortened("/health/"), "/health");
+        assert_eq!(shortened("/process/?a=/"), "/process?a=/");
+        assert_eq!(shortened("/"), "/");
+    }
+
+    #[test]
+    fn a_mount_path_keeps_its_slash() {
+        assert_eq!(shortened("/drives/mount/"), "/drives/mount/");
+    }
+}
