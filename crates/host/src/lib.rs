@@ -1,5 +1,28 @@
 //! The local host: sandboxes of real processes that go to standby and resume.
+//!
+//! A [`Host`] serves the control plane under `/v0` and, under `/{workspace}/sandboxes/{name}/`, the gateway to
+//! each sandbox's agent. What runs the sandboxes is an [`engine::Engine`].
 #![cfg(target_os = "linux")]
 #![deny(unsafe_code)]
 
+mod announce;
+mod auth;
+mod clock;
+mod control;
 pub mod engine;
+mod error;
+mod gateway;
+mod host;
+mod idle;
+mod passage;
+mod resident;
+mod server;
+mod settings;
+mod store;
+mod wake;
+
+pub use engine::{AgentCommand, Isolation};
+pub use error::{Error, ErrorKind};
+pub use host::Host;
+pub use passage::{Observer, Passage, Passed};
+pub use settings::{HostSettings, Limits, Refuse, WhileWaking};

@@ -41,6 +41,14 @@ pub enum Freezer {
     Signals,
 }
 
+impl Isolation {
+    /// What an engine has chosen, and what a better choice would have needed.
+    #[must_use]
+    pub fn new(namespaces: Namespaces, freezer: Freezer, missing: Vec<String>) -> Self {
+        Self { namespaces, freezer, missing }
+    }
+}
+
 impl Namespaces {
     /// Whether a sandbox can mount drives.
     #[must_use]

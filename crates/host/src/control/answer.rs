@@ -1,0 +1,57 @@
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use reveille_wire::{ErrorBody, SandboxName};
+
+use crate::resident::Refusal;
+
+/// An error of the control plane: `{error, code, message}`.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    body: ErrorBody,
+}
+
+impl Failure {
+    pub(crate) fn new(status: StatusCode, error: &str, message: impl Into<String>) -> Self {
+        Self { status, body: ErrorBody::coded(error, status, message) }
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "SANDBOX_NOT_FOUND", message)
+    }
+
+    pub(super) fn no_such_sandbox(name: &SandboxName) -> Self {
+        Self::not_found(format!("there is no sandbox called {name}"))
+    }
+
+    pub(super) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", message)
+    }
+
+    pub(super) fn broken_off() -> Self {
+        Self::internal("the host broke off in the middle; this is a mistake in it")
+    }
+
+    pub(super) fn not_woken(refusal: &Refusal) -> Self {
+        let (status, message) = match refusal {
+            Refusal::Full => (StatusCode::SERVICE_UNAVAILABLE, "too many wait for it already".to_owned()),
+            Refusal::Late | Refusal::Waking { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "it takes longer than a request may wait".to_owned())
+            }
+            Refusal::Gone => (StatusCode::NOT_FOUND, "it is being deleted".to_owned()),
+            Refusal::Failed(reason) => (StatusCode::INTERNAL_SERVER_ERROR, reason.to_string()),
+        };
+        Self::new(status, "SANDBOX_UNAVAILABLE", format!("the sandbox did not wake: {message}"))
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.body)).into_response()
+    }
+}

@@ -1,0 +1,80 @@
+//! Connections that have switched to another protocol, such as WebSocket.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body;
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderValue, Response};
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::resident::Lease;
+
+/// Answers the client that its connection switches, and joins it with the agent's when it has.
+pub(super) fn open(
+    mut response: Response<Incoming>,
+    protocol: HeaderValue,
+    client: OnUpgrade,
+    lease: Arc<Lease>,
+) -> Response<Body> {
+    let agent = hyper::upgrade::on(&mut response);
+    tokio::spawn(async move {
+        let joined = tokio::try_join!(client, agent);
+        match joined {
+            Ok((client, agent)) => join(client, agent, &lease).await,
+            Err(error) => tracing::debug!(%error, "a connection was not switched"),
+        }
+    });
+    let (mut head, _) = response.into_parts();
+    head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    head.headers.entry(UPGRADE).or_insert(protocol);
+    Response::from_parts(head, Body::empty())
+}
+
+async fn join(client: Upgraded, agent: Upgraded, lease: &Lease) {
+    let mut client = Counted { io: TokioIo::new(client), count: || lease.sent() };
+    let mut agent = Counted { io: TokioIo::new(agent), count: || lease.received() };
+    if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut agent).await {
+        tracing::debug!(%error, "a tunnel broke");
+    }
+}
+
+/// Counts what is read as activity.
+struct Counted<T, F> {
+    io: T,
+    count: F,
+}
+
+impl<T: AsyncRead + Unpin, F: Fn() + Unpin> AsyncRead for Counted<T, F> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            (self.count)();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin, F: Unpin> AsyncWrite for Counted<T, F> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,280 @@
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use reveille_wire::{LocalHost, SandboxName, Status};
+use tokio::net::TcpListener;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::announce::Announcement;
+use crate::auth::Key;
+use crate::control::{self, Control};
+use crate::engine::{Engine, Isolation, LocalEngine, LocalEngineSettings};
+use crate::error::{Error, ErrorKind};
+use crate::gateway::Gateway;
+use crate::resident::{Registered, Residents, Terms};
+use crate::server::{self, Bounds, Front};
+use crate::settings::{HostSettings, WhileWaking};
+use crate::store::Store;
+
+/// A host that serves sandboxes until it is stopped.
+#[derive(Debug)]
+pub struct Host {
+    address: SocketAddr,
+    key: Arc<Key>,
+    workspace: String,
+    control: Control,
+    serving: Option<JoinHandle<()>>,
+    announcement: Option<Announcement>,
+    stop: CancellationToken,
+}
+
+impl Host {
+    /// Starts a host with sandboxes on this machine.
+    ///
+    /// # Errors
+    /// When a setting makes no sense, the data directory cannot be used or is in use, the address cannot be
+    /// listened on, or the engine does not start.
+    pub async fn start(settings: HostSettings) -> Result<Self, Error> {
+        settings.check()?;
+        let listener = listen(settings.listen).await?;
+        let (store, records) = open_store(&settings).await?;
+        let engine = LocalEngineSettings::new(settings.agent.clone(), store.engine());
+        let engine = tokio::task::spawn_blocking(move || LocalEngine::start(engine)).await;
+        let engine = match engine {
+            Ok(Ok(engine)) => engine,
+            Ok(Err(error)) => {
+                let message = format!("the engine did not start: {error}");
+                return Err(Error::new(ErrorKind::Engine, message).with_source(error));
+            }
+            Err(error) => {
+                return Err(Error::new(ErrorKind::Engine, "the engine broke off").with_source(error));
+            }
+        };
+        Self::run(settings, engine, listener, store, records)
+    }
+
+    /// Starts a host with sandboxes on another engine.
+    ///
+    /// # Errors
+    /// As [`Host::start`].
+    pub async fn start_on(settings: HostSettings, engine: Arc<dyn Engine>) -> Result<Self, Error> {
+        settings.check()?;
+        let listener = listen(settings.listen).await?;
+        let (store, records) = open_store(&settings).await?;
+        Self::run(settings, engine, listener, store, records)
+    }
+
+    fn run(
+        mut settings: HostSettings,
+        engine: Arc<dyn Engine>,
+        listener: TcpListener,
+        store: Store,
+        records: Vec<reveille_wire::Sandbox>,
+    ) -> Result<Self, Error> {
+        let address = listener.local_addr().map_err(|error| not_listening(settings.listen, error))?;
+        let key = Arc::new(Key::given_or_new(settings.key.take())?);
+        let stop = CancellationToken::new();
+        let residents = Arc::new(Residents::default());
+        let terms = Arc::new(Terms::new(engine, &settings, stop.clone()));
+        let control = Control {
+            residents: Arc::clone(&residents),
+            terms,
+            store: Arc::new(store),
+            workspace: settings.workspace.clone(),
+            url: url(address),
+        };
+        bring_back(&control, records);
+        tokio::spawn(watch_engine(control.clone(), stop.clone()));
+        let front = Front {
+            key: Arc::clone(&key),
+            workspace: settings.workspace.clone(),
+            gateway: Gateway::new(residents, Arc::clone(&key), &settings),
+            control: control::routes(control.clone()),
+        };
+        let bounds = Bounds {
+            connections: server::connections(settings.limits.connections),
+            head: settings.limits.head,
+            drain: settings.limits.drain,
+        };
+        let serving = tokio::spawn(server::serve(listener, Arc::new(front), bounds, stop.clone()));
+        let mut host = Self {
+            address,
+            key,
+            workspace: settings.workspace,
+            control,
+            serving: Some(serving),
+            announcement: None,
+            stop,
+        };
+        if let Some(path) = &settings.announce {
+            host.announcement = Some(Announcement::make(path, host.local_host())?);
+        }
+        host.say_what_is_open(settings.while_waking);
+        Ok(host)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it answers, without a trailing slash.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.control.url.clone()
+    }
+
+    /// The API key that it wants.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.key.as_str()
+    }
+
+    /// The workspace that its sandboxes are in.
+    #[must_use]
+    pub fn workspace(&self) -> &str {
+        &self.workspace
+    }
+
+    /// What keeps its sandboxes apart, and how they sleep.
+    #[must_use]
+    pub fn isolation(&self) -> &Isolation {
+        self.control.terms.engine.isolation()
+    }
+
+    /// What a client needs to know of it.
+    #[must_use]
+    pub fn local_host(&self) -> LocalHost {
+        LocalHost {
+            url: self.url(),
+            key: self.key().to_owned(),
+            workspace: self.workspace.clone(),
+            pid: std::process::id(),
+        }
+    }
+
+    /// What its records of sandboxes that cannot be read are, one line each. They are left as they are.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let damaged = self.control.store.all_damaged();
+        damaged.map(|it| format!("{} cannot be read: {}", it.path.display(), it.reason)).collect()
+    }
+
+    /// Stops: takes no new requests, lets those in flight end for a bounded time, ends all sandboxes.
+    ///
+    /// Records and files stay. The next host on the same data directory has the same sandboxes, and starts
+    /// each at its first request.
+    pub async fn stop(mut self) {
+        self.announcement = None;
+        self.stop.cancel();
+        if let Some(serving) = self.serving.take()
+            && serving.await.is_err()
+        {
+            tracing::warn!("the listener broke off");
+        }
+        self.control.terms.engine.shutdown().await;
+        for resident in self.control.residents.all() {
+            self.control.remember(&resident).await;
+        }
+    }
+
+    fn say_what_is_open(&self, while_waking: WhileWaking) {
+        let (address, isolation) = (self.address, self.isolation());
+        tracing::info!(%address, %isolation, ?while_waking, "the host serves");
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "other machines can reach the host; its API key is all that keeps them out");
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|error| not_listening(address, error))
+}
+
+fn not_listening(address: SocketAddr, source: io::Error) -> Error {
+    let message = match source.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "{address} is in use: is a host running already? stop it, or choose another address with --listen \
+             (port 0 takes a free one)"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("{address} may not be listened on: choose a port from 1024 on with --listen")
+        }
+        _ => format!("cannot listen on {address} ({source}): choose another with --listen"),
+    };
+    Error::new(ErrorKind::Listen, message).with_source(source)
+}
+
+/// Where clients on this machine reach an address that is listened on.
+fn url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+async fn open_store(settings: &HostSettings) -> Result<(Store, Vec<reveille_wire::Sandbox>), Error> {
+    let data = settings.data.clone();
+    let opened = tokio::task::spawn_blocking(move || Store::open(&data)).await;
+    opened.unwrap_or_else(|error| {
+        Err(Error::new(ErrorKind::Data, "reading the data directory broke off").with_source(error))
+    })
+}
+
+/// Makes sandboxes of the records of an earlier host, and finishes its deletes.
+fn bring_back(control: &Control, records: Vec<reveille_wire::Sandbox>) {
+    for mut record in records {
+        let Ok(name) = SandboxName::new(record.metadata.name.clone()) else { continue };
+        let is_deleting = record.status == Some(Status::Deleting);
+        if !is_deleting {
+            record.status = Some(Status::Deployed);
+        }
+        let registered = control.residents.register(&name, || control.resident(&name, record));
+        let Registered::New(resident) = registered else { continue };
+        if !is_deleting {
+            continue;
+        }
+        let control = control.clone();
+        tokio::spawn(async move {
+            if control.delete(&resident).await.is_err() {
+                tracing::warn!(sandbox = %resident.name(), "its delete could not be finished");
+            }
+        });
+    }
+}
+
+/// Hears of what nobody here asked for.
+async fn watch_engine(control: Control, stop: CancellationToken) {
+    let mut changes = control.terms.engine.changes();
+    loop {
+        let change = tokio::select! {
+            () = stop.cancelled() => return,
+            change = changes.recv() => change,
+        };
+        match change {
+            Ok(change) => {
+                if let Some(resident) = control.residents.find(&change.name) {
+                    tracing::info!(sandbox = %change.name, condition = ?change.condition, "it changed by itself");
+                    resident.changed(&change.condition);
+                }
+            }
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "changes of sandboxes were missed");
+                control.residents.all().iter().for_each(crate::resident::Resident::unsure);
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}

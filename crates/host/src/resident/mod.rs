@@ -1,0 +1,239 @@
+//! One sandbox as the host keeps it: its record, whether it is awake, who uses it, who waits for it.
+
+mod commands;
+pub(crate) mod core;
+mod lease;
+mod residents;
+mod standby;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use reveille_wire::{Sandbox, SandboxName};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::core::{Core, Entry};
+use crate::engine::{Engine, Plan};
+use crate::gateway::Agent;
+use crate::idle::OpenId;
+use crate::settings::{HostSettings, Limits};
+use crate::wake::{Patience, Phase, Ticket, WakingId};
+use crate::{idle, wake};
+
+pub(crate) use lease::Lease;
+pub(crate) use residents::{Registered, Residents};
+pub(crate) use standby::NotSlept;
+
+/// What all sandboxes of a host share.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) standby_after: Duration,
+    pub(crate) window: Duration,
+    pub(crate) limits: Limits,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Terms {
+    pub(crate) fn new(engine: Arc<dyn Engine>, settings: &HostSettings, stop: CancellationToken) -> Self {
+        Self {
+            engine,
+            standby_after: settings.standby_after,
+            window: settings.resume_delay,
+            limits: settings.limits.clone(),
+            stop,
+        }
+    }
+}
+
+/// A sandbox of this host.
+#[derive(Debug)]
+pub(crate) struct Resident {
+    name: SandboxName,
+    plan: Plan,
+    terms: Arc<Terms>,
+    record: Mutex<Sandbox>,
+    kept: Mutex<Kept>,
+    phase: watch::Sender<Phase>,
+    /// How many requests have ended; told to those who wait for quiet.
+    ended: watch::Sender<u64>,
+    /// How many commands are out.
+    commands: watch::Sender<u32>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    core: Core<Arc<Agent>>,
+    held: HashMap<Ticket, oneshot::Sender<Result<Lease, Refusal>>>,
+    sleepers: Vec<oneshot::Sender<Result<(), Arc<str>>>>,
+    last_used: Option<SystemTime>,
+}
+
+/// Why a request may not go to the agent. None of these has been dispatched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is waking, for so long at least.
+    Waking { left: Duration },
+    /// Too many wait already.
+    Full,
+    /// It has waited as long as it may.
+    Late,
+    /// Waking failed.
+    Failed(Arc<str>),
+    /// It is being deleted.
+    Gone,
+}
+
+impl Resident {
+    pub(crate) fn new(record: Sandbox, plan: Plan, terms: Arc<Terms>) -> Arc<Self> {
+        let wake = wake::Rules { max_held: terms.limits.held, window: terms.window };
+        let idle = idle::Rules { standby_after: terms.standby_after, silence: terms.limits.silence };
+        let kept = Kept {
+            core: Core::new(Instant::now().into_std(), wake, idle),
+            held: HashMap::new(),
+            sleepers: Vec::new(),
+            last_used: None,
+        };
+        let resident = Arc::new(Self {
+            name: plan.name.clone(),
+            plan,
+            terms,
+            record: Mutex::new(record),
+            kept: Mutex::new(kept),
+            phase: watch::Sender::new(Phase::Resting),
+            ended: watch::Sender::new(0),
+            commands: watch::Sender::new(0),
+        });
+        tokio::spawn(standby::watch(Arc::clone(&resident)));
+        resident
+    }
+
+    pub(crate) fn name(&self) -> &SandboxName {
+        &self.name
+    }
+
+    /// Its record, with when it was used last.
+    pub(crate) fn record(&self) -> Sandbox {
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(used) = self.kept().last_used {
+            record.last_used_at = Some(crate::clock::stamp(used));
+        }
+        record
+    }
+
+    /// Puts another record in its place.
+    pub(crate) fn set_record(&self, record: Sandbox) {
+        *self.record.lock().unwrap_or_else(PoisonError::into_inner) = record;
+    }
+
+    /// Lets a request to the agent, waking the sandbox first where it sleeps.
+    ///
+    /// It may be dropped at any time: the waking goes on, the place in the queue is given up.
+    pub(crate) async fn admit(self: &Arc<Self>, patience: Patience) -> Result<Lease, Refusal> {
+        let place = match self.enter(patience) {
+            Entered::Now(result) => return result,
+            Entered::Held(place) => place,
+        };
+        place.wait(self.terms.limits.hold).await
+    }
+
+    fn enter(self: &Arc<Self>, patience: Patience) -> Entered {
+        let mut kept = self.kept();
+        kept.last_used = Some(SystemTime::now());
+        let (entry, command) = kept.core.arrive(now(), patience);
+        let entered = match entry {
+            Entry::Forward(pass) => Entered::Now(Ok(Lease::new(Arc::clone(self), pass))),
+            Entry::Refused { left } => Entered::Now(Err(Refusal::Waking { left })),
+            Entry::Full => Entered::Now(Err(Refusal::Full)),
+            Entry::Gone => Entered::Now(Err(Refusal::Gone)),
+            Entry::Held(ticket) => {
+                let (call, called) = oneshot::channel();
+                kept.held.insert(ticket, call);
+                Entered::Held(Place { resident: Arc::clone(self), ticket, called })
+            }
+        };
+        self.end(kept, command);
+        entered
+    }
+
+    fn sent(self: &Arc<Self>, open: OpenId) {
+        let mut kept = self.kept();
+        kept.last_used = Some(SystemTime::now());
+        let command = kept.core.sent(open, now());
+        if command.is_some() {
+            self.end(kept, command);
+        }
+    }
+
+    fn received(&self, open: OpenId) {
+        self.kept().core.received(open, now());
+    }
+
+    fn answered(&self, open: OpenId) {
+        self.kept().core.answered(open, now());
+        self.ended.send_modify(|count| *count += 1);
+    }
+
+    fn close(&self, open: OpenId) {
+        self.kept().core.close(open, now());
+        self.ended.send_modify(|count| *count += 1);
+    }
+
+    fn lost(self: &Arc<Self>, waking: WakingId) {
+        let mut kept = self.kept();
+        kept.core.lost(waking);
+        self.end(kept, None);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // What is behind the lock is whole between any two statements that can panic.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends a step: tells the new phase and starts what has to be carried out.
+    fn end(self: &Arc<Self>, kept: MutexGuard<'_, Kept>, command: Option<wake::Command>) {
+        let phase = kept.core.phase();
+        self.phase.send_if_modified(|told| std::mem::replace(told, phase) != phase);
+        drop(kept);
+        if let Some(command) = command {
+            commands::start(self, command);
+        }
+    }
+}
+
+enum Entered {
+    Now(Result<Lease, Refusal>),
+    Held(Place),
+}
+
+/// A place in the queue of those who wait for a sandbox to wake, given up when it is dropped.
+struct Place {
+    resident: Arc<Resident>,
+    ticket: Ticket,
+    called: oneshot::Receiver<Result<Lease, Refusal>>,
+}
+
+impl Place {
+    async fn wait(mut self, at_most: Duration) -> Result<Lease, Refusal> {
+        match tokio::time::timeout(at_most, &mut self.called).await {
+            Ok(Ok(called)) => called,
+            Ok(Err(_)) => Err(Refusal::Gone),
+            Err(_) => Err(Refusal::Late),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut kept = self.resident.kept();
+        kept.core.abandon(self.ticket);
+        kept.held.remove(&self.ticket);
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

@@ -1,0 +1,156 @@
+//! What every request passes first: its id, its credentials, its workspace.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::IntoResponse as _;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use reveille_wire::{GatewayCode, header};
+use tokio::time::Instant;
+use tower_service::Service as _;
+
+use crate::auth::{Credentials, Key};
+use crate::control::Failure;
+use crate::gateway::answer::Refused;
+use crate::gateway::{Gateway, Served};
+
+/// The longest id of a request that is taken over.
+const MAX_ID: usize = 128;
+
+/// The way in.
+pub(crate) struct Front {
+    pub(crate) key: Arc<Key>,
+    pub(crate) workspace: String,
+    pub(crate) gateway: Gateway,
+    pub(crate) control: Router,
+}
+
+/// Which room answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Control,
+    Gateway,
+}
+
+/// Why a request does not get in.
+struct NoEntry {
+    code: GatewayCode,
+    message: String,
+}
+
+/// What the access log tells of a request.
+struct Entry {
+    at: Instant,
+    method: Method,
+    path: String,
+    version: Version,
+    id: HeaderValue,
+}
+
+impl Front {
+    /// Answers a request; `None`: its connection is to be reset.
+    pub(super) async fn serve(
+        &self,
+        request: Request<Incoming>,
+        client: SocketAddr,
+    ) -> Option<Response<Body>> {
+        let entry = Entry::of(&request);
+        let served = self.answer(request, client, &entry.id).await;
+        entry.log(client, served.as_ref().map(Response::status));
+        served
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        client: SocketAddr,
+        id: &HeaderValue,
+    ) -> Option<Response<Body>> {
+        let path = request.uri().path();
+        let is_control =
+            path.strip_prefix("/v0").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let room = if is_control { Room::Control } else { Room::Gateway };
+        let mut response = match (self.let_in(&request), room) {
+            (Err(no_entry), room) => no_entry.into_response(room),
+            (Ok(()), Room::Control) => self.control(request).await,
+            (Ok(()), Room::Gateway) => match self.gateway.serve(request, client).await {
+                Served::Answer(response) => response,
+                Served::Reset => return None,
+            },
+        };
+        if room == Room::Control || response.headers().contains_key(&header::SOURCE) {
+            response.headers_mut().insert(header::REQUEST_ID, id.clone());
+        }
+        Some(response)
+    }
+
+    async fn control(&self, request: Request<Incoming>) -> Response<Body> {
+        match self.control.clone().call(request.map(Body::new)).await {
+            Ok(response) => response,
+            Err(never) => match never as Infallible {},
+        }
+    }
+
+    fn let_in<B>(&self, request: &Request<B>) -> Result<(), NoEntry> {
+        let no_entry = |code, message: &str| Err(NoEntry { code, message: message.to_owned() });
+        match self.key.check(request.headers()) {
+            Credentials::Right => {}
+            Credentials::Wrong => {
+                return no_entry(GatewayCode::AuthenticationFailed, "this is not the API key of this host");
+            }
+            Credentials::Missing => {
+                let message = "send the host's API key as X-Blaxel-Authorization: Bearer KEY";
+                return no_entry(GatewayCode::AuthenticationRequired, message);
+            }
+        }
+        match request.headers().get(&header::WORKSPACE) {
+            Some(workspace) if workspace.as_bytes() != self.workspace.as_bytes() => {
+                let message = format!("this key is for the workspace {:?} only", self.workspace);
+                no_entry(GatewayCode::Forbidden, &message)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl NoEntry {
+    fn into_response(self, room: Room) -> Response<Body> {
+        match room {
+            Room::Control => {
+                Failure::new(self.code.status(), self.code.as_str(), self.message).into_response()
+            }
+            Room::Gateway => Refused::new(self.code, self.message).into_response(),
+        }
+    }
+}
+
+impl Entry {
+    fn of(request: &Request<Incoming>) -> Self {
+        let given = request.headers().get(&header::REQUEST_ID);
+        let id = given.filter(|id| id.len() <= MAX_ID && id.as_bytes().iter().all(u8::is_ascii_graphic));
+        Self {
+            at: Instant::now(),
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            version: request.version(),
+            id: id.cloned().unwrap_or_else(new_id),
+        }
+    }
+
+    fn log(&self, client: SocketAddr, status: Option<StatusCode>) {
+        let Self { at, method, path, version, id } = self;
+        let took = at.elapsed();
+        let id = id.to_str().unwrap_or_default();
+        let status = status.as_ref().map_or("reset", StatusCode::as_str);
+        tracing::info!(target: "reveille_host::access", %client, %method, path, ?version, status, ?took, id);
+    }
+}
+
+fn new_id() -> HeaderValue {
+    let id = format!("{:016x}", fastrand::u64(..));
+    HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("-"))
+}

@@ -1,0 +1,122 @@
+//! A connection's bytes, and how it ends.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
+
+/// How long a connection that is done waits for what the client still sends.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The reset of one connection: whoever serves it asks for it, whoever drives it carries it out.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reset {
+    asked: CancellationToken,
+    armed: Arc<AtomicBool>,
+}
+
+impl Reset {
+    /// The connection shall end without an answer.
+    pub(super) fn ask(&self) {
+        self.armed.store(true, Ordering::Release);
+        self.asked.cancel();
+    }
+
+    pub(super) async fn asked(&self) {
+        self.asked.cancelled().await;
+    }
+}
+
+/// A client's connection.
+///
+/// Closed with a reset where one was asked for. Otherwise it closes like a polite server: it ends its own side
+/// and reads on for a moment, so that an answer to a request that was not read to its end is not lost to the
+/// reset that the kernel would send.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: TcpStream,
+    reset: Reset,
+    closing: Option<Pin<Box<Sleep>>>,
+}
+
+impl Wire {
+    pub(super) fn new(stream: TcpStream, reset: Reset) -> Self {
+        Self { stream, reset, closing: None }
+    }
+
+    /// Reads and drops what still comes, until the client ends its side or the time is over.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let until = self.closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        if until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut space = [0_u8; 16 * 1024];
+        // Bounded, so that a fast client does not keep this thread; the time is looked at in between.
+        for _ in 0..16 {
+            let mut buffer = ReadBuf::new(&mut space);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if !self.reset.armed.load(Ordering::Acquire) {
+            return;
+        }
+        if let Err(error) = self.stream.set_zero_linger() {
+            tracing::debug!(%error, "a connection was closed instead of reset");
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.closing.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        }
+        self.poll_linger(cx).map(Ok)
+    }
+}

@@ -1,0 +1,153 @@
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Observer;
+use crate::engine::AgentCommand;
+use crate::error::{Error, ErrorKind};
+
+/// What a [`Host`](crate::Host) needs to know.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct HostSettings {
+    /// Where it listens. Port 0 takes a free one. 127.0.0.1:7878 unless told otherwise.
+    pub listen: SocketAddr,
+    /// Where it keeps records, the sandboxes' files and the drives.
+    pub data: PathBuf,
+    /// The API key that it wants; one is made when there is none.
+    pub key: Option<String>,
+    /// The workspace that its sandboxes are in.
+    pub workspace: String,
+    /// How long nothing may happen in a sandbox before it is put to standby. 15 s, as on the platform.
+    pub standby_after: Duration,
+    /// What becomes of requests while their sandbox wakes.
+    pub while_waking: WhileWaking,
+    /// How long waking takes at least, so that the resume window can be seen.
+    pub resume_delay: Duration,
+    /// How the agent of a sandbox is started.
+    pub agent: AgentCommand,
+    /// The file in which the host's address and key are left for clients of the same user.
+    pub announce: Option<PathBuf>,
+    /// Who is told of every request at the gateway.
+    pub observer: Option<Observer>,
+    /// What is bounded, and by how much.
+    pub limits: Limits,
+}
+
+/// What becomes of requests while their sandbox wakes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WhileWaking {
+    /// They wait and are then forwarded.
+    #[default]
+    Hold,
+    /// They are refused, as the platform's gateway does it. The first of them starts the waking.
+    Reject(Refuse),
+    /// Their connection is reset without an answer. The first of them starts the waking.
+    Reset,
+}
+
+/// How a request is refused while its sandbox wakes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Refuse {
+    /// 503 with `Retry-After`.
+    #[default]
+    Status503,
+    /// The documented 404 with the code `WORKLOAD_UNAVAILABLE`.
+    Status404,
+    /// The same with the proof of the vendor's draft that the request was not dispatched.
+    Status404NotDispatched,
+}
+
+/// What is bounded, and by how much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Connections at a time; more wait until one ends. 4,096, less where fewer files may be open.
+    pub connections: usize,
+    /// Requests that wait for one sandbox to wake. 1,024.
+    pub held: usize,
+    /// How long a request waits for its sandbox to wake. 60 s, after which the platform's clients give up.
+    pub hold: Duration,
+    /// How long a connection may take for the head of a request, and be without one. 60 s.
+    pub head: Duration,
+    /// How long an open but silent stream keeps its sandbox awake. 15 min, as on the platform.
+    pub silence: Duration,
+    /// How long requests in flight may go on when the host stops. 5 s.
+    pub drain: Duration,
+    /// How long the engine may take to wake a sandbox or to put it to sleep. 120 s.
+    pub engine: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            held: 1024,
+            hold: Duration::from_secs(60),
+            head: Duration::from_secs(60),
+            silence: Duration::from_secs(15 * 60),
+            drain: Duration::from_secs(5),
+            engine: Duration::from_secs(120),
+        }
+    }
+}
+
+impl HostSettings {
+    /// Where a host listens unless told otherwise.
+    pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7878);
+
+    /// The defaults, with agents started by `agent` and everything kept in `data`.
+    #[must_use]
+    pub fn new(agent: AgentCommand, data: impl Into<PathBuf>) -> Self {
+        Self {
+            listen: Self::LISTEN,
+            data: data.into(),
+            key: None,
+            workspace: "local".to_owned(),
+            standby_after: Duration::from_secs(15),
+            while_waking: WhileWaking::default(),
+            resume_delay: Duration::ZERO,
+            agent,
+            announce: None,
+            observer: None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Refuses what cannot work.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let refused = |message: String| Err(Error::new(ErrorKind::Settings, message));
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        let workspace = &self.workspace;
+        if workspace.is_empty() || workspace.starts_with('.') || !workspace.bytes().all(plain) {
+            return refused(format!(
+                "{workspace:?} cannot be a workspace: use letters, digits, hyphens, underscores and dots"
+            ));
+        }
+        if workspace == "v0" {
+            return refused("a workspace cannot be called v0: that is where the control plane is".to_owned());
+        }
+        let Some(key) = &self.key else { return Ok(()) };
+        if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
+            return refused("the API key must be visible ASCII characters, at least one".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for HostSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostSettings")
+            .field("listen", &self.listen)
+            .field("data", &self.data)
+            .field("workspace", &self.workspace)
+            .field("standby_after", &self.standby_after)
+            .field("while_waking", &self.while_waking)
+            .field("resume_delay", &self.resume_delay)
+            .field("announce", &self.announce)
+            .finish_non_exhaustive()
+    }
+}

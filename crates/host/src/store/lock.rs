@@ -1,0 +1,49 @@
+//! Keeps two hosts out of one data directory.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::unusable;
+use crate::error::{Error, ErrorKind};
+
+/// Held while the directory is in use; the kernel lets go of it however the host ends.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: Flock<File>,
+}
+
+impl Lock {
+    pub(super) fn take(root: &Path) -> Result<Self, Error> {
+        let path = root.join("lock");
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.map_err(|source| unusable(root, source))?;
+        let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => file,
+            Err((file, Errno::EWOULDBLOCK)) => return Err(taken(root, file)),
+            Err((_, errno)) => return Err(unusable(root, errno.into())),
+        };
+        // Only for people who meet the lock; a failure here changes nothing.
+        let _ = file.set_len(0).and_then(|()| write!(&mut *file, "{}", std::process::id()));
+        Ok(Self { _file: file })
+    }
+}
+
+fn taken(root: &Path, mut file: File) -> Error {
+    let mut pid = String::new();
+    let read = file.rewind().and_then(|()| file.read_to_string(&mut pid));
+    let who = match read {
+        Ok(_) if !pid.is_empty() => format!(" (process {pid})"),
+        _ => String::new(),
+    };
+    let message = format!(
+        "another host{who} uses {}: stop it, or choose another directory with --data",
+        root.display()
+    );
+    Error::new(ErrorKind::InUse, message)
+}
