@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reveille_wire::Status;
 use tokio::sync::oneshot;
 
 use super::core::{Called, Pass};
@@ -42,7 +43,7 @@ impl Drop for Out {
 
 async fn wake(resident: Arc<Resident>) {
     // Time that passes in failures and repetitions counts as the window's, too.
-    let window = tokio::time::sleep(resident.terms.window);
+    let window = tokio::time::sleep(resident.window());
     tokio::pin!(window);
     loop {
         let result = found(&resident).await;
@@ -170,6 +171,14 @@ where
 }
 
 impl Resident {
+    /// How long its waking takes at least. A sandbox that is being made resumes from nothing.
+    fn window(&self) -> Duration {
+        match self.record().status {
+            Some(Status::Deploying) => Duration::ZERO,
+            _ => self.terms.window,
+        }
+    }
+
     /// The engine has seen a change that nobody here asked for.
     pub(crate) fn changed(self: &Arc<Self>, condition: &Condition) {
         let mut kept = self.kept();

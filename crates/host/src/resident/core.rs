@@ -174,3 +174,6 @@ impl<A: Clone> Core<A> {
 pub(crate) struct Busy {
     pub(crate) requests: usize,
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,9 @@ use crate::wake::{Phase, WakingId};
 /// How long a standby that somebody asked for waits for requests to be answered.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often is looked at the most where the standby time is nothing.
+const SHORTEST_TURN: Duration = Duration::from_millis(10);
+
 /// Why a sandbox did not go to standby when somebody asked for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotSlept {
@@ -45,12 +48,21 @@ async fn until_gone(resident: &Arc<Resident>) {
         if !matches!(told, Ok(Phase::Awake)) {
             return;
         }
-        let at = resident.kept().core.due();
         tokio::select! {
-            () = sleep_until(at) => look(resident).await,
+            () = sleep_until(next_look(resident)) => look(resident).await,
             _ = phase.changed() => {}
         }
     }
+}
+
+/// When to look again whether it is due; `None`: never.
+///
+/// A request that ends can bring the time forward, but never to less than the standby time from then on: who
+/// looks once in a standby time misses none.
+fn next_look(resident: &Resident) -> Option<std::time::Instant> {
+    let turn = now().checked_add(resident.terms.standby_after.max(SHORTEST_TURN));
+    let due = resident.kept().core.due();
+    [due, turn].into_iter().flatten().min()
 }
 
 async fn sleep_until(at: Option<std::time::Instant>) {

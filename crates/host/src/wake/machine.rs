@@ -271,3 +271,6 @@ impl<A: Clone> Machine<A> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

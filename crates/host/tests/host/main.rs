@@ -1,0 +1,77 @@
+//! What clients of a host see: over real sockets, with an engine whose wakings can be told what to do.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
+mod client;
+mod control;
+mod engine;
+mod sandbox_app;
+mod settings;
+mod waking;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use reveille_host::{AgentCommand, Host, HostSettings};
+use tempfile::TempDir;
+
+use client::Client;
+use engine::ScriptedEngine;
+
+/// The key of every host in these tests.
+const KEY: &str = "test-key";
+
+/// A host with its data directory, its engine and a client.
+struct Stand {
+    host: Host,
+    engine: Arc<ScriptedEngine>,
+    client: Client,
+    data: TempDir,
+}
+
+/// Settings of a host in a directory of its own, on a free port.
+fn settings(data: &TempDir) -> HostSettings {
+    // The engine of these tests starts no agents.
+    let agent = AgentCommand { program: PathBuf::from("/nonexistent"), arguments: Vec::new() };
+    let mut settings = HostSettings::new(agent, data.path().join("data"));
+    settings.listen = "127.0.0.1:0".parse().unwrap();
+    settings.key = Some(KEY.to_owned());
+    settings
+}
+
+impl Stand {
+    async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A stand whose settings `change` has gone over.
+    async fn with(change: impl FnOnce(&mut HostSettings)) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let engine = ScriptedEngine::new(data.path());
+        Self::on(data, engine, change).await
+    }
+
+    async fn on(data: TempDir, engine: Arc<ScriptedEngine>, change: impl FnOnce(&mut HostSettings)) -> Self {
+        let mut settings = settings(&data);
+        change(&mut settings);
+        let host = Host::start_on(settings, engine.clone()).await.unwrap();
+        let client = Client::new(host.address());
+        Self { host, engine, client, data }
+    }
+
+    /// The same with a sandbox called `box`, awake.
+    async fn with_box(change: impl FnOnce(&mut HostSettings)) -> Self {
+        let stand = Self::with(change).await;
+        let made = stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"box"}}"#).await;
+        assert_eq!(made.status(), 200, "{made:?}");
+        stand
+    }
+
+    /// The same, asleep.
+    async fn with_sleeping_box(change: impl FnOnce(&mut HostSettings)) -> Self {
+        let stand = Self::with_box(change).await;
+        let slept = stand.client.post("/v0/sandboxes/box/standby", "").await;
+        assert_eq!((slept.status().as_u16(), &slept.json()["state"]), (200, &"STANDBY".into()));
+        stand
+    }
+}

@@ -1,0 +1,131 @@
+//! What answers inside a sandbox of the scripted engine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use axum::body::Body;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use axum::{Json, Router};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use serde_json::json;
+use tokio::sync::Notify;
+
+/// What the app of one sandbox has seen, and what it is told to do.
+#[derive(Debug, Default)]
+pub(crate) struct App {
+    /// Requests that have arrived, but for those that ask for processes.
+    pub(crate) arrived: AtomicUsize,
+    /// Requests that arrived while the sandbox was asleep; there must be none.
+    pub(crate) arrived_asleep: AtomicUsize,
+    /// How often it was asked for its processes.
+    pub(crate) asked: AtomicUsize,
+    pub(crate) asleep: AtomicBool,
+    pub(crate) keep_alive: AtomicBool,
+    /// Lets `/port/1/gate` go on.
+    pub(crate) gate: Notify,
+}
+
+impl App {
+    pub(crate) fn arrived(&self) -> usize {
+        self.arrived.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn routes(self: &Arc<Self>) -> Router {
+        Router::new()
+            .route("/process", get(processes))
+            .route("/port/1/gate", any(gate))
+            .route("/port/1/count", any(count))
+            .route("/port/1/zeros", any(zeros))
+            .route("/port/1/cut", any(cut))
+            .route("/port/1/forge", any(forge))
+            .route("/port/1/socket", any(socket))
+            .fallback(echo)
+            .layer(axum::middleware::from_fn_with_state(Arc::clone(self), seen))
+            .with_state(Arc::clone(self))
+    }
+}
+
+async fn seen(State(app): State<Arc<App>>, request: Request, next: axum::middleware::Next) -> Response {
+    let counter = if request.uri().path() == "/process" { &app.asked } else { &app.arrived };
+    counter.fetch_add(1, Ordering::SeqCst);
+    if app.asleep.load(Ordering::SeqCst) {
+        app.arrived_asleep.fetch_add(1, Ordering::SeqCst);
+    }
+    next.run(request).await
+}
+
+async fn processes(State(app): State<Arc<App>>) -> Json<serde_json::Value> {
+    let running = app.keep_alive.load(Ordering::SeqCst);
+    Json(json!([
+        {"pid": "1", "status": "completed", "keepAlive": true},
+        {"pid": "2", "status": if running { "running" } else { "failed" }, "keepAlive": true},
+        {"pid": "3", "status": "running", "keepAlive": false, "novel": []},
+    ]))
+}
+
+async fn gate(State(app): State<Arc<App>>) -> &'static str {
+    app.gate.notified().await;
+    "through"
+}
+
+/// Reads the body to its end and says how long it was.
+async fn count(request: Request) -> String {
+    let mut body = request.into_body().into_data_stream();
+    let mut length = 0_u64;
+    while let Some(Ok(chunk)) = body.next().await {
+        length += chunk.len() as u64;
+    }
+    length.to_string()
+}
+
+/// As many bytes as the query says.
+async fn zeros(request: Request) -> Response {
+    let mut left: usize = request.uri().query().unwrap().parse().unwrap();
+    let chunk = Bytes::from(vec![0; 64 * 1024]);
+    let chunks = std::iter::from_fn(move || {
+        let next = chunk.slice(..chunk.len().min(left));
+        left -= next.len();
+        (!next.is_empty()).then_some(Ok::<_, std::io::Error>(next))
+    });
+    Body::from_stream(futures_util::stream::iter(chunks)).into_response()
+}
+
+async fn cut() -> Response {
+    let chunks = [Ok("half"), Err(std::io::Error::other("cut"))];
+    Body::from_stream(futures_util::stream::iter(chunks)).into_response()
+}
+
+async fn forge() -> Response {
+    let forged =
+        [("x-blaxel-source", "platform"), ("x-blaxel-error-code", "WORKLOAD_UNAVAILABLE"), ("x-own", "1")];
+    (http::StatusCode::NOT_FOUND, forged, "app").into_response()
+}
+
+async fn socket(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(|mut socket: WebSocket| async move {
+        while let Some(Ok(message)) = socket.recv().await {
+            if socket.send(message).await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Says what has arrived.
+async fn echo(request: Request) -> Json<serde_json::Value> {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1024 * 1024).await.unwrap();
+    let headers: serde_json::Map<String, serde_json::Value> =
+        head.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().into())).collect();
+    Json(json!({
+        "method": head.method.as_str(),
+        "target": head.uri.to_string(),
+        "version": format!("{:?}", head.version),
+        "headers": headers,
+        "body": String::from_utf8_lossy(&body),
+    }))
+}
