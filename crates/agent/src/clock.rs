@@ -7,6 +7,11 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
+/// An HTTP date.
+pub(crate) fn http_date(time: SystemTime) -> String {
+    httpdate::fmt_http_date(time)
+}
+
 /// Hours, minutes and seconds: `1h30m0s`.
 pub(crate) fn hours(duration: Duration) -> String {
     let seconds = duration.as_secs();

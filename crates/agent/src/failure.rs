@@ -17,6 +17,11 @@ impl Failure {
         Self { status, sentence: sentence.into() }
     }
 
+    /// 400: the request makes no sense.
+    pub(crate) fn bad(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, sentence)
+    }
+
     /// 404: there is no such thing.
     pub(crate) fn absent(sentence: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, sentence)
@@ -25,6 +30,26 @@ impl Failure {
     /// 405: not in this way.
     pub(crate) fn wrong_method() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "this endpoint has no such method")
+    }
+
+    /// 422: it makes sense, and it did not work out.
+    pub(crate) fn unworkable(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, sentence)
+    }
+
+    /// 413: the body is larger than anything that this endpoint takes.
+    pub(crate) fn too_large(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, sentence)
+    }
+
+    /// Whether the request was at fault.
+    pub(crate) fn is_bad_request(&self) -> bool {
+        self.status == StatusCode::BAD_REQUEST
+    }
+
+    /// The sentence.
+    pub(crate) fn sentence(&self) -> &str {
+        &self.sentence
     }
 }
 

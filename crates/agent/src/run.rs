@@ -58,12 +58,25 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
         // Nobody has to read it.
         let _unread = writeln!(std::io::stdout(), "listening on http://{address}");
     }
-    let connections = Connections::new(Routes::new(Agent::fresh()));
+    let agent = Agent::fresh();
+    adopt_orphans();
+    tokio::spawn(agent.processes().clone().reap());
+    let connections = Connections::new(Routes::new(agent.clone()));
     let end = async {
         terminate.recv().await;
     };
     connections.serve(&listener, end).await;
     drop(listener);
-    connections.let_go(LAST_ANSWERS).await;
+    tokio::join!(connections.let_go(LAST_ANSWERS), agent.processes().end_all());
     Ok(())
+}
+
+/// Makes this process the parent of what its processes leave behind.
+fn adopt_orphans() {
+    if std::process::id() == 1 {
+        return;
+    }
+    if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
+        tracing::warn!(%error, "orphans will not be noticed");
+    }
 }

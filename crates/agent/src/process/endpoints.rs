@@ -1,0 +1,180 @@
+//! The endpoints under `/process`.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get};
+use axum::{Json, Router};
+use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use reveille_wire::{ProcessLogs, ProcessRequest, ProcessResponse};
+use serde::Serialize;
+
+use super::ports::{self, Waited};
+use super::record::{NotRunning, Process};
+use super::{Processes, execution, follow::Follower, lines};
+use crate::agent::Agent;
+use crate::failure::Failure;
+use crate::json::JsonBody;
+
+/// How long a start waits for ports when nothing was said: ten minutes, as long as a process may keep the sandbox
+/// awake when nothing was said.
+const PORTS: Duration = Duration::from_secs(600);
+
+/// The endpoints under `/process`.
+pub(crate) fn routes() -> Router<Agent> {
+    Router::new()
+        .route("/process", get(list).post(start))
+        .route("/process/{id}", get(show).delete(stop))
+        .route("/process/{id}/kill", delete(kill))
+        .route("/process/{id}/logs", get(logs))
+        .route("/process/{id}/logs/stream", get(stream))
+}
+
+/// An answer that says what was done.
+#[derive(Debug, Serialize)]
+struct Done {
+    message: String,
+}
+
+async fn start(
+    State(agent): State<Agent>,
+    headers: HeaderMap,
+    JsonBody(request): JsonBody<ProcessRequest>,
+) -> Result<Response, Failure> {
+    let wait = Wait::from(&request);
+    if wants_stream(&headers) {
+        return Ok(match agent.processes().start(request).await {
+            Ok(process) => execution::followed(Follower::new(process), wait.limit),
+            Err(failure) if failure.is_bad_request() => failure.into_response(),
+            Err(failure) => execution::failed(failure.sentence()),
+        });
+    }
+    let at_start = super::table::keep(&request);
+    let process = agent.processes().start(request).await?;
+    if wait.is_for_nothing() {
+        return Ok(Json(process.response_at_start(at_start)).into_response());
+    }
+    wait.on(&process).await?;
+    Ok(Json(process.response()).into_response())
+}
+
+fn wants_stream(headers: &HeaderMap) -> bool {
+    let names =
+        |value: &http::HeaderValue| value.to_str().is_ok_and(|text| text.contains("text/event-stream"));
+    headers.get_all(ACCEPT).iter().any(names)
+}
+
+/// What the answer to a start waits for.
+#[derive(Debug)]
+struct Wait {
+    ports: Vec<u16>,
+    completion: bool,
+    limit: Option<Duration>,
+}
+
+impl From<&ProcessRequest> for Wait {
+    fn from(request: &ProcessRequest) -> Self {
+        // A process that keeps the sandbox awake is killed in time; there is nothing to give up on before.
+        let limit = request.timeout.filter(|seconds| *seconds > 0 && !request.keep_alive);
+        Self {
+            ports: request.wait_for_ports.clone(),
+            completion: request.wait_for_completion,
+            limit: limit.map(|seconds| Duration::from_secs(seconds.cast_unsigned())),
+        }
+    }
+}
+
+impl Wait {
+    fn is_for_nothing(&self) -> bool {
+        self.ports.is_empty() && !self.completion
+    }
+
+    async fn on(&self, process: &Arc<Process>) -> Result<(), Failure> {
+        if !self.ports.is_empty() {
+            let limit = self.limit.unwrap_or(PORTS);
+            within(Some(limit), process, ports::wait(process, &self.ports)).await?.map_or_else(
+                |error| Err(Failure::unworkable(format!("the listeners cannot be read: {error}"))),
+                |waited| self.waited(process, waited),
+            )?;
+        }
+        if self.completion {
+            within(self.limit, process, process.over()).await?;
+        }
+        Ok(())
+    }
+
+    fn waited(&self, process: &Process, waited: Waited) -> Result<(), Failure> {
+        match waited {
+            Waited::Open => Ok(()),
+            Waited::Ended(missing) => {
+                let (name, code) = (&process.orders.name, process.standing().exit_code);
+                let sentence = format!(
+                    "process {name:?} ended with exit code {code} before something listened on {missing:?}"
+                );
+                Err(Failure::unworkable(sentence))
+            }
+        }
+    }
+}
+
+async fn within<T>(
+    limit: Option<Duration>,
+    process: &Process,
+    wait: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    match limit {
+        None => Ok(wait.await),
+        Some(limit) => tokio::time::timeout(limit, wait)
+            .await
+            .map_err(|_| Failure::unworkable(still_runs(process, limit))),
+    }
+}
+
+/// Says that the wait is over and the process is not.
+pub(crate) fn still_runs(process: &Process, limit: Duration) -> String {
+    let (name, pid, seconds) = (&process.orders.name, process.pid, limit.as_secs());
+    format!("process {name:?} (pid {pid}) was waited for in vain for {seconds} s; it runs on")
+}
+
+async fn list(State(agent): State<Agent>) -> Json<Vec<ProcessResponse>> {
+    Json(agent.processes().all().iter().map(|process| process.response()).collect())
+}
+
+async fn show(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<ProcessResponse>, Failure> {
+    Ok(Json(agent.processes().find(&id)?.response()))
+}
+
+async fn logs(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<ProcessLogs>, Failure> {
+    Ok(Json(agent.processes().find(&id)?.logs()))
+}
+
+async fn stream(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Response, Failure> {
+    let follower = Follower::new(agent.processes().find(&id)?);
+    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], lines::body(follower)).into_response())
+}
+
+async fn stop(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<Done>, Failure> {
+    end(&agent, &id, Process::stop, "was asked to stop")
+}
+
+async fn kill(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<Done>, Failure> {
+    end(&agent, &id, Process::kill, "was killed")
+}
+
+fn end(
+    agent: &Agent,
+    id: &str,
+    how: fn(&Process) -> Result<(), NotRunning>,
+    said: &str,
+) -> Result<Json<Done>, Failure> {
+    let process: Arc<Process> = Processes::find(agent.processes(), id)?;
+    let name = &process.orders.name;
+    match how(&process) {
+        Ok(()) => Ok(Json(Done { message: format!("process {name:?} (pid {}) {said}", process.pid) })),
+        Err(NotRunning) => Err(Failure::absent(format!("process {name:?} does not run"))),
+    }
+}

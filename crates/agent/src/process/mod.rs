@@ -1,0 +1,17 @@
+//! Processes: starting them, following them, ending them, and knowing of them afterwards.
+
+mod ending;
+mod endpoints;
+mod execution;
+mod follow;
+mod lines;
+mod log;
+mod output;
+mod ports;
+mod record;
+mod shell;
+mod table;
+mod text;
+
+pub(crate) use endpoints::routes;
+pub(crate) use table::Processes;

@@ -1,0 +1,64 @@
+//! Reading what processes write, as it comes.
+
+use std::io::ErrorKind;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::select_all;
+use tokio::time::Instant;
+
+use super::Processes;
+use super::log::Source;
+use super::record::{Pipe, Process};
+
+/// How long output is let gather once a process has begun to write. The kernel does not tell in which order the two
+/// streams of a process came; within this time standard output is put first, which makes the order of a burst the
+/// same in every run, and longer ago is told apart.
+const GATHER: Duration = Duration::from_millis(2);
+/// After this long without output, the next is the beginning of a burst.
+const QUIET: Duration = Duration::from_millis(10);
+
+/// Reads `pipes`, standard output first, until nothing holds their other ends.
+pub(crate) async fn read(processes: Processes, process: Arc<Process>, mut pipes: Vec<(Source, Pipe)>) {
+    let mut last: Option<Instant> = None;
+    while !pipes.is_empty() {
+        let ready = pipes.iter().map(|(_, pipe)| Box::pin(pipe.readable()));
+        if select_all(ready).await.0.is_err() {
+            break;
+        }
+        if last.is_none_or(|last| last.elapsed() > QUIET) {
+            tokio::time::sleep(GATHER).await;
+        }
+        while read_round(&processes, &process, &mut pipes) == Round::Some {
+            tokio::task::yield_now().await;
+        }
+        last = Some(Instant::now());
+    }
+    for (_, pipe) in pipes {
+        process.detach(&pipe);
+    }
+}
+
+/// What one look at all pipes gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    Some,
+    Nothing,
+}
+
+fn read_round(processes: &Processes, process: &Process, pipes: &mut Vec<(Source, Pipe)>) -> Round {
+    let _still = processes.still().read().unwrap_or_else(PoisonError::into_inner);
+    let mut round = Round::Nothing;
+    pipes.retain(|(source, pipe)| match process.read(*source, pipe) {
+        Ok(1..) => {
+            round = Round::Some;
+            true
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => true,
+        Ok(0) | Err(_) => {
+            process.detach(pipe);
+            false
+        }
+    });
+    round
+}

@@ -1,0 +1,65 @@
+//! How a command becomes a process.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::unistd::Pid;
+
+use super::log::Source;
+use super::record::Orders;
+
+/// The shell that runs commands: `$SHELL`, with `$SHELL_ARGS` or `-c` before the command.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    program: OsString,
+    arguments: Vec<String>,
+}
+
+/// A process that has just been started.
+#[derive(Debug)]
+pub(crate) struct Started {
+    /// Its number, which is its group's too.
+    pub(crate) pid: Pid,
+    /// Where its output comes from.
+    pub(crate) output: Vec<(Source, OwnedFd)>,
+}
+
+impl Shell {
+    /// The shell that the environment names.
+    pub(crate) fn from_env() -> Self {
+        let named = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
+        let arguments = std::env::var("SHELL_ARGS").unwrap_or_default();
+        let mut arguments: Vec<String> = arguments.split_whitespace().map(str::to_owned).collect();
+        if arguments.is_empty() {
+            arguments.push("-c".to_owned());
+        }
+        Self { program: named.unwrap_or_else(|| "/bin/sh".into()), arguments }
+    }
+
+    /// Starts what was ordered, in a process group of its own, with nothing on its standard input.
+    ///
+    /// It blocks for about a millisecond. Whoever calls it keeps the reaper away until the process is known:
+    /// otherwise its end could be taken for somebody else's.
+    pub(crate) fn start(&self, orders: &Orders) -> io::Result<Started> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).arg(&orders.command).envs(&orders.env);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        if !orders.working_dir.is_empty() {
+            command.current_dir(&orders.working_dir);
+        }
+        let mut child = command.spawn()?;
+        let mut output = Vec::with_capacity(2);
+        output.extend(child.stdout.take().map(|pipe| (Source::Stdout, OwnedFd::from(pipe))));
+        output.extend(child.stderr.take().map(|pipe| (Source::Stderr, OwnedFd::from(pipe))));
+        Ok(Started { pid: Pid::from_raw(child.id().cast_signed()), output })
+    }
+}
+
+/// Whether a process can begin in `folder`.
+pub(crate) fn is_folder(folder: &str) -> bool {
+    folder.is_empty() || Path::new(folder).is_dir()
+}

@@ -1,0 +1,262 @@
+//! Puts recorded exchanges to a server that speaks the sandbox protocol, and says where its answers differ.
+//!
+//! Nothing here knows which server it is: an agent, or a gateway with an agent behind it.
+
+pub(crate) mod http;
+mod not_built;
+mod stream;
+mod template;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use self::http::{Request, Response};
+use self::not_built::NOT_BUILT;
+use self::stream::Stream;
+use self::template::{differences, filled, short};
+
+/// How many cases are put at once.
+const AT_ONCE: usize = 6;
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// The server that is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    host: String,
+    prefix: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Server {
+    /// The server at `base` (`http://127.0.0.1:80/below`), which gets `headers` with every request.
+    pub(crate) fn new(base: &str, headers: &[(&str, &str)]) -> Self {
+        let rest = base.strip_prefix("http://").expect("an http:// address");
+        let (host, prefix) = rest
+            .split_once('/')
+            .map_or((rest, String::new()), |(host, path)| (host, format!("/{}", path.trim_end_matches('/'))));
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self {
+            host: host.to_owned(),
+            prefix: prefix.trim_end_matches('/').to_owned(),
+            headers: headers.iter().map(owned).collect(),
+        }
+    }
+
+    fn ask(&self, step: &Value) -> io::Result<Response> {
+        let connection = http::connect(&self.host, PATIENCE)?;
+        self.ask_on(&connection, step)
+    }
+
+    fn ask_on(&self, connection: &std::net::TcpStream, step: &Value) -> io::Result<Response> {
+        let (method, path) = step["do"].as_str().and_then(|line| line.split_once(' ')).expect("a request");
+        let mut headers = self.headers.clone();
+        let body = body(step, &mut headers);
+        for (name, value) in step["headers"].as_object().into_iter().flatten() {
+            headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+            headers.push((name.clone(), value.as_str().unwrap_or_default().to_owned()));
+        }
+        let target = format!("{}{path}", self.prefix);
+        http::send(connection, &self.host, &Request { method, target: &target, headers, body })
+    }
+}
+
+fn body(step: &Value, headers: &mut Vec<(String, String)>) -> Option<Vec<u8>> {
+    let mut typed = |media: &str| headers.push(("Content-Type".to_owned(), media.to_owned()));
+    if let Some(json) = step.get("json") {
+        typed("application/json");
+        return Some(json.to_string().into_bytes());
+    }
+    if let Some(parts) = step["form"].as_array() {
+        typed("multipart/form-data; boundary=between-the-parts");
+        return Some(form(parts));
+    }
+    step["body"].as_str().map(|body| body.as_bytes().to_vec())
+}
+
+fn form(parts: &[Value]) -> Vec<u8> {
+    let mut out = String::new();
+    for part in parts {
+        out.push_str("--between-the-parts\r\nContent-Disposition: form-data; ");
+        out.push_str(&format!("name=\"{}\"", part["name"].as_str().unwrap_or_default()));
+        if let Some(name) = part["filename"].as_str() {
+            out.push_str(&format!("; filename=\"{name}\""));
+        }
+        let times = usize::try_from(part["times"].as_u64().unwrap_or(1)).expect("a small number");
+        out.push_str(&format!("\r\n\r\n{}\r\n", part["value"].as_str().unwrap_or_default().repeat(times)));
+    }
+    out.push_str("--between-the-parts--\r\n");
+    out.into_bytes()
+}
+
+/// Puts every case to `server` and says what does not hold, a line each: a case that differs, one that holds although
+/// it is said not to be built, one that is said not to be built and does not exist.
+pub(crate) fn problems(server: &Server) -> Vec<String> {
+    let cases: Vec<Value> = serde_json::from_str(include_str!("../agent-cases.json")).expect("cases");
+    let name = |case: &Value| case["name"].as_str().expect("a name").to_owned();
+    let known: Vec<String> = cases.iter().map(name).collect();
+    let unknown = NOT_BUILT.iter().filter(|listed| !known.iter().any(|name| name == *listed));
+    let problems: Mutex<Vec<String>> =
+        Mutex::new(unknown.map(|listed| format!("{listed}: there is no such case")).collect());
+    let next = Mutex::new(cases.iter());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some(case) = next.lock().expect("no case panicked").next() else { return };
+                    let name = name(case);
+                    let differs = replay(server, case);
+                    let listed = NOT_BUILT.contains(&name.as_str());
+                    let mut problems = problems.lock().expect("no case panicked");
+                    match (listed, differs.is_empty()) {
+                        (true, true) => problems.push(format!("{name}: holds; take it off the list")),
+                        (false, false) => {
+                            problems.extend(differs.iter().map(|line| format!("{name}: {line}")));
+                        }
+                        _ => {}
+                    }
+                }
+            });
+        }
+    });
+    problems.into_inner().expect("no case panicked")
+}
+
+/// Runs the steps of one case in order and says where an answer differs.
+fn replay(server: &Server, case: &Value) -> Vec<String> {
+    let root = format!("/tmp/rv-{:016x}", fastrand::u64(..));
+    if let Err(error) = make_root(server, &root) {
+        return vec![format!("no directory for it: {error}")];
+    }
+    let run = format!("{:08x}", fastrand::u32(..));
+    let mut names = BTreeMap::from([("root".to_owned(), root.clone()), ("run".to_owned(), run)]);
+    let mut streams = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (number, step) in case["steps"].as_array().expect("steps").iter().enumerate() {
+        let ready = filled(step, &names);
+        let seen = observe(server, &ready, &mut streams);
+        let what = ready["do"].as_str().or(ready["collect"].as_str()).unwrap_or_default().to_owned();
+        let at = format!("step {} {what}", number + 1);
+        let seen = match seen {
+            Ok(seen) => seen,
+            Err(error) => {
+                problems.push(format!("{at}: {error}"));
+                continue;
+            }
+        };
+        for (name, pointer) in step["save"].as_object().into_iter().flatten() {
+            let saved = seen["body"].pointer(pointer.as_str().unwrap_or_default());
+            match saved {
+                Some(Value::String(text)) => drop(names.insert(name.clone(), text.clone())),
+                Some(value) => drop(names.insert(name.clone(), value.to_string())),
+                None => problems.push(format!("{at}: nothing at {pointer} to save as {name}")),
+            }
+        }
+        problems.extend(compare(&ready["expect"], &seen).into_iter().map(|line| format!("{at}: {line}")));
+    }
+    // Whether it goes through the API or not, nothing in it is of any worth any more.
+    let _gone = server.ask(&json!({"do": format!("DELETE /filesystem/{root}?recursive=true")}));
+    let _gone = std::fs::remove_dir_all(&root);
+    problems
+}
+
+/// Makes an empty directory in the sandbox, through whichever endpoint there is.
+fn make_root(server: &Server, root: &str) -> io::Result<()> {
+    let made = server
+        .ask(&json!({"do": format!("PUT /filesystem/{root}"), "json": {"isDirectory": true}}))
+        .is_ok_and(|response| response.status == 200);
+    if !made {
+        let command = json!({"command": format!("mkdir {root}"), "waitForCompletion": true});
+        server.ask(&json!({"do": "POST /process", "json": command}))?.read()?;
+    }
+    Ok(())
+}
+
+/// Runs one step, and tells what was seen in the form of an `expect`.
+fn observe(server: &Server, step: &Value, streams: &mut BTreeMap<String, Stream>) -> io::Result<Value> {
+    let seconds = |key: &str, or: f64| Duration::from_secs_f64(step[key].as_f64().unwrap_or(or));
+    if let Some(name) = step["open"].as_str() {
+        let connection = http::connect(&server.host, PATIENCE)?;
+        let (server, step, to) = (server.clone(), step.clone(), connection.try_clone()?);
+        let stream = Stream::open(connection, move || server.ask_on(&to, &step));
+        streams.insert(name.to_owned(), stream);
+        return Ok(Value::Null);
+    }
+    if let Some(name) = step["collect"].as_str() {
+        let stream = streams.remove(name).expect("a stream that was opened");
+        let seen = stream.settle(seconds("quiet", 0.6), seconds("most", 8.0));
+        let lines = seen.lines.iter().filter(|line| !line.trim().is_empty() && !line.contains("[keepalive]"));
+        let mut told = json!({"lines": lines.map(|line| parsed(line)).collect::<Value>()});
+        if let Some((status, media)) = seen.head {
+            told["status"] = status.into();
+            told["type"] = media.into();
+        }
+        if step["end"] == true {
+            told["ended"] = stream.end(Duration::from_secs(8)).ended.into();
+        }
+        return Ok(told);
+    }
+    if step.get("pause").is_some() {
+        std::thread::sleep(seconds("pause", 0.0));
+        return Ok(Value::Null);
+    }
+    let end = Instant::now() + seconds("within", 0.0);
+    loop {
+        let seen = told(server.ask(step)?, step)?;
+        let until = step.get("until").filter(|until| !differences(until, &seen["body"], "$").is_empty());
+        if until.is_none() || Instant::now() > end {
+            return Ok(seen);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn told(mut response: Response, step: &Value) -> io::Result<Value> {
+    let mut told = json!({"status": response.status, "type": response.media_type()});
+    for name in step["look_at"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        told["headers"][name.to_ascii_lowercase()] = response.header(name).into();
+    }
+    let text = String::from_utf8_lossy(&response.read()?).into_owned();
+    match response.media_type().as_str() {
+        "application/json" if !text.is_empty() => match serde_json::from_str(&text) {
+            Ok(body) => told["body"] = body,
+            Err(_) => told["text"] = text.into(),
+        },
+        "application/x-ndjson" => {
+            let lines = text.lines().filter(|line| !line.trim().is_empty());
+            told["lines"] = lines.map(parsed).collect();
+        }
+        _ => told["text"] = text.into(),
+    }
+    Ok(told)
+}
+
+fn parsed(line: &str) -> Value {
+    let json = line.starts_with('{').then(|| serde_json::from_str(line).ok()).flatten();
+    json.unwrap_or_else(|| line.into())
+}
+
+fn compare(expect: &Value, seen: &Value) -> Vec<String> {
+    let mut problems = Vec::new();
+    for key in ["status", "type", "text", "ended"] {
+        let Some(want) = expect.get(key) else { continue };
+        let choices = want.as_array().cloned().unwrap_or_else(|| vec![want.clone()]);
+        if choices.iter().all(|choice| !differences(choice, &seen[key], key).is_empty()) {
+            problems.push(format!("{key}: want {}, got {}", short(want), short(&seen[key])));
+        }
+    }
+    for (name, value) in expect["headers"].as_object().into_iter().flatten() {
+        problems.extend(differences(value, &seen["headers"][name], name));
+    }
+    if let Some(body) = expect.get("body") {
+        problems.extend(differences(body, seen.get("body").unwrap_or(&seen["text"]), "$"));
+    }
+    if let Some(lines) = expect.get("lines") {
+        problems.extend(differences(lines, &seen["lines"], "lines"));
+    }
+    problems
+}
