@@ -5,6 +5,7 @@
 mod client;
 mod control;
 mod engine;
+mod gateway;
 mod sandbox_app;
 mod settings;
 mod waking;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::body::Body;
-use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -41,6 +41,7 @@ impl App {
             .route("/port/1/count", any(count))
             .route("/port/1/zeros", any(zeros))
             .route("/port/1/cut", any(cut))
+            .route("/port/1/drop", any(break_off))
             .route("/port/1/forge", any(forge))
             .route("/port/1/socket", any(socket))
             .fallback(echo)
@@ -94,9 +95,19 @@ async fn zeros(request: Request) -> Response {
     Body::from_stream(futures_util::stream::iter(chunks)).into_response()
 }
 
-async fn cut() -> Response {
-    let chunks = [Ok("half"), Err(std::io::Error::other("cut"))];
-    Body::from_stream(futures_util::stream::iter(chunks)).into_response()
+/// Breaks off in the middle of its answer, when it is let go.
+async fn cut(State(app): State<Arc<App>>) -> Response {
+    let half = futures_util::stream::once(std::future::ready(Ok("half")));
+    let cut = futures_util::stream::once(async move {
+        app.gate.notified().await;
+        Err(std::io::Error::other("cut"))
+    });
+    Body::from_stream(half.chain(cut)).into_response()
+}
+
+/// Breaks off before there is an answer.
+async fn break_off() -> Response {
+    panic!("told to")
 }
 
 async fn forge() -> Response {
@@ -105,14 +116,16 @@ async fn forge() -> Response {
     (http::StatusCode::NOT_FOUND, forged, "app").into_response()
 }
 
-async fn socket(upgrade: WebSocketUpgrade) -> Response {
-    upgrade.on_upgrade(|mut socket: WebSocket| async move {
-        while let Some(Ok(message)) = socket.recv().await {
-            if socket.send(message).await.is_err() {
-                return;
-            }
-        }
-    })
+/// Switches to a protocol that sends back what it gets.
+async fn socket(mut request: Request) -> Response {
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let (mut read, mut write) = tokio::io::split(TokioIo::new(upgrade.await.unwrap()));
+        // The client may go away at any time.
+        let _ = tokio::io::copy(&mut read, &mut write).await;
+    });
+    let switching = [("connection", "upgrade"), ("upgrade", "echo"), ("x-own", "1")];
+    (http::StatusCode::SWITCHING_PROTOCOLS, switching).into_response()
 }
 
 /// Says what has arrived.
