@@ -24,6 +24,7 @@ mod connection;
 mod failure;
 mod json;
 mod listener;
+mod ports;
 mod process;
 mod routes;
 mod run;

@@ -33,7 +33,6 @@ impl Running {
     }
 
     /// Its number.
-    #[expect(dead_code, reason = "not every test that starts an agent asks for its number")]
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
@@ -41,7 +40,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _gone = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+        let _gone = kill(self.pid(), Signal::SIGTERM);
         let _gone = self.child.wait();
     }
 }

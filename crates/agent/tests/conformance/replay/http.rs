@@ -27,11 +27,6 @@ impl Response {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The type of the body, without parameters.
-    pub(crate) fn media_type(&self) -> String {
-        self.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().to_owned()
-    }
-
     /// The whole body.
     pub(crate) fn read(&mut self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();

@@ -216,12 +216,12 @@ fn observe(server: &Server, step: &Value, streams: &mut BTreeMap<String, Stream>
 }
 
 fn told(mut response: Response, step: &Value) -> io::Result<Value> {
-    let mut told = json!({"status": response.status, "type": response.media_type()});
+    let mut told = json!({"status": response.status, "type": media_type(&response)});
     for name in step["look_at"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         told["headers"][name.to_ascii_lowercase()] = response.header(name).into();
     }
     let text = String::from_utf8_lossy(&response.read()?).into_owned();
-    match response.media_type().as_str() {
+    match media_type(&response).as_str() {
         "application/json" if !text.is_empty() => match serde_json::from_str(&text) {
             Ok(body) => told["body"] = body,
             Err(_) => told["text"] = text.into(),
@@ -233,6 +233,11 @@ fn told(mut response: Response, step: &Value) -> io::Result<Value> {
         _ => told["text"] = text.into(),
     }
     Ok(told)
+}
+
+/// The type of a body, without parameters.
+fn media_type(response: &Response) -> String {
+    response.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().to_owned()
 }
 
 fn parsed(line: &str) -> Value {

@@ -37,7 +37,7 @@ impl Stream {
             };
             // An answer that breaks off has ended, too.
             let _broken = answer().and_then(|mut response| {
-                note(&|seen| seen.head = Some((response.status, response.media_type())));
+                note(&|seen| seen.head = Some((response.status, super::media_type(&response))));
                 let mut line = Vec::new();
                 while response.body.read_until(b'\n', &mut line)? > 0 {
                     let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();

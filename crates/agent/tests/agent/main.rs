@@ -1,0 +1,9 @@
+//! What the agent does beyond single answers: streams, cuts, upgrades, ends.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../conformance/replay/http.rs"]
+mod http;
+mod ports;
+#[path = "../running/mod.rs"]
+mod running;

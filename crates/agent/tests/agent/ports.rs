@@ -1,0 +1,158 @@
+//! The way to servers inside the sandbox.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use crate::http::{self, Request};
+use crate::running::Running;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server that does `serve` with its first connection, after the head of the request was read.
+fn server(serve: impl FnOnce(String, BufReader<TcpStream>) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut from = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(from.read_line(&mut head).unwrap() > 0, "the head breaks off: {head:?}");
+        }
+        serve(head, from);
+    });
+    port
+}
+
+fn get(agent: &Running, target: &str, headers: &[(&str, &str)]) -> http::Response {
+    let stream = http::connect(&agent.host, PATIENCE).unwrap();
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    http::send(&stream, &agent.host, &Request { method: "GET", target, headers, body: None }).unwrap()
+}
+
+#[test]
+fn a_request_arrives_as_it_was_sent_but_for_what_is_meant_for_one_hop() {
+    let agent = Running::start(&[]);
+    let port = server(|head, from| {
+        let body = head.as_bytes();
+        let mut stream = from.into_inner();
+        let answer = "HTTP/1.1 203 Odd\r\nX-App: yes\r\nConnection: close, x-hop\r\nX-Hop: 1\r\n";
+        stream.write_all(format!("{answer}Content-Length: {}\r\n\r\n", body.len()).as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+    });
+    let headers =
+        [("X-Mine", "1"), ("Connection", "keep-alive, x-near"), ("X-Near", "2"), ("TE", "trailers")];
+    let mut response = get(&agent, &format!("/port/{port}//a%2Fb/./c?q=%20&r"), &headers);
+    assert_eq!(
+        (response.status, response.header("x-app"), response.header("x-hop")),
+        (203, Some("yes"), None)
+    );
+    assert_eq!(response.header("cache-control"), None, "the answer is the server's own");
+    let head = String::from_utf8(response.read().unwrap()).unwrap().to_ascii_lowercase();
+    assert!(head.starts_with("get //a%2fb/./c?q=%20&r http/1.1\r\n"), "{head}");
+    assert!(head.contains("x-mine: 1\r\n") && head.contains(&format!("host: {}\r\n", agent.host)), "{head}");
+    assert!(!head.contains("x-near") && !head.contains("te: "), "{head}");
+}
+
+#[test]
+fn a_body_that_is_cut_behind_the_agent_is_cut_before_it() {
+    let agent = Running::start(&[]);
+    for framing in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
+        let port = server(move |_, from| {
+            let head = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n5\r\nhello\r\n");
+            from.into_inner().write_all(head.as_bytes()).unwrap();
+        });
+        let mut response = get(&agent, &format!("/port/{port}/"), &[]);
+        assert_eq!(response.status, 200);
+        assert!(response.read().is_err(), "{framing}: the cut must be seen");
+    }
+}
+
+#[test]
+fn an_answer_passes_through_as_it_comes() {
+    let agent = Running::start(&[]);
+    let (go, gone) = std::sync::mpsc::channel();
+    let port = server(move |_, from| {
+        let mut stream = from.into_inner();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nfirst\n\r\n").unwrap();
+        // The second line is written only once the first was read at the far end.
+        gone.recv().unwrap();
+        stream.write_all(b"7\r\nsecond\n\r\n0\r\n\r\n").unwrap();
+    });
+    let mut response = get(&agent, &format!("/port/{port}/"), &[]);
+    let mut line = String::new();
+    response.body.read_line(&mut line).unwrap();
+    assert_eq!(line, "first\n");
+    go.send(()).unwrap();
+    assert_eq!(response.read().unwrap(), b"second\n");
+}
+
+#[test]
+fn a_connection_can_become_something_else() {
+    let agent = Running::start(&[]);
+    let port = server(|head, mut from| {
+        assert!(head.to_ascii_lowercase().contains("upgrade: echo\r\n"), "{head}");
+        let mut to = from.get_ref().try_clone().unwrap();
+        to.write_all(b"HTTP/1.1 101 Over\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nwelcome\n").unwrap();
+        let mut line = String::new();
+        while from.read_line(&mut line).unwrap() > 0 {
+            to.write_all(line.to_uppercase().as_bytes()).unwrap();
+            line.clear();
+        }
+    });
+    let stream = http::connect(&agent.host, PATIENCE).unwrap();
+    let headers = [("Connection", "Upgrade"), ("Upgrade", "echo")];
+    let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    let request = Request { method: "GET", target: &format!("/port/{port}/ws"), headers, body: None };
+    let mut response = http::send(&stream, &agent.host, &request).unwrap();
+    assert_eq!((response.status, response.header("upgrade")), (101, Some("echo")));
+    let mut said = String::new();
+    response.body.read_line(&mut said).unwrap();
+    (&stream).write_all(b"hello\n").unwrap();
+    response.body.read_line(&mut said).unwrap();
+    assert_eq!(said, "welcome\nHELLO\n");
+}
+
+#[test]
+fn a_large_body_passes_both_ways_with_flat_memory() {
+    const LARGE: u64 = 1 << 30;
+    let agent = Running::start(&[]);
+    let port = server(|_, mut from| {
+        let mut to = from.get_ref().try_clone().unwrap();
+        to.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n").as_bytes()).unwrap();
+        std::io::copy(&mut from.by_ref().take(LARGE), &mut to).unwrap();
+    });
+    let stream = http::connect(&agent.host, PATIENCE).unwrap();
+    let head = format!("POST /port/{port}/ HTTP/1.1\r\nHost: a\r\nContent-Length: {LARGE}\r\n\r\n");
+    (&stream).write_all(head.as_bytes()).unwrap();
+    let writer = stream.try_clone().unwrap();
+    thread::spawn(move || std::io::copy(&mut std::io::repeat(7).take(LARGE), &mut &writer).unwrap());
+    let mut response = http::receive(&stream, "POST").unwrap();
+    let read = std::io::copy(&mut response.body, &mut std::io::sink()).unwrap();
+    assert_eq!(read, LARGE);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 64 << 10, "the agent took {peak} KiB");
+}
+
+#[test]
+fn where_nothing_answers_a_sentence_says_so() {
+    let agent = Running::start(&[]);
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for (target, status, said) in [
+        (format!("/port/{free}/"), 502, "nothing listens on port"),
+        ("/port/0/".to_owned(), 400, "is not a port"),
+        ("/port/65536/x".to_owned(), 400, "is not a port"),
+        ("/port/http/".to_owned(), 400, "is not a port"),
+    ] {
+        let mut response = get(&agent, &target, &[]);
+        let body: serde_json::Value = serde_json::from_slice(&response.read().unwrap()).unwrap();
+        assert_eq!(response.status, status, "{target}: {body}");
+        assert!(body["error"].as_str().unwrap().contains(said), "{target}: {body}");
+    }
+    let port = server(|_, from| drop(from));
+    assert_eq!(get(&agent, &format!("/port/{port}/"), &[]).status, 502);
+}
