@@ -78,6 +78,13 @@ impl RetryPolicy {
         self
     }
 
+    /// This policy with another attempt time-out: how long one attempt may take, its body included.
+    #[must_use]
+    pub const fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = Some(timeout);
+        self
+    }
+
     /// How often a call is sent again at the most.
     #[must_use]
     pub const fn retries(&self) -> u32 {

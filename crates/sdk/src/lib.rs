@@ -1,1 +1,123 @@
-//! Room under construction.
+//! The Rust client for sandboxes that sleep: reads survive the resume, mutations never run twice.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), reveille::Error> {
+//! let client = reveille::Client::from_env()?;
+//! let page = client.sandbox("box").network().fetch(3000, "/status").wait()?;
+//! println!("{} after {} attempts: {}", page.status(), page.history().len(), page.text());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A sandbox that nobody uses goes to standby, and the first request wakes it. In that window its gateway
+//! answers 425, 429, 502, 503 or 504, or drops the connection. A read is sent again until the sandbox is
+//! there: five times by default, over 5 s. A request with a side effect is sent again only if it is proven
+//! that it did not run; otherwise the error says that it may have.
+//!
+//! # Calls
+//!
+//! Every method that speaks to the network gives a [`Call`], or a builder that ends as one: nothing is sent
+//! until it is awaited on any executor, or waited for with `.wait()` on any thread. Both are the same code, on
+//! a runtime that the crate keeps for itself.
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use reveille::{Client, RetryPolicy};
+//! # async fn example(client: Client) -> Result<(), reveille::Error> {
+//! let sandbox = client.sandbox("box");
+//! for mount in sandbox.drives().list().await? {
+//!     println!("{} at {}", mount.drive, mount.path);
+//! }
+//! let health = sandbox.system().health().retry(RetryPolicy::standby()).deadline(Duration::from_secs(60)).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Errors
+//!
+//! An [`Error`] answers three questions: is the sandbox still asleep, may the request have run, what was tried.
+//!
+//! ```
+//! # use reveille_faults::{FaultServer, Moment, Step};
+//! # let server = FaultServer::start(Step::reset(Moment::AfterRequest))?;
+//! # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
+//! # let sandbox = client.sandbox("box");
+//! match sandbox.drives().mount("data", "/mnt/data").wait() {
+//!     Ok(mount) => println!("mounted at {}", mount.path),
+//!     Err(error) if error.may_have_run() => println!("look before you repeat it: {error}"),
+//!     Err(error) if error.is_unavailable() => println!("still asleep, nothing ran: {error}"),
+//!     Err(error) => return Err(error.into()),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Settings
+//!
+//! | what | where from, the first that is set |
+//! | --- | --- |
+//! | credentials | [`ClientBuilder::api_key`], `BL_API_KEY`, `BL_CLIENT_CREDENTIALS`, `~/.blaxel/config.yaml`, the local host that is running |
+//! | workspace | [`ClientBuilder::workspace`], `BL_WORKSPACE`, `~/.blaxel/config.yaml`, the local host's |
+//! | where the platform is | [`ClientBuilder::api_url`] and [`run_url`](ClientBuilder::run_url), `BL_API_URL` and `BL_RUN_URL`, `BL_ENV` |
+//! | where a sandbox is | [`Client::sandbox_at`], `BL_SANDBOXES_<NAME>_URL`, `BL_SANDBOX_<NAME>_URL`, the platform |
+//! | retries of reads | [`Call::retry`], [`ClientBuilder::retry`], `BL_SANDBOX_READ_RETRIES`, 5 |
+//!
+//! A setting that cannot be read is passed over and told in [`Client::warnings`].
+//!
+//! # Features
+//!
+//! `blocking` (on): `.wait()`, `retry_blocking`, streams as iterators. `tls` (on): https, by rustls.
+#![forbid(unsafe_code)]
+
+mod body;
+mod call;
+mod client;
+mod credentials;
+mod driver;
+mod drives;
+mod error;
+mod exec;
+mod network;
+mod operation;
+mod processes;
+mod response;
+pub mod retry;
+mod runtime;
+mod sandbox;
+mod sandboxes;
+mod settings;
+mod stream;
+mod system;
+mod transport;
+
+pub use body::Body;
+pub use call::{Call, CallFuture, WithHistory};
+pub use client::{Client, ClientBuilder};
+pub use drives::{Drives, Mount};
+pub use error::{Error, ErrorKind};
+pub use exec::ExecStream;
+pub use network::{Fetch, Network};
+pub use processes::Processes;
+pub use response::Response;
+#[cfg(feature = "blocking")]
+pub use retry::retry_blocking;
+pub use retry::{Evidence, Saw, retry};
+pub use sandbox::Sandbox;
+pub use sandboxes::{ListSandboxes, Sandboxes};
+pub use settings::Origin;
+#[cfg(feature = "blocking")]
+pub use stream::Blocking;
+pub use stream::StreamResponse;
+pub use system::{System, Upgrade};
+pub use transport::HttpVersion;
+
+pub use bytes::Bytes;
+pub use http::{HeaderMap, Method, StatusCode};
+pub use reveille_retry::{
+    Attempt, Dispatch, Fault, FaultKind, History, InvalidPolicy, Proof, Replay, RetryPolicy,
+    RetryPolicyBuilder, Seen, StatusSet, StopReason,
+};
+pub use reveille_wire as wire;
+pub use reveille_wire::{
+    DriveMount, ExecFrame, ExecFrameKind, Health, InvalidInput, LocalHost, ProcessLogs, ProcessRequest,
+    ProcessResponse, ProcessStatus, Sandbox as SandboxRecord, SandboxList, SandboxState,
+};

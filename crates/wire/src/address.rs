@@ -171,7 +171,7 @@ impl SandboxUrl {
     /// The URL that unmounts what is at `path`.
     #[must_use]
     pub fn unmount(&self, path: &MountPath) -> String {
-        format!("{}/drives/mount{}", self.0, AppPath::of_file(path.as_str()))
+        self.endpoint(&path.as_url_path("/drives/mount"))
     }
 }
 

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::InvalidInput;
+use crate::{AppPath, InvalidInput};
 
 /// The name of a drive: letters, digits, `_` and `-`, at most 128, a letter or digit first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +68,19 @@ impl MountPath {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The path as it stands in a URL below `endpoint`: each of its bytes stands for itself.
+    ///
+    /// ```
+    /// # use reveille_wire::MountPath;
+    /// let path = MountPath::new("/mnt/100%")?;
+    /// assert_eq!(path.as_url_path("/drives/mount"), "/drives/mount/mnt/100%25");
+    /// # Ok::<(), reveille_wire::InvalidInput>(())
+    /// ```
+    #[must_use]
+    pub fn as_url_path(&self, endpoint: &str) -> String {
+        format!("{endpoint}{}", AppPath::of_file(&self.0))
     }
 }
 

@@ -1,0 +1,242 @@
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
+use http_body::{Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use reveille_retry::Resend;
+use tokio::io::AsyncReadExt;
+
+/// How much of a file is read at once.
+const FILE_CHUNK: usize = 64 * 1024;
+
+type BytesBody = UnsyncBoxBody<Bytes, io::Error>;
+type Opening = Pin<Box<dyn Future<Output = io::Result<BytesBody>> + Send>>;
+type Factory = Arc<dyn Fn() -> Opening + Send + Sync>;
+
+/// The body of a request.
+///
+/// ```
+/// use reveille::Body;
+/// let text = Body::from("hello");
+/// let file = Body::file("big.tar");        // streamed, and opened anew for each attempt
+/// ```
+pub struct Body(Kind);
+
+enum Kind {
+    Whole(Bytes),
+    Anew(Factory),
+    Once(BytesBody),
+    Gone,
+}
+
+impl Body {
+    /// No body.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self(Kind::Whole(Bytes::new()))
+    }
+
+    /// A stream. It can be sent once, so that a call with it is never tried again.
+    pub fn stream<S>(stream: S) -> Self
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        Self(Kind::Once(BodyExt::boxed_unsync(StreamBody::new(stream.map_ok(Frame::data)))))
+    }
+
+    /// A file, streamed. It is opened anew for each attempt.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        let path = Arc::new(path.into());
+        let open = move || -> Opening {
+            let path = Arc::clone(&path);
+            Box::pin(async move { file(&path).await })
+        };
+        Self(Kind::Anew(Arc::new(open)))
+    }
+
+    /// A body that `make` makes anew for each attempt.
+    ///
+    /// ```
+    /// use reveille::Body;
+    /// use futures_util::stream;
+    /// let body = Body::made_by(|| stream::iter([Ok("a".into()), Ok("b".into())]));
+    /// ```
+    pub fn made_by<F, S>(make: F) -> Self
+    where
+        F: Fn() -> S + Send + Sync + 'static,
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        let open = move || -> Opening {
+            let stream = make();
+            Box::pin(async move { Ok(BodyExt::boxed_unsync(StreamBody::new(stream.map_ok(Frame::data)))) })
+        };
+        Self(Kind::Anew(Arc::new(open)))
+    }
+
+    pub(crate) fn resend(&self) -> Resend {
+        match self.0 {
+            Kind::Whole(_) | Kind::Anew(_) => Resend::Again,
+            Kind::Once(_) | Kind::Gone => Resend::Once,
+        }
+    }
+
+    /// What one attempt sends. Progress is counted, so that a long upload is no silence.
+    pub(crate) async fn open(&mut self, progress: Arc<AtomicU64>) -> io::Result<SendBody> {
+        let inner = match &mut self.0 {
+            Kind::Whole(bytes) => Sending::Whole(Full::new(bytes.clone())),
+            Kind::Anew(open) => Sending::Stream(open().await?),
+            Kind::Once(_) => match std::mem::replace(&mut self.0, Kind::Gone) {
+                Kind::Once(body) => Sending::Stream(body),
+                _ => Sending::Whole(Full::default()),
+            },
+            Kind::Gone => return Err(io::Error::other("the body was a stream, and it was sent already")),
+        };
+        Ok(SendBody { inner, progress })
+    }
+}
+
+async fn file(path: &std::path::Path) -> io::Result<BytesBody> {
+    let file = tokio::fs::File::open(path).await?;
+    let length = file.metadata().await?.len();
+    let chunks = stream::try_unfold(file.take(length), |mut file| async move {
+        let mut chunk = Vec::with_capacity(FILE_CHUNK);
+        let read = (&mut file).take(FILE_CHUNK as u64).read_to_end(&mut chunk).await?;
+        Ok((read > 0).then(|| (Bytes::from(chunk), file)))
+    });
+    Ok(BodyExt::boxed_unsync(Sized {
+        inner: StreamBody::new(chunks.map_ok(Frame::data).boxed()),
+        left: length,
+    }))
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Whole(bytes) => write!(f, "Body({} bytes)", bytes.len()),
+            Kind::Anew(_) => f.write_str("Body(made anew)"),
+            Kind::Once(_) => f.write_str("Body(stream)"),
+            Kind::Gone => f.write_str("Body(sent)"),
+        }
+    }
+}
+
+macro_rules! from_bytes {
+    ($($from:ty),*) => {$(
+        impl From<$from> for Body {
+            fn from(from: $from) -> Self {
+                Self(Kind::Whole(Bytes::from(from)))
+            }
+        }
+    )*};
+}
+
+from_bytes!(Bytes, Vec<u8>, String, &'static str, &'static [u8]);
+
+/// A stream whose length is known, so that it goes out with a `Content-Length`.
+struct Sized<B> {
+    inner: B,
+    left: u64,
+}
+
+impl<B> http_body::Body for Sized<B>
+where
+    B: http_body::Body<Data = Bytes, Error = io::Error> + Unpin,
+{
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            self.left = self.left.saturating_sub(data.len() as u64);
+        }
+        if frame.is_none() && self.left > 0 {
+            let text = "the file became shorter while it was sent";
+            return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, text))));
+        }
+        Poll::Ready(frame)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+/// What one attempt sends.
+pub(crate) struct SendBody {
+    inner: Sending,
+    progress: Arc<AtomicU64>,
+}
+
+enum Sending {
+    Whole(Full<Bytes>),
+    Stream(BytesBody),
+}
+
+impl http_body::Body for SendBody {
+    type Data = Bytes;
+    type Error = RequestBodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let frame = match &mut self.inner {
+            Sending::Whole(body) => {
+                ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(|never| match never {}))
+            }
+            Sending::Stream(body) => {
+                ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(RequestBodyError))
+            }
+        };
+        self.progress.fetch_add(1, Ordering::Relaxed);
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Sending::Whole(body) => body.is_end_stream(),
+            Sending::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Sending::Whole(body) => body.size_hint(),
+            Sending::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+/// The caller's body could not be read: nobody's fault on the way.
+#[derive(Debug)]
+pub(crate) struct RequestBodyError(io::Error);
+
+impl fmt::Display for RequestBodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the body of the request could not be read")
+    }
+}
+
+impl std::error::Error for RequestBodyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}

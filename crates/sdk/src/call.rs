@@ -1,0 +1,270 @@
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reveille_retry::{Attempt, History, RetryPolicy};
+use serde::de::DeserializeOwned;
+
+use crate::client::Client;
+use crate::driver::{Outcome, Taking, drive};
+use crate::error::{Error, Record};
+use crate::operation::{Operation, Tuning};
+use crate::runtime::{self, OnRuntime};
+
+/// The future of a call. It may be polled on any executor.
+pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+
+type Finished<T> = Result<(T, History), Error>;
+
+/// A call that is ready to be made: nothing is sent until it is awaited, or waited for with
+/// [`wait`](Self::wait).
+///
+/// ```
+/// # let server = reveille_faults::FaultServer::start(reveille_faults::Step::ok(r#"{"status":"ok"}"#))?;
+/// # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
+/// use std::time::Duration;
+/// use reveille::RetryPolicy;
+///
+/// let health = client
+///     .sandbox("box")
+///     .system()
+///     .health()
+///     .retry(RetryPolicy::standby())
+///     .deadline(Duration::from_secs(60))
+///     .on_attempt(|attempt| println!("{}, then {:?} of waiting", attempt.seen, attempt.wait))
+///     .wait()?;
+/// assert_eq!(health.status, "ok");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "nothing is sent until the call is awaited, or waited for with `.wait()`"]
+pub struct Call<T> {
+    pub(crate) client: Client,
+    pub(crate) operation: Operation,
+    pub(crate) tuning: Tuning,
+    taking: Taking,
+    parse: fn(Outcome) -> Result<(T, Record), Error>,
+}
+
+impl<T> Call<T> {
+    pub(crate) fn new(
+        client: Client,
+        operation: Operation,
+        taking: Taking,
+        parse: fn(Outcome) -> Result<(T, Record), Error>,
+    ) -> Self {
+        Self { client, operation, tuning: Tuning::default(), taking, parse }
+    }
+
+    /// The same request, taken in another way.
+    pub(crate) fn taken<U>(
+        self,
+        taking: Taking,
+        parse: fn(Outcome) -> Result<(U, Record), Error>,
+    ) -> Call<U> {
+        let Self { client, operation, tuning, .. } = self;
+        Call { client, operation, tuning, taking, parse }
+    }
+
+    /// Tries this call under a policy of its own; the client's stays what it was.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.tuning.policy = Some(policy);
+        self
+    }
+
+    /// Sends once, whatever comes.
+    pub fn no_retry(self) -> Self {
+        self.retry(RetryPolicy::never())
+    }
+
+    /// Ends the call after this long, whatever it is doing: an attempt in flight and a wait are cut, and so is
+    /// the body of a stream.
+    pub fn deadline(mut self, most: Duration) -> Self {
+        self.tuning.deadline = Some(most);
+        self
+    }
+
+    /// How long one attempt may take, its body included; of a stream, its head. Zero counts as a nanosecond.
+    pub fn attempt_timeout(mut self, most: Duration) -> Self {
+        self.tuning.attempt_timeout = Some(most.max(Duration::from_nanos(1)));
+        self
+    }
+
+    /// Calls `hook` after each attempt with what it saw, how long it took and how long will be waited.
+    pub fn on_attempt(mut self, hook: impl Fn(&Attempt) + Send + Sync + 'static) -> Self {
+        self.tuning.on_attempt = Some(Arc::new(hook));
+        self
+    }
+
+    async fn run(self) -> Finished<T> {
+        let runtime = runtime::handle().map_err(Error::local)?;
+        let Self { client, operation, tuning, taking, parse } = self;
+        let outcome = OnRuntime::new(runtime, drive(client, operation, tuning, taking)).await?;
+        let (value, record) = parse(outcome)?;
+        Ok((value, record.history))
+    }
+}
+
+impl<T: 'static> Call<T> {
+    /// The call that also gives its history: every attempt, what it saw and how long was waited after it.
+    ///
+    /// ```
+    /// # use reveille_faults::{FaultServer, Script, Step};
+    /// # let script = Script::new().step(Step::status(503)).then(Step::ok(r#"{"mounts":[]}"#));
+    /// # let server = FaultServer::start(script)?;
+    /// # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
+    /// let (mounts, history) = client.sandbox("box").drives().list().with_history().wait()?;
+    /// assert!(mounts.is_empty());
+    /// assert_eq!(history.to_string(), "503, 200");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_history(self) -> WithHistory<T> {
+        WithHistory(self)
+    }
+
+    /// Makes the call and waits for it on this thread. No runtime is needed, and one that runs here already
+    /// does no harm; it only stands still meanwhile.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[cfg(feature = "blocking")]
+    pub fn wait(self) -> Result<T, Error> {
+        pollster::block_on(self.run()).map(|(value, _)| value)
+    }
+}
+
+impl<T: 'static> IntoFuture for Call<T> {
+    type Output = Result<T, Error>;
+    type IntoFuture = CallFuture<T>;
+
+    fn into_future(self) -> CallFuture<T> {
+        Box::pin(async { self.run().await.map(|(value, _)| value) })
+    }
+}
+
+impl<T> fmt::Debug for Call<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Call({} {})", self.operation.method, self.operation.target.shown())
+    }
+}
+
+/// A call that gives its history with its result; made by [`Call::with_history`].
+#[derive(Debug)]
+#[must_use = "nothing is sent until the call is awaited, or waited for with `.wait()`"]
+pub struct WithHistory<T>(Call<T>);
+
+impl<T: 'static> WithHistory<T> {
+    /// Makes the call and waits for it on this thread.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    #[cfg(feature = "blocking")]
+    pub fn wait(self) -> Result<(T, History), Error> {
+        pollster::block_on(self.0.run())
+    }
+}
+
+impl<T: 'static> IntoFuture for WithHistory<T> {
+    type Output = Result<(T, History), Error>;
+    type IntoFuture = CallFuture<(T, History)>;
+
+    fn into_future(self) -> CallFuture<(T, History)> {
+        Box::pin(self.0.run())
+    }
+}
+
+impl<T: DeserializeOwned> Call<T> {
+    /// A call whose answer is JSON.
+    pub(crate) fn json(client: Client, mut operation: Operation) -> Self {
+        operation.accept_json();
+        Self::new(client, operation, Taking::Typed, parse_json)
+    }
+}
+
+impl Call<()> {
+    /// A call whose answer says no more than its status.
+    pub(crate) fn empty(client: Client, operation: Operation) -> Self {
+        Self::new(client, operation, Taking::Typed, |outcome| Ok(((), success(outcome)?.record)))
+    }
+}
+
+/// The outcome, where its status is a success.
+pub(crate) fn success(outcome: Outcome) -> Result<Outcome, Error> {
+    if outcome.status.is_success() {
+        return Ok(outcome);
+    }
+    let (answered, record) = outcome.into_answered();
+    Err(Error::of_status(answered, record))
+}
+
+/// A success, read as JSON.
+pub(crate) fn parse_json<T: DeserializeOwned>(outcome: Outcome) -> Result<(T, Record), Error> {
+    let (answered, record) = success(outcome)?.into_answered();
+    match serde_json::from_slice(&answered.body) {
+        Ok(value) => Ok((value, record)),
+        Err(error) => Err(Error::of_decode(answered, record, error)),
+    }
+}
+
+/// Gives a builder around a [`Call`] the setters and the ends of one. `$ready` makes the call of it.
+macro_rules! like_a_call {
+    ($builder:ty => $output:ty) => {
+        impl $builder {
+            /// Tries this call under a policy of its own; the client's stays what it was.
+            pub fn retry(mut self, policy: $crate::RetryPolicy) -> Self {
+                self.call = self.call.retry(policy);
+                self
+            }
+
+            /// Sends once, whatever comes.
+            pub fn no_retry(mut self) -> Self {
+                self.call = self.call.no_retry();
+                self
+            }
+
+            /// Ends the call after this long, whatever it is doing.
+            pub fn deadline(mut self, most: std::time::Duration) -> Self {
+                self.call = self.call.deadline(most);
+                self
+            }
+
+            /// How long one attempt may take, its body included.
+            pub fn attempt_timeout(mut self, most: std::time::Duration) -> Self {
+                self.call = self.call.attempt_timeout(most);
+                self
+            }
+
+            /// Calls `hook` after each attempt with what it saw, how long it took and how long will be waited.
+            pub fn on_attempt(mut self, hook: impl Fn(&$crate::Attempt) + Send + Sync + 'static) -> Self {
+                self.call = self.call.on_attempt(hook);
+                self
+            }
+
+            /// The call that also gives its history.
+            pub fn with_history(self) -> $crate::WithHistory<$output> {
+                self.into_call().with_history()
+            }
+
+            /// Makes the call and waits for it on this thread; see [`Call::wait`](crate::Call::wait).
+            ///
+            /// # Errors
+            /// See [`Error`](crate::Error).
+            #[cfg(feature = "blocking")]
+            pub fn wait(self) -> Result<$output, $crate::Error> {
+                self.into_call().wait()
+            }
+        }
+
+        impl std::future::IntoFuture for $builder {
+            type Output = Result<$output, $crate::Error>;
+            type IntoFuture = $crate::CallFuture<$output>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                self.into_call().into_future()
+            }
+        }
+    };
+}
+
+pub(crate) use like_a_call;

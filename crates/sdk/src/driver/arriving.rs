@@ -1,0 +1,130 @@
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use reveille_retry::{Fault, FaultKind};
+
+use crate::transport::{Broken, Quiet, of_body};
+
+/// How much of an answer is read to know it, in bytes.
+const PEEK: usize = 64 * 1024;
+/// The most that is held in memory of one answer, in bytes. What is larger has to be streamed.
+pub(crate) const MOST_HELD: usize = 256 * 1024 * 1024;
+
+/// The body of an answer on its way in: what is held of it, and what is still to come.
+pub(crate) struct Arriving {
+    held: BytesMut,
+    incoming: Option<Incoming>,
+    broken: Option<Broken>,
+    quiet: Quiet,
+    until: Option<Instant>,
+}
+
+impl Arriving {
+    pub(super) fn new(incoming: Incoming, quiet: Quiet) -> Self {
+        let incoming = (!incoming.is_end_stream()).then_some(incoming);
+        Self { held: BytesMut::new(), incoming, broken: None, quiet, until: None }
+    }
+
+    /// Ends the body with an error at `until`, whatever has come by then.
+    pub(super) fn bound_by(&mut self, until: Option<Instant>) {
+        self.until = until;
+    }
+
+    /// The length of what is still to come, where the server declared it.
+    pub(crate) fn expected(&self) -> Option<u64> {
+        let rest = self.incoming.as_ref().map_or(Some(0), |incoming| incoming.size_hint().exact());
+        rest.map(|rest| rest.saturating_add(self.held.len() as u64))
+    }
+
+    /// Reads up to 64 KiB, and waits no longer than `most` for them. A break is kept for who reads on.
+    pub(super) async fn peek(&mut self, most: Duration) {
+        let peeked = async {
+            while self.held.len() < PEEK {
+                match self.frame().await {
+                    Ok(Some(data)) => self.held.extend_from_slice(&data),
+                    Ok(None) => return,
+                    Err(broken) => {
+                        self.broken = Some(broken);
+                        return;
+                    }
+                }
+            }
+        };
+        // Too late is as good as too long: then the rest is not here.
+        let _ = tokio::time::timeout(most, peeked).await;
+    }
+
+    /// Reads to the end.
+    pub(super) async fn whole(&mut self) -> Result<(), Broken> {
+        if let Some(broken) = self.broken.take() {
+            return Err(broken);
+        }
+        while let Some(data) = self.frame().await? {
+            if self.held.len() + data.len() > MOST_HELD {
+                return Err(Broken { fault: Fault::answered(FaultKind::TooLarge), source: None });
+            }
+            self.held.extend_from_slice(&data);
+        }
+        Ok(())
+    }
+
+    /// The whole body, where all of it has come.
+    pub(super) fn whole_if_here(&self) -> Option<&[u8]> {
+        (self.incoming.is_none() && self.broken.is_none()).then_some(&*self.held)
+    }
+
+    pub(crate) fn into_held(self) -> Bytes {
+        self.held.freeze()
+    }
+
+    /// The next piece: first what is held, then what comes.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
+        if !self.held.is_empty() {
+            return Ok(Some(self.held.split().freeze()));
+        }
+        if let Some(broken) = self.broken.take() {
+            return Err(broken);
+        }
+        let Some(until) = self.until else { return self.frame().await };
+        match tokio::time::timeout_at(until.into(), self.frame()).await {
+            Ok(frame) => frame,
+            Err(_) => {
+                self.incoming = None;
+                Err(Broken { fault: Fault::answered(FaultKind::Deadline), source: None })
+            }
+        }
+    }
+
+    async fn frame(&mut self) -> Result<Option<Bytes>, Broken> {
+        loop {
+            let Some(incoming) = &mut self.incoming else { return Ok(None) };
+            let Some(frame) = self.quiet.bound(incoming.frame()).await else {
+                self.incoming = None;
+                return Err(Broken { fault: Fault::answered(FaultKind::ReadTimeout), source: None });
+            };
+            match frame {
+                Some(Ok(frame)) => {
+                    if incoming.is_end_stream() {
+                        self.incoming = None;
+                    }
+                    if let Ok(data) = frame.into_data()
+                        && !data.is_empty()
+                    {
+                        return Ok(Some(data));
+                    }
+                }
+                Some(Err(error)) => {
+                    self.incoming = None;
+                    return Err(of_body(error));
+                }
+                None => {
+                    self.incoming = None;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! One attempt: a request, what comes back, and what it proves.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
+use reveille_retry::{AttemptPlan, Dispatch, Fault, FaultKind, Limit, Proof, Refusal};
+use reveille_wire::{GatewayAnswer, header as platform, refusal_of};
+
+use super::{Arriving, Driver, Taking};
+use crate::body::SendBody;
+use crate::error::Error;
+use crate::operation::Identity;
+use crate::transport::{Broken, Quiet, Trace};
+
+/// How long the rest of a transient answer is waited for, before its connection is given up.
+const PEEK_TIME: Duration = Duration::from_millis(250);
+/// The same where the body decides something, or is all that explains an error.
+const PROOF_TIME: Duration = Duration::from_secs(2);
+
+/// An answer, with as much of its body as was needed to judge it.
+pub(super) struct Answer {
+    pub(super) parts: http::response::Parts,
+    pub(super) refusal: Option<Refusal>,
+    pub(super) body: Arriving,
+}
+
+/// Why there is no request to send.
+enum Unsent {
+    Broken(Broken),
+    Error(Error),
+}
+
+impl Driver {
+    /// Sends once, and takes what comes within the attempt's limit.
+    ///
+    /// # Errors
+    /// Where there is nothing to send: no credentials, or no token for them.
+    pub(super) async fn attempt(&mut self, plan: &AttemptPlan) -> Result<Result<Answer, Broken>, Error> {
+        let mut trace = Trace::default();
+        let Some((most, limit)) = plan.limit else {
+            return self.exchange(&mut trace).await;
+        };
+        match tokio::time::timeout(most, self.exchange(&mut trace)).await {
+            Ok(done) => done,
+            Err(_) => {
+                trace.abandon_connection();
+                Ok(Err(cut(limit, trace.dispatch())))
+            }
+        }
+    }
+
+    /// Waits for `work` as long as the attempt that was begun by `plan` may still take.
+    pub(super) async fn within_plan<W>(&mut self, plan: &AttemptPlan, work: W) -> Result<(), Broken>
+    where
+        W: Future<Output = Result<(), Broken>>,
+    {
+        let Some((most, limit)) = plan.limit else { return work.await };
+        let spent = self.session.history().last().map_or(Duration::ZERO, |attempt| attempt.took);
+        match tokio::time::timeout(most.saturating_sub(spent), work).await {
+            Ok(done) => done,
+            Err(_) => Err(cut(limit, Dispatch::Answered)),
+        }
+    }
+
+    async fn exchange(&mut self, trace: &mut Trace) -> Result<Result<Answer, Broken>, Error> {
+        let quiet = Quiet::new(self.quiet);
+        let request = match self.request(&quiet).await {
+            Ok(request) => request,
+            Err(Unsent::Broken(broken)) => return Ok(Err(broken)),
+            Err(Unsent::Error(error)) => return Err(error),
+        };
+        match self.client.transport().send(request, quiet.clone(), trace).await {
+            Ok(response) => Ok(self.take(response, quiet).await),
+            Err(broken) => Ok(Err(broken)),
+        }
+    }
+
+    async fn request(&mut self, quiet: &Quiet) -> Result<Request<SendBody>, Unsent> {
+        let headers = self.headers().await.map_err(Unsent::Error)?;
+        let body = self.operation.body.open(quiet.progress()).await.map_err(|error| {
+            let fault = Fault::proven(FaultKind::RequestBody, Proof::Canceled);
+            Unsent::Broken(Broken { fault, source: Some(Box::new(error)) })
+        })?;
+        let mut request = Request::new(body);
+        *request.method_mut() = self.operation.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    /// The headers, made anew for every attempt, as a token may be renewed between two. What the caller set
+    /// stays.
+    async fn headers(&mut self) -> Result<HeaderMap, Error> {
+        let mut headers = self.operation.headers.clone();
+        headers.entry(header::USER_AGENT).or_insert_with(|| self.client.user_agent());
+        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        let bearer = match self.operation.identity {
+            Identity::Nobody => return Ok(headers),
+            Identity::ClientIfAny => self.client.bearer().await?,
+            Identity::Client => Some(self.client.bearer().await?.ok_or_else(Error::no_key)?),
+        };
+        if let Some(bearer) = bearer {
+            headers.entry(platform::AUTHORIZATION).or_insert(bearer);
+        }
+        if let Some(workspace) = self.client.workspace_header()? {
+            headers.entry(platform::WORKSPACE).or_insert(workspace);
+        }
+        headers.entry(platform::VERSION).or_insert_with(|| self.client.version_header());
+        Ok(headers)
+    }
+
+    /// Reads as much of an answer as is needed to judge it; all of it, where it is to be delivered whole.
+    async fn take(&mut self, response: Response<Incoming>, quiet: Quiet) -> Result<Answer, Broken> {
+        let (parts, incoming) = response.into_parts();
+        let mut body = Arriving::new(incoming, quiet);
+        if parts.status == http::StatusCode::UNAUTHORIZED {
+            self.client.forget_token();
+        }
+        if refusal_of(parts.status, &parts.headers, None).is_some() {
+            body.peek(PROOF_TIME).await;
+            let answer = refusal_of(parts.status, &parts.headers, body.whole_if_here());
+            let refusal = answer.map(|answer| self.believed(answer));
+            return Ok(Answer { parts, refusal, body });
+        }
+        if self.session.is_transient(parts.status) {
+            body.peek(PEEK_TIME).await;
+        } else if !self.taking.streams(parts.status) {
+            match self.taking {
+                Taking::TypedStream => body.peek(PROOF_TIME).await,
+                _ => body.whole().await?,
+            }
+        }
+        Ok(Answer { parts, refusal: None, body })
+    }
+
+    /// An app could write the gateway's proof by itself, so that behind a port it proves nothing.
+    fn believed(&self, answer: GatewayAnswer) -> Refusal {
+        match answer {
+            GatewayAnswer::NotDispatched if self.operation.target.is_platforms() => Refusal::NotDispatched,
+            GatewayAnswer::NotDispatched | GatewayAnswer::Unavailable => Refusal::Unavailable,
+        }
+    }
+}
+
+fn cut(limit: Limit, dispatch: Dispatch) -> Broken {
+    Broken { fault: Fault { kind: limit.fault(), dispatch }, source: None }
+}

@@ -1,0 +1,91 @@
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, Version};
+use reveille_retry::{History, StopReason};
+use serde::de::DeserializeOwned;
+
+use crate::driver::Outcome;
+use crate::error::{Answered, Error, Record};
+
+/// An answer, with its whole body.
+#[derive(Debug)]
+pub struct Response {
+    version: Version,
+    answered: Answered,
+    record: Record,
+}
+
+impl Response {
+    pub(crate) fn of(outcome: Outcome) -> Result<(Self, Record), Error> {
+        let version = outcome.version;
+        let (answered, record) = outcome.into_answered();
+        Ok((Self { version, answered, record: record.clone() }, record))
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.answered.status
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.answered.headers
+    }
+
+    /// The version of HTTP that was spoken.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.answered.body
+    }
+
+    /// The body, and nothing else.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.answered.body
+    }
+
+    /// The body as text; what is no UTF-8 becomes U+FFFD.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.answered.body)
+    }
+
+    /// The body, read as JSON.
+    ///
+    /// # Errors
+    /// When it is none, or another one.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.answered.body)
+            .map_err(|error| Error::of_decode(self.answered.clone(), self.record.clone(), error))
+    }
+
+    /// Every attempt, what it saw and how long was waited after it.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.record.history
+    }
+
+    /// Why this answer is the last one although it speaks of the resume window: the retries were spent, say.
+    /// `None` where it is an answer like any other.
+    #[must_use]
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.record.stop
+    }
+
+    /// This answer, where its status is a success.
+    ///
+    /// # Errors
+    /// Otherwise: the error that a typed call would have given.
+    pub fn error_for_status(self) -> Result<Self, Error> {
+        if self.status().is_success() { Ok(self) } else { Err(Error::of_status(self.answered, self.record)) }
+    }
+}

@@ -1,0 +1,156 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, Stream};
+use http::{HeaderMap, StatusCode, Version};
+use reveille_retry::{History, StopReason};
+
+use crate::driver::{Arriving, Outcome};
+use crate::error::{Error, Record};
+use crate::runtime;
+
+/// An answer whose body is still to come: a [`Stream`] of pieces in async code, an [`Iterator`] by
+/// [`into_iter`](IntoIterator::into_iter) elsewhere.
+///
+/// Made by [`Fetch::stream`](crate::Fetch::stream). To drop it ends the transfer.
+pub struct StreamResponse {
+    status: StatusCode,
+    version: Version,
+    headers: HeaderMap,
+    record: Record,
+    expected: Option<u64>,
+    pieces: BoxStream<'static, Result<Bytes, Error>>,
+}
+
+impl StreamResponse {
+    pub(crate) fn of(outcome: Outcome) -> Result<(Self, Record), Error> {
+        let Outcome { status, version, headers, body, record } = outcome;
+        let expected = body.expected();
+        let state = Pieces { body, received: 0, expected, record: record.clone() };
+        let pieces = Box::pin(stream::unfold(Some(state), Pieces::next));
+        Ok((Self { status, version, headers, record: record.clone(), expected, pieces }, record))
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The version of HTTP that is spoken.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// How many bytes the server said that there are, where it did.
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        self.expected
+    }
+
+    /// Every attempt up to the head of this answer.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.record.history
+    }
+
+    /// Why this answer is the last one although it speaks of the resume window: the retries were spent, say.
+    #[must_use]
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.record.stop
+    }
+
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
+    }
+}
+
+/// What is left of a body.
+struct Pieces {
+    body: Arriving,
+    received: u64,
+    expected: Option<u64>,
+    record: Record,
+}
+
+impl Pieces {
+    /// The next piece, or how far the body came before it broke.
+    async fn next(state: Option<Self>) -> Option<(Result<Bytes, Error>, Option<Self>)> {
+        let mut state = state?;
+        match state.body.next().await {
+            Ok(Some(piece)) => {
+                state.received += piece.len() as u64;
+                Some((Ok(piece), Some(state)))
+            }
+            Ok(None) => None,
+            Err(broken) => {
+                let Self { received, expected, record, .. } = state;
+                Some((Err(Error::of_stream(received, expected, record, broken)), None))
+            }
+        }
+    }
+}
+
+impl Stream for StreamResponse {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let runtime = match runtime::handle() {
+            Ok(runtime) => runtime,
+            Err(error) => return Poll::Ready(Some(Err(Error::local(error)))),
+        };
+        let _entered = runtime.enter();
+        self.pieces.as_mut().poll_next(cx)
+    }
+}
+
+impl fmt::Debug for StreamResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamResponse").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// A stream of this crate, waited for piece by piece.
+#[cfg(feature = "blocking")]
+#[derive(Debug)]
+pub struct Blocking<S>(S);
+
+#[cfg(feature = "blocking")]
+impl<S> Blocking<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self(stream)
+    }
+
+    /// The stream itself.
+    pub fn into_inner(self) -> S {
+        self.0
+    }
+}
+
+#[cfg(feature = "blocking")]
+impl<S: Stream + Unpin> Iterator for Blocking<S> {
+    type Item = S::Item;
+
+    fn next(&mut self) -> Option<S::Item> {
+        pollster::block_on(futures_util::StreamExt::next(&mut self.0))
+    }
+}
+
+#[cfg(feature = "blocking")]
+impl IntoIterator for StreamResponse {
+    type Item = Result<Bytes, Error>;
+    type IntoIter = Blocking<Self>;
+
+    fn into_iter(self) -> Blocking<Self> {
+        Blocking::new(self)
+    }
+}

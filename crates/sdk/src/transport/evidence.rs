@@ -1,0 +1,171 @@
+//! Errors of the HTTP stack as evidence, by type alone. No text is matched.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+
+use hyper_util::client::legacy;
+use reveille_retry::{Fault, FaultKind, Proof};
+
+use super::Broken;
+use super::connect::{ConnectFault, Unresolved};
+use crate::body::RequestBodyError;
+
+/// What an attempt that brought no head says.
+pub(super) fn of_send(error: legacy::Error) -> Broken {
+    let fault = fault_of(&error);
+    Broken { fault, source: Some(Box::new(error)) }
+}
+
+/// What a body that broke says. The head was there, so that the request was carried out.
+pub(crate) fn of_body(error: hyper::Error) -> Broken {
+    let kind = if error.is_timeout() { FaultKind::ReadTimeout } else { FaultKind::BodyCut };
+    Broken { fault: Fault::answered(kind), source: Some(Box::new(error)) }
+}
+
+/// What a failure to reach an address says.
+pub(super) fn kind_of_dial(error: &(dyn Error + 'static)) -> FaultKind {
+    if find::<Unresolved>(error).is_some() {
+        return FaultKind::Resolve;
+    }
+    let Some(io) = find::<io::Error>(error) else { return FaultKind::Unreachable };
+    if is_local(io) {
+        return FaultKind::Local;
+    }
+    match io.kind() {
+        ErrorKind::ConnectionRefused => FaultKind::Refused,
+        ErrorKind::TimedOut => FaultKind::ConnectTimeout,
+        _ => FaultKind::Unreachable,
+    }
+}
+
+/// Whether this machine is out of ports, files or memory.
+fn is_local(io: &io::Error) -> bool {
+    let out_of_files = cfg!(unix) && matches!(io.raw_os_error(), Some(23 | 24));
+    out_of_files
+        || matches!(
+            io.kind(),
+            ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory | ErrorKind::PermissionDenied
+        )
+}
+
+fn fault_of(error: &legacy::Error) -> Fault {
+    if let Some(connect) = find::<ConnectFault>(error) {
+        return Fault::proven(connect.kind, connect.proof);
+    }
+    if error.is_connect() {
+        return Fault::proven(FaultKind::Unreachable, Proof::Connect);
+    }
+    if find::<RequestBodyError>(error).is_some() {
+        return Fault::unknown(FaultKind::RequestBody);
+    }
+    if let Some(h2) = find::<h2::Error>(error) {
+        return fault_of_h2(h2);
+    }
+    match find::<hyper::Error>(error) {
+        Some(hyper) => fault_of_hyper(hyper, error),
+        None => fault_of_io(error),
+    }
+}
+
+/// A GOAWAY that a stream's own future meets names a last stream below it, whatever its reason, so that
+/// the peer has not processed it (RFC 9113, section 6.8); streams that it covers go on, or fail by the
+/// connection. Only the peer's word counts.
+fn fault_of_h2(error: &h2::Error) -> Fault {
+    if error.is_go_away() && error.is_remote() {
+        return Fault::proven(FaultKind::GoAway, Proof::GoAway);
+    }
+    if error.is_reset() && error.is_remote() {
+        return match error.reason() {
+            Some(h2::Reason::REFUSED_STREAM) => Fault::proven(FaultKind::RefusedStream, Proof::RefusedStream),
+            _ => Fault::unknown(FaultKind::StreamReset),
+        };
+    }
+    match error.get_io() {
+        Some(io) => Fault::unknown(kind_of_io(io)),
+        None if error.is_go_away() => Fault::unknown(FaultKind::Garbled),
+        None => Fault::unknown(FaultKind::StreamReset),
+    }
+}
+
+fn fault_of_hyper(hyper: &hyper::Error, whole: &(dyn Error + 'static)) -> Fault {
+    if hyper.is_canceled() {
+        return Fault::proven(FaultKind::Canceled, Proof::Canceled);
+    }
+    if hyper.is_parse() {
+        return Fault::unknown(FaultKind::Garbled);
+    }
+    if hyper.is_incomplete_message() || hyper.is_closed() {
+        return Fault::unknown(FaultKind::Closed);
+    }
+    if hyper.is_timeout() {
+        return Fault::unknown(FaultKind::ReadTimeout);
+    }
+    if hyper.is_user() {
+        return Fault::unknown(FaultKind::Local);
+    }
+    fault_of_io(whole)
+}
+
+fn fault_of_io(error: &(dyn Error + 'static)) -> Fault {
+    Fault::unknown(find::<io::Error>(error).map_or(FaultKind::Closed, kind_of_io))
+}
+
+fn kind_of_io(io: &io::Error) -> FaultKind {
+    match io.kind() {
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => FaultKind::Reset,
+        ErrorKind::TimedOut => FaultKind::ReadTimeout,
+        ErrorKind::InvalidData => FaultKind::Garbled,
+        _ => FaultKind::Closed,
+    }
+}
+
+/// The first error of type `E` in a chain, also where an `io::Error` wraps it.
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Evidence is read by downcast, which fails without a word when two versions of a type are about.
+    #[test]
+    fn there_is_one_version_of_each_library_that_evidence_comes_from() {
+        let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock");
+        let Ok(lock) = std::fs::read_to_string(lock) else {
+            eprintln!("SKIPPED: not in the workspace, so that there is no Cargo.lock to read");
+            return;
+        };
+        for name in ["http", "hyper", "hyper-util", "h2", "rustls", "tokio", "tokio-rustls"] {
+            let entry = format!("name = \"{name}\"\n");
+            assert_eq!(lock.matches(&entry).count(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_found_behind_an_io_error() {
+        let inner = Unresolved(io::Error::other("x"));
+        let wrapped = io::Error::other(io::Error::other(inner));
+        assert!(find::<Unresolved>(&wrapped).is_some());
+    }
+
+    #[test]
+    fn local_shortages_are_not_the_hosts_fault() {
+        for raw in [23, 24] {
+            assert_eq!(kind_of_dial(&io::Error::from_raw_os_error(raw)), FaultKind::Local);
+        }
+        assert_eq!(kind_of_dial(&io::Error::from(ErrorKind::AddrNotAvailable)), FaultKind::Local);
+        assert_eq!(kind_of_dial(&io::Error::from(ErrorKind::ConnectionRefused)), FaultKind::Refused);
+        assert_eq!(kind_of_dial(&io::Error::from(ErrorKind::NetworkUnreachable)), FaultKind::Unreachable);
+    }
+}
