@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::arguments::Arguments;
+use crate::drives::Drives;
 use crate::process::Processes;
 
 /// The agent itself. Cheap to clone.
@@ -15,17 +17,28 @@ pub(crate) struct Agent {
 struct Inner {
     started: SystemTime,
     processes: Processes,
+    drives: Drives,
 }
 
 impl Agent {
     /// An agent that begins with nothing.
-    pub(crate) fn fresh() -> Self {
-        Self { inner: Arc::new(Inner { started: SystemTime::now(), processes: Processes::new() }) }
+    pub(crate) fn fresh(arguments: &Arguments) -> Self {
+        let inner = Inner {
+            started: SystemTime::now(),
+            processes: Processes::new(),
+            drives: Drives::new(arguments.drives.clone(), Vec::new()),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The processes that were started through it.
     pub(crate) fn processes(&self) -> &Processes {
         &self.inner.processes
+    }
+
+    /// The drives that can be mounted.
+    pub(crate) fn drives(&self) -> &Drives {
+        &self.inner.drives
     }
 
     /// When it started. An upgrade is no start.

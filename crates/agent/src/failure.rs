@@ -42,6 +42,16 @@ impl Failure {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, sentence)
     }
 
+    /// 409: something else is there already.
+    pub(crate) fn conflict(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, sentence)
+    }
+
+    /// 500: it does not work here.
+    pub(crate) fn broken(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, sentence)
+    }
+
     /// 502: a server in the sandbox did not do its part.
     pub(crate) fn gateway(sentence: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_GATEWAY, sentence)

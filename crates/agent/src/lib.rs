@@ -21,6 +21,7 @@ mod agent;
 mod arguments;
 mod clock;
 mod connection;
+mod drives;
 mod failure;
 mod json;
 mod listener;

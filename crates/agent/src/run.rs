@@ -58,7 +58,7 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
         // Nobody has to read it.
         let _unread = writeln!(std::io::stdout(), "listening on http://{address}");
     }
-    let agent = Agent::fresh();
+    let agent = Agent::fresh(arguments);
     adopt_orphans();
     tokio::spawn(agent.processes().clone().reap());
     let connections = Connections::new(Routes::new(agent.clone()));

@@ -1,11 +1,13 @@
 //! Ending everything, before the agent itself ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::Processes;
+use super::record::Process;
 
 /// How long processes have to stop by themselves.
 const TO_STOP: Duration = Duration::from_secs(1);
@@ -20,13 +22,7 @@ impl Processes {
             // What does not run needs no stopping.
             let _ended = process.stop();
         }
-        let over = async {
-            for process in &all {
-                process.over().await;
-            }
-        };
-        tokio::pin!(over);
-        if tokio::time::timeout(TO_STOP, over.as_mut()).await.is_ok() && children().is_empty() {
+        if over_within(TO_STOP, &all).await && children().is_empty() {
             return;
         }
         for process in &all {
@@ -35,8 +31,17 @@ impl Processes {
         for child in children() {
             let _gone = kill(child, Signal::SIGKILL);
         }
-        let _late = tokio::time::timeout(TO_DIE, over).await;
+        over_within(TO_DIE, &all).await;
     }
+}
+
+async fn over_within(limit: Duration, all: &[Arc<Process>]) -> bool {
+    let over = async {
+        for process in all {
+            process.over().await;
+        }
+    };
+    tokio::time::timeout(limit, over).await.is_ok()
 }
 
 /// The processes whose parent is this one now: those that it started, and orphans that came to it.
