@@ -1,11 +1,13 @@
 //! What the endpoints share.
 
+use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::arguments::Arguments;
 use crate::drives::Drives;
 use crate::process::Processes;
+use crate::upgrade::{Taken, Upgrades};
 
 /// The agent itself. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -18,6 +20,7 @@ struct Inner {
     started: SystemTime,
     processes: Processes,
     drives: Drives,
+    upgrades: Upgrades,
 }
 
 impl Agent {
@@ -27,8 +30,23 @@ impl Agent {
             started: SystemTime::now(),
             processes: Processes::new(),
             drives: Drives::new(arguments.drives.clone(), Vec::new()),
+            upgrades: Upgrades::default(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// An agent that goes on where the program before it left off.
+    pub(crate) fn resumed(arguments: &Arguments, mut taken: Taken) -> io::Result<Self> {
+        let started = taken.state.started();
+        let processes = Processes::new();
+        processes.restore(taken.state.processes, &mut taken.output, taken.pipes)?;
+        let inner = Inner {
+            started,
+            processes,
+            drives: Drives::new(arguments.drives.clone(), taken.state.mounts),
+            upgrades: Upgrades::resumed(taken.state.upgrades),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The processes that were started through it.
@@ -39,6 +57,11 @@ impl Agent {
     /// The drives that can be mounted.
     pub(crate) fn drives(&self) -> &Drives {
         &self.inner.drives
+    }
+
+    /// Its upgrades.
+    pub(crate) fn upgrades(&self) -> &Upgrades {
+        &self.inner.upgrades
     }
 
     /// When it started. An upgrade is no start.

@@ -18,7 +18,8 @@ usage: agent --listen stdin|ADDRESS:PORT [--drives DIR | --no-drives REASON] [--
 pub(crate) struct Arguments {
     pub(crate) listen: Listen,
     pub(crate) drives: Drives,
-    pub(crate) program: Option<PathBuf>,
+    /// What an upgrade executes.
+    pub(crate) program: PathBuf,
     pub(crate) start: Start,
     /// All that was given but [`Start`], to be handed on to the next program of an upgrade.
     pub(crate) given: Vec<OsString>,
@@ -83,6 +84,8 @@ impl Arguments {
             }
         }
         let listen = listen.ok_or("--listen is missing")?;
+        let running = || std::env::current_exe().map_err(|error| format!("--program is missing: {error}"));
+        let program = program.map_or_else(running, Ok)?;
         Ok(Self { listen, drives, program, start, given: kept })
     }
 }

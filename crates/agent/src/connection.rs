@@ -44,13 +44,13 @@ impl Connections {
         Self { routes, phase: watch::Sender::new(Phase::Serving), open: TaskTracker::new() }
     }
 
-    /// Accepts and serves connections until `end` is ready.
-    pub(crate) async fn serve(&self, listener: &Listener, end: impl Future<Output = ()>) {
+    /// Accepts and serves connections until `end` is ready, and gives what it says.
+    pub(crate) async fn serve<T>(&self, listener: &Listener, end: impl Future<Output = T>) -> T {
         tokio::pin!(end);
         loop {
             tokio::select! {
                 biased;
-                () = &mut end => return,
+                end = &mut end => return end,
                 accepted = listener.accept() => match accepted {
                     Ok(stream) => {
                         self.open.spawn(serve(stream, self.routes.clone(), self.phase.subscribe()));

@@ -30,5 +30,6 @@ mod process;
 mod routes;
 mod run;
 mod system;
+mod upgrade;
 
 pub use run::main;

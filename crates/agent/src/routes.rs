@@ -17,7 +17,7 @@ use tower_service::Service;
 use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::ports::{self, Target};
-use crate::{drives, process, system};
+use crate::{drives, process, system, upgrade};
 
 /// On every answer that the agent makes itself, also on one that says no.
 const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 6] = [
@@ -41,6 +41,7 @@ impl Routes {
         let endpoints = Router::new()
             .route("/", any(system::welcome))
             .route("/health", get(system::health))
+            .route("/upgrade", post(upgrade::upgrade))
             .route("/environment/reload", post(system::reload_environment))
             .merge(process::routes())
             .merge(drives::routes())

@@ -1,7 +1,7 @@
 //! The agent's life, from its command line to its end.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,13 +9,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::agent::Agent;
-use crate::arguments::{Arguments, USAGE};
+use crate::arguments::{Arguments, Start, USAGE};
 use crate::connection::Connections;
 use crate::listener::Listener;
 use crate::routes::Routes;
+use crate::upgrade;
 
 /// How long answers may take to their end once the agent was told to end.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
+
+/// How long answers may take to their end before an upgrade cuts them. What follows for longer begins anew.
+const ANSWERS_BEFORE_UPGRADE: Duration = Duration::from_secs(2);
 
 /// Runs an agent until it is told to end (SIGTERM), and says how that went.
 ///
@@ -29,6 +33,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if arguments.start == Start::Check {
+        println!("{}", upgrade::FORMAT);
+        return ExitCode::SUCCESS;
+    }
     let filter = EnvFilter::try_from_env("REVEILLE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // A second subscriber in one process is refused; the first one serves as well.
     let _first = tracing_subscriber::fmt()
@@ -52,23 +60,56 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("no signals: {error}"))?;
+    let (agent, listener) = match arguments.start {
+        Start::Resumed => resume(arguments).map_err(|error| format!("cannot take over: {error}"))?,
+        Start::Fresh | Start::Check => (Agent::fresh(arguments), listen(arguments)?),
+    };
+    adopt_orphans();
+    tokio::spawn(agent.processes().clone().reap());
+    let routes = Routes::new(agent.clone());
+    loop {
+        let connections = Connections::new(routes.clone());
+        let end = async {
+            tokio::select! {
+                _ = terminate.recv() => End::Terminated,
+                () = upgrade::ready(&agent, arguments) => End::Upgraded,
+            }
+        };
+        match connections.serve(&listener, end).await {
+            End::Terminated => {
+                drop(listener);
+                tokio::join!(connections.let_go(LAST_ANSWERS), agent.processes().end_all());
+                return Ok(());
+            }
+            End::Upgraded => {
+                connections.let_go(ANSWERS_BEFORE_UPGRADE).await;
+                upgrade::begin(&agent, arguments, &listener).await;
+            }
+        }
+    }
+}
+
+/// Why the agent takes no more connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Terminated,
+    Upgraded,
+}
+
+fn listen(arguments: &Arguments) -> Result<Listener, String> {
     let listener = Listener::open(arguments.listen)
         .map_err(|error| format!("cannot listen on {:?}: {error}", arguments.listen))?;
     if let Some(address) = listener.address() {
         // Nobody has to read it.
         let _unread = writeln!(std::io::stdout(), "listening on http://{address}");
     }
-    let agent = Agent::fresh(arguments);
-    adopt_orphans();
-    tokio::spawn(agent.processes().clone().reap());
-    let connections = Connections::new(Routes::new(agent.clone()));
-    let end = async {
-        terminate.recv().await;
-    };
-    connections.serve(&listener, end).await;
-    drop(listener);
-    tokio::join!(connections.let_go(LAST_ANSWERS), agent.processes().end_all());
-    Ok(())
+    Ok(listener)
+}
+
+fn resume(arguments: &Arguments) -> io::Result<(Agent, Listener)> {
+    let taken = upgrade::take_over()?;
+    let listener = Listener::adopt(taken.listener.try_clone()?)?;
+    Ok((Agent::resumed(arguments, taken)?, listener))
 }
 
 /// Makes this process the parent of what its processes leave behind.

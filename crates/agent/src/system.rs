@@ -30,6 +30,9 @@ pub(crate) async fn health(State(agent): State<Agent>) -> Json<Health> {
     health.uptime = clock::hours(up);
     health.uptime_seconds = up.as_secs_f64();
     health.started_at = clock::rfc3339(agent.started());
+    let upgrades = agent.upgrades().told();
+    health.upgrade_count = upgrades.count;
+    health.last_upgrade = upgrades.latest;
     Json(health)
 }
 

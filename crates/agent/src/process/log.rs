@@ -159,6 +159,28 @@ impl Log {
         }
     }
 
+    /// The bytes of one stream, for carrying them to another program.
+    pub(crate) fn bytes(&self, source: Source) -> (&[u8], &[u8]) {
+        self.kept(source).bytes.as_slices()
+    }
+
+    /// Takes up the bytes that were carried here; if they are not those that the log knows of, it goes on without.
+    pub(crate) fn restore(&mut self, source: Source, bytes: Vec<u8>) {
+        let kept = self.kept_mut(source);
+        let known: u64 = kept.runs.iter().map(|run| run.len).sum();
+        if known == bytes.len() as u64 {
+            kept.bytes = bytes.into();
+        } else {
+            *kept = Kept { cut: kept.cut + known, ..Kept::default() };
+        }
+    }
+
+    /// The log without its bytes, for carrying it to another program.
+    pub(crate) fn without_bytes(&self) -> Self {
+        let bare = |kept: &Kept| Kept { bytes: VecDeque::new(), runs: kept.runs.clone(), cut: kept.cut };
+        Self { stdout: bare(&self.stdout), stderr: bare(&self.stderr), arrived: self.arrived }
+    }
+
     fn kept(&self, source: Source) -> &Kept {
         match source {
             Source::Stdout => &self.stdout,

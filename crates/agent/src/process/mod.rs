@@ -6,6 +6,7 @@ mod execution;
 mod follow;
 mod lines;
 mod log;
+mod moving;
 mod output;
 mod ports;
 mod record;
@@ -14,4 +15,5 @@ mod table;
 mod text;
 
 pub(crate) use endpoints::routes;
+pub(crate) use moving::SavedProcess;
 pub(crate) use table::Processes;

@@ -29,7 +29,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What was asked for.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Orders {
     pub(crate) name: String,
     pub(crate) command: String,
@@ -109,6 +109,11 @@ impl Process {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When it was started first.
+    pub(crate) fn started_at(&self) -> SystemTime {
+        self.started_at
     }
 
     /// How it stands now.
@@ -273,6 +278,11 @@ impl Process {
     /// Looks at its log.
     pub(crate) fn with_log<T>(&self, look: impl FnOnce(&mut Log) -> T) -> T {
         look(&mut self.state().log)
+    }
+
+    /// The pipes that are open.
+    pub(crate) fn pipes(&self) -> Vec<(Source, Pipe)> {
+        self.state().output.clone()
     }
 
     /// Its logs, as far as they are kept.

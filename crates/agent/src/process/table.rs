@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -90,6 +91,30 @@ impl Processes {
         Ok(process)
     }
 
+    /// Takes up a process that another program started.
+    pub(crate) fn take_up(&self, process: Arc<Process>, output: Vec<(Source, OwnedFd)>) {
+        self.table().push_back(Arc::clone(&process));
+        self.read_all(&process, output);
+        self.expire_in_time(&process);
+        if process.wants_restart() {
+            self.restart_after(Duration::ZERO, process);
+        }
+    }
+
+    /// Starts something of the agent's own, of which only what it says matters.
+    pub(crate) async fn start_unlisted(&self, mut command: Command) -> io::Result<pipe::Receiver> {
+        let births = self.births().await;
+        let child = tokio::task::spawn_blocking(move || command.spawn()).await.map_err(io::Error::other)?;
+        drop(births);
+        let output = child?.stdout.ok_or_else(|| io::Error::other("it has no output"))?;
+        pipe::Receiver::from_owned_fd(output.into())
+    }
+
+    /// Keeps anything from being started, and any end from being noticed.
+    pub(crate) async fn births(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.shared.births.lock().await
+    }
+
     /// Notices the ends of processes, as the kernel tells of them. Never ends.
     ///
     /// # Errors
@@ -97,7 +122,7 @@ impl Processes {
     pub(crate) async fn reap(self) -> io::Result<()> {
         let mut ends = signal(SignalKind::child())?;
         loop {
-            let births = self.shared.births.lock().await;
+            let births = self.births().await;
             self.reap_now();
             drop(births);
             if ends.recv().await.is_none() {
