@@ -2,8 +2,12 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod asking;
+mod drives;
 #[path = "../conformance/replay/http.rs"]
 mod http;
 mod ports;
+mod processes;
 #[path = "../running/mod.rs"]
 mod running;
+mod upgrades;

@@ -22,7 +22,8 @@ impl Running {
         Self::started(command)
     }
 
-    fn started(mut command: Command) -> Self {
+    /// Starts `command`, which becomes an agent that says where it listens.
+    pub(crate) fn started(mut command: Command) -> Self {
         command.env_remove("SHELL").env_remove("SHELL_ARGS");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("an agent");
         let mut said = String::new();

@@ -1,0 +1,129 @@
+//! Processes: their ends, their output, and what they leave behind.
+
+use std::io::{BufRead, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use crate::running::Running;
+
+#[test]
+fn an_end_is_told_at_once() {
+    let agent = Running::start(&[]);
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(agent.run("true")["status"], "completed");
+    }
+    // Looking every 50 ms would take a second at the least.
+    assert!(begun.elapsed() < Duration::from_millis(800), "20 ends took {:?}", begun.elapsed());
+}
+
+#[test]
+fn what_comes_one_after_the_other_is_told_in_that_order() {
+    let agent = Running::start(&[]);
+    let ended = agent.run("echo a; sleep 0.1; echo b >&2; sleep 0.1; echo c");
+    assert_eq!(ended["logs"], "a\nb\nc\n");
+}
+
+#[test]
+fn what_a_process_leaves_behind_does_not_delay_its_end_and_is_still_heard() {
+    let agent = Running::start(&[]);
+    let ended = agent.run("(sleep 0.3; echo late) & echo early");
+    assert_eq!((&ended["stdout"], &ended["status"]), (&"early\n".into(), &"completed".into()));
+    let path = format!("/process/{}/logs", ended["pid"].as_str().unwrap());
+    agent.wait_for(&path, |logs| logs["stdout"] == "early\nlate\n");
+}
+
+#[test]
+fn orphans_leave_nothing_in_the_table_of_the_kernel() {
+    let agent = Running::start(&[]);
+    agent.run("for i in 1 2 3; do (sleep 0.05 &); done");
+    let children = || -> usize {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", agent.pid())).unwrap();
+        let lists = tasks.flatten().map(|task| std::fs::read_to_string(task.path().join("children")));
+        lists.map(|list| list.unwrap_or_default().split_whitespace().count()).sum()
+    };
+    let end = Instant::now() + Duration::from_secs(5);
+    while children() > 0 {
+        assert!(Instant::now() < end, "{} children are left", children());
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn nothing_outlives_the_agent() {
+    let agent = Running::start(&[]);
+    let begun =
+        agent.begin(&json!({"command": "trap '' TERM; sleep 300 & setsid sleep 300 & echo up; wait"}));
+    let path = format!("/process/{}", begun["pid"].as_str().unwrap());
+    agent.wait_for(&path, |process| process["stdout"] == "up\n");
+    let pid = Pid::from_raw(begun["pid"].as_str().unwrap().parse().unwrap());
+    drop(agent);
+    assert!(kill(pid, None).is_err(), "the process runs on");
+}
+
+#[test]
+fn a_log_is_bounded_and_says_what_is_missing() {
+    let agent = Running::start(&[]);
+    let ended = agent.run("head -c 6000000 /dev/zero | tr '\\0' x; echo end");
+    let path = format!("/process/{}/logs", ended["pid"].as_str().unwrap());
+    let (_, logs) = agent.ask("GET", &path, None);
+    let text = logs["stdout"].as_str().unwrap();
+    assert!(text.starts_with('[') && text.contains("bytes of stdout are not shown"), "{}", &text[..100]);
+    assert!(text.ends_with("xend\n") && text.len() <= (4 << 20) + 200);
+    let mut first = String::new();
+    agent.send("GET", &format!("{path}/stream"), &[], None).body.read_line(&mut first).unwrap();
+    assert!(first.starts_with("stdout:[") && first.contains("are not shown"), "{first}");
+}
+
+#[test]
+fn a_streamed_execution_is_told_while_it_goes_on() {
+    let agent = Running::start(&[]);
+    let wanted = json!({"command": "echo begun; cat /proc/$$/stat > /dev/null; sleep 300", "name": "long"});
+    let accept = [("Accept", "text/event-stream")];
+    let mut response = agent.send("POST", "/process", &accept, Some(&wanted));
+    let mut line = String::new();
+    response.body.read_line(&mut line).unwrap();
+    let frame: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(frame, json!({"type": "stdout", "data": "begun\n"}));
+    assert_eq!(agent.ask("DELETE", "/process/long/kill", None).0, 200);
+    line.clear();
+    response.body.read_line(&mut line).unwrap();
+    let frame: Value = serde_json::from_str(&line).unwrap();
+    let result: Value = serde_json::from_str(frame["data"].as_str().unwrap()).unwrap();
+    assert_eq!((&frame["type"], &result["status"]), (&"result".into(), &"killed".into()));
+    assert_eq!(response.read().unwrap(), b"", "the result is the last line");
+}
+
+#[test]
+fn an_agent_listens_on_a_socket_that_was_handed_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let socket = OwnedFd::from(UnixListener::bind(&path).unwrap());
+    let mut agent = Command::new(env!("CARGO_BIN_EXE_reveille-agent"))
+        .args(["agent", "--listen", "stdin"])
+        .stdin(Stdio::from(socket))
+        .spawn()
+        .unwrap();
+    let ask = |head: &str| {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        write!(stream, "{head} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(ask("GET /health").contains("\"upgradeCount\":0"));
+    assert!(ask("POST /upgrade").starts_with("HTTP/1.1 200"));
+    let end = Instant::now() + Duration::from_secs(10);
+    while !ask("GET /health").contains("\"upgradeCount\":1") {
+        assert!(Instant::now() < end, "it is not upgraded");
+    }
+    kill(Pid::from_raw(agent.id().cast_signed()), nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert!(agent.wait().unwrap().success());
+}
