@@ -20,6 +20,26 @@ use crate::settings::{HostSettings, WhileWaking};
 use crate::store::Store;
 
 /// A host that serves sandboxes until it is stopped.
+///
+/// It needs a tokio runtime with more than one thread. Dropped instead of stopped it serves no more, but does
+/// not wait for anything to end.
+///
+/// ```
+/// use reveille_host::{AgentCommand, Host, HostSettings};
+///
+/// # let data = tempfile::tempdir()?;
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let agent = AgentCommand { program: std::env::current_exe()?, arguments: vec!["agent".into()] };
+/// let mut settings = HostSettings::new(agent, data.path());
+/// settings.listen = "127.0.0.1:0".parse()?;
+/// let host = Host::start(settings).await?;
+/// assert!(host.address().ip().is_loopback());
+/// assert_eq!(host.local_host().api_url(), format!("{}/v0", host.url()));
+/// host.stop().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Host {
     address: SocketAddr,

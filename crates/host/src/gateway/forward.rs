@@ -15,8 +15,9 @@ use super::body::{Download, Upload};
 use super::{headers, tunnel};
 use crate::resident::Lease;
 
-/// How many wakings a request that cannot reach its agent goes through.
-pub(super) const MAX_WAKINGS: usize = 3;
+/// How long a request that could not reach its agent waits before each next waking, in milliseconds; then it
+/// gives up.
+pub(super) const PAUSES: [u64; 8] = [0, 5, 10, 20, 50, 100, 300, 500];
 /// How many connections of one waking are tried for a request of which nothing was written.
 const MAX_CONNECTIONS: usize = 3;
 

@@ -12,7 +12,7 @@ mod tunnel;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use http::{Method, Request, Response};
@@ -124,7 +124,7 @@ impl Gateway {
         self.key.strip(request.headers_mut());
         let mut forward = forward::Forward::new(request, route.target.clone(), client);
         let mut lease = Arc::new(lease);
-        for _ in 0..forward::MAX_WAKINGS {
+        for pause in forward::PAUSES {
             if let Ok(connection) = lease.agent().connect().await {
                 witness.tell(Passed::Forwarded);
                 if let Ok(response) = forward.send(connection, &lease).await {
@@ -133,6 +133,8 @@ impl Gateway {
             }
             tracing::debug!(sandbox = %route.sandbox, "the agent of this waking is gone");
             lease.lost();
+            // The engine may take a moment to see that an agent has ended.
+            tokio::time::sleep(Duration::from_millis(pause)).await;
             lease = match resident.admit(self.patience()).await {
                 Ok(lease) => Arc::new(lease),
                 Err(refusal) => return self.refuse(&refusal, witness),
