@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use http::HeaderValue;
 use reveille_retry::RetryPolicy;
 use reveille_wire::{LocalHost, SandboxName, SandboxUrl};
@@ -177,6 +178,14 @@ impl ClientBuilder {
     /// The API key.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.code.api_key = Some(Secret::new(key));
+        self
+    }
+
+    /// Client credentials, in place of a key: they are exchanged for access tokens, which are renewed before
+    /// they expire.
+    pub fn client_credentials(mut self, id: impl AsRef<str>, secret: impl AsRef<str>) -> Self {
+        let pair = format!("{}:{}", id.as_ref(), secret.as_ref());
+        self.code.client = Some(Secret::new(BASE64_STANDARD.encode(pair)));
         self
     }
 

@@ -240,13 +240,16 @@ impl Error {
         self.last().map(|attempt| attempt.dispatch)
     }
 
-    /// Whether a request with a side effect may have run although no usable answer came: after a drop, or
-    /// a 503 without proof. Look before you repeat it.
+    /// Whether a request with a side effect may have run although no usable answer came: after a drop, a 503
+    /// without proof, or an answer that broke or made no sense. Look before you repeat it.
     #[must_use]
     pub fn may_have_run(&self) -> bool {
         let Some(record) = &self.0.record else { return false };
         if record.replay == Replay::Read {
             return false;
+        }
+        if matches!(self.0.kind, ErrorKind::Interrupted | ErrorKind::Decode) {
+            return true;
         }
         let ambiguous = |attempt: &Attempt| match (attempt.dispatch, attempt.seen) {
             (Dispatch::NotDispatched(_), _) => false,

@@ -43,6 +43,7 @@ pub enum Origin {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overrides {
     pub(crate) api_key: Option<Secret>,
+    pub(crate) client: Option<Secret>,
     pub(crate) workspace: Option<String>,
     pub(crate) api_url: Option<String>,
     pub(crate) run_url: Option<String>,
@@ -61,7 +62,8 @@ impl Settings {
         let (api_url, run_url, version) = (var("BL_API_URL"), var("BL_RUN_URL"), var("BL_API_VERSION"));
         let policy = code.policy.unwrap_or_else(|| environment.read_policy(&mut warnings));
 
-        let named_in_code = code.api_key.is_some() || code.local_host.is_some();
+        let in_code = code.api_key.map(Credentials::ApiKey).or(code.client.map(Credentials::Client));
+        let named_in_code = in_code.is_some() || code.local_host.is_some();
         let from_env = key.map(|key| Credentials::ApiKey(Secret::new(key)));
         let from_env = from_env.or_else(|| client.map(|pair| Credentials::Client(Secret::new(pair))));
         let file = if named_in_code {
@@ -69,7 +71,7 @@ impl Settings {
         } else {
             config_file::read(environment, code.workspace.as_deref().or(workspace.as_deref()), &mut warnings)
         };
-        let credentials = code.api_key.map(Credentials::ApiKey).or(from_env).or(file.credentials);
+        let credentials = in_code.or(from_env).or(file.credentials);
         let api_url = code.api_url.or(api_url);
         let run_url = code.run_url.or(run_url);
 

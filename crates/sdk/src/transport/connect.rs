@@ -23,6 +23,9 @@ use tower_service::Service;
 use super::proxy::Proxies;
 use super::{TransportSettings, evidence};
 
+/// Connecting ends after this long (the official Python client's value).
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Why no connection was made.
 #[derive(Debug)]
 pub(crate) struct ConnectFault {
@@ -65,7 +68,8 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(timeout: Duration, settings: &TransportSettings) -> Self {
+    pub(super) fn new(settings: &TransportSettings) -> Self {
+        let timeout = settings.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
         let mut tcp = HttpConnector::new_with_resolver(Resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);

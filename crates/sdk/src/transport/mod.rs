@@ -47,8 +47,6 @@ pub(crate) struct TransportSettings {
     pub(crate) roots: Vec<Vec<u8>>,
 }
 
-/// Connecting ends after this long (the official Python client's value).
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An attempt in which no byte comes for this long has failed (the official Python client's value).
 const READ_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -67,8 +65,7 @@ pub(crate) struct Broken {
 
 impl Transport {
     pub(crate) fn new(settings: &TransportSettings) -> Self {
-        let connect_timeout = settings.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
-        let connector = Connector::new(connect_timeout, settings);
+        let connector = Connector::new(settings);
         let pool = Pool::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())

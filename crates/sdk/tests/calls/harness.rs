@@ -1,0 +1,67 @@
+//! The ways in which a call is finished, and a server for each.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use reveille::{Client, ClientBuilder, Error, History, HttpVersion, RetryPolicy, WithHistory};
+use reveille_faults::{FaultServer, Script};
+
+/// How a call is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Awaited,
+    AwaitedOnThreads,
+    Waited,
+    WaitedInsideARuntime,
+}
+
+pub(crate) const WAYS: [Way; 4] =
+    [Way::Awaited, Way::AwaitedOnThreads, Way::Waited, Way::WaitedInsideARuntime];
+
+pub(crate) const HTTP1: &[HttpVersion] = &[HttpVersion::Negotiated];
+pub(crate) const HTTP2: &[HttpVersion] = &[HttpVersion::Http2];
+pub(crate) const BOTH: &[HttpVersion] = &[HttpVersion::Negotiated, HttpVersion::Http2];
+
+/// Five retries like the seed, without its waits.
+pub(crate) fn quick() -> RetryPolicy {
+    let millisecond = Duration::from_millis(1);
+    RetryPolicy::builder().base(millisecond).cap(millisecond).jitter(millisecond).build().unwrap()
+}
+
+pub(crate) fn builder(url: &str) -> ClientBuilder {
+    Client::builder().api_key("key").workspace("acme").api_url(url).run_url(url).retry(quick())
+}
+
+pub(crate) fn client(server: &FaultServer) -> Client {
+    builder(&server.url()).build().unwrap()
+}
+
+impl Way {
+    pub(crate) fn finish<T: Send + 'static>(self, call: WithHistory<T>) -> Result<(T, History), Error> {
+        let single = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        match self {
+            Self::Awaited => single().block_on(call.into_future()),
+            Self::AwaitedOnThreads => {
+                let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+                runtime.block_on(async { tokio::spawn(call.into_future()).await.unwrap() })
+            }
+            Self::Waited => call.wait(),
+            Self::WaitedInsideARuntime => single().block_on(async { call.wait() }),
+        }
+    }
+}
+
+/// Runs a test over each of these versions, in every way, each time against a server of its own.
+pub(crate) fn everywhere(
+    versions: &[HttpVersion],
+    script: impl Fn() -> Script,
+    test: impl Fn(&FaultServer, &Client, Way),
+) {
+    for version in versions {
+        for way in WAYS {
+            let server = FaultServer::start(script()).unwrap();
+            let client = builder(&server.url()).http_version(*version).build().unwrap();
+            test(&server, &client, way);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Streams: they start like any other call, and end with the thing or with an error that says how far it came.
+
+use futures_util::StreamExt;
+use reveille::wire::{ExecFrameKind, ProcessRequest};
+use reveille::{Error, ErrorKind, StopReason};
+use reveille_faults::{Body, End, FaultServer, Moment, Script, Step};
+
+use crate::harness::{BOTH, client, everywhere};
+
+#[test]
+fn a_download_survives_the_window_and_comes_in_pieces() {
+    let script = || Script::new().step(Step::status(503)).then(Step::ok(Body::repeat("x", 1_000_000)));
+    everywhere(BOTH, script, |server, client, way| {
+        let call = client.sandbox("box").network().fetch(3000, "/file").stream();
+        let (download, history) = way.finish(call.with_history()).unwrap();
+        assert_eq!((history.to_string().as_str(), download.content_length()), ("503, 200", Some(1_000_000)));
+        let sizes: Result<Vec<usize>, Error> = download.into_iter().map(|piece| Ok(piece?.len())).collect();
+        assert_eq!(sizes.unwrap().iter().sum::<usize>(), 1_000_000, "{way:?}");
+        assert_eq!(server.arrivals().len(), 2);
+    });
+}
+
+#[test]
+fn d33_a_download_that_breaks_says_how_much_has_come() {
+    for received in [0, 1, 99_999] {
+        let script = || Script::from(Step::ok(Body::repeat("x", 100_000)).cut_body(received, End::Close));
+        everywhere(BOTH, script, |server, client, way| {
+            let call = client.sandbox("box").network().fetch(3000, "/file").stream();
+            let (download, _) = way.finish(call.with_history()).unwrap();
+            let error = download.into_iter().find_map(Result::err).unwrap();
+            assert_eq!(error.kind(), ErrorKind::Interrupted);
+            assert!(error.to_string().contains(&format!("after {received} of 100000 bytes")), "{error}");
+            assert_eq!(server.arrivals().len(), 1);
+        });
+    }
+}
+
+#[test]
+fn a_download_gives_the_last_status_when_the_retries_are_spent() {
+    let server = FaultServer::start(Script::from(Step::status(503).body("asleep"))).unwrap();
+    let download = client(&server).sandbox("box").network().fetch(3000, "/file").stream().wait().unwrap();
+    assert_eq!((download.status().as_u16(), download.stop_reason()), (503, Some(StopReason::Exhausted)));
+    let body: Vec<u8> = download.into_iter().flat_map(|piece| piece.unwrap()).collect();
+    assert_eq!(body, b"asleep");
+}
+
+#[test]
+fn e40_a_download_that_is_dropped_is_ended_at_the_server() {
+    everywhere(
+        BOTH,
+        || Step::ok(Body::endless("x")).into(),
+        |server, client, way| {
+            let call = client.sandbox("box").network().fetch(3000, "/file").stream();
+            let (download, _) = way.finish(call.with_history()).unwrap();
+            drop(download);
+            server.wait_for_cancelled(1).wait().unwrap();
+        },
+    );
+}
+
+#[tokio::test]
+async fn a_stream_is_read_on_the_callers_runtime() {
+    let server = FaultServer::start(Step::ok(Body::repeat("x", 300_000))).unwrap();
+    let mut download = client(&server).sandbox("box").network().fetch(3000, "/").stream().await.unwrap();
+    let mut total = 0;
+    while let Some(piece) = download.next().await {
+        total += piece.unwrap().len();
+    }
+    assert_eq!(total, 300_000);
+}
+
+const FRAMES: &str = "{\"type\":\"stdout\",\"data\":\"a\"}\n{\"type\":\"keepalive\"}\n\n{\"type\":\"stderr\",\"data\":\"b\"}\n\
+    {\"type\":\"result\",\"data\":\"{}\"}\n";
+
+#[test]
+fn a_streamed_execution_ends_with_its_result() {
+    everywhere(
+        BOTH,
+        || Step::ok(FRAMES).into(),
+        |server, client, way| {
+            let call = client.sandbox("box").processes().exec_stream(ProcessRequest::new("x"));
+            let (stream, _) = way.finish(call.with_history()).unwrap();
+            let kinds: Vec<_> = stream.into_iter().map(|frame| frame.unwrap().kind).collect();
+            assert_eq!(kinds, [ExecFrameKind::Stdout, ExecFrameKind::Stderr, ExecFrameKind::Result]);
+            assert_eq!(server.arrivals()[0].header("accept"), Some("text/event-stream"));
+        },
+    );
+}
+
+#[test]
+fn a_streamed_execution_that_breaks_is_an_error_and_never_replayed() {
+    let cut = || Step::ok(FRAMES).cut_body(40, End::Close);
+    let whole_but_unfinished = || Step::ok("{\"type\":\"stdout\",\"data\":\"a\"}\n");
+    for answer in [cut(), whole_but_unfinished()] {
+        everywhere(
+            BOTH,
+            || answer.clone().into(),
+            |server, client, way| {
+                let call = client.sandbox("box").processes().exec_stream(ProcessRequest::new("x"));
+                let (stream, _) = way.finish(call.with_history()).unwrap();
+                let frames: Vec<_> = stream.into_iter().collect();
+                assert_eq!(frames.len(), 2);
+                let error = frames.into_iter().find_map(Result::err).unwrap();
+                assert!(error.kind() == ErrorKind::Interrupted && error.may_have_run(), "{error}");
+                assert_eq!(server.arrivals_of("POST").len(), 1);
+            },
+        );
+    }
+}
+
+#[test]
+fn a_streamed_execution_is_not_begun_twice() {
+    for fault in [
+        Step::status(503).into(),
+        Step::from(Step::ok("").cut_head(5, End::Close)),
+        Step::reset(Moment::AfterRequest),
+    ] {
+        let script = || Script::new().step(fault.clone()).then(Step::ok(FRAMES));
+        everywhere(BOTH, script, |server, client, way| {
+            let call = client.sandbox("box").processes().exec_stream(ProcessRequest::new("x"));
+            assert!(way.finish(call.with_history()).unwrap_err().may_have_run());
+            assert_eq!(server.arrivals_of("POST").len(), 1);
+        });
+    }
+}

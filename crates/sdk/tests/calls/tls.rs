@@ -1,0 +1,115 @@
+//! Section A, point 3: what TLS decides is final, what happens to its connection is not.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use reveille::{Client, Dispatch, ErrorKind, Proof};
+use reveille_faults::BlackHole;
+use rustls::ServerConfig;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+
+use crate::harness::builder;
+
+/// A server with a certificate for `name`; gives its address and the certificate.
+fn secured(name: &str, alpn: &[&str]) -> (SocketAddr, Vec<u8>) {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed([name.to_owned()]).unwrap();
+    let certificate = cert.der().to_vec();
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+    let mut config = ServerConfig::builder_with_provider(ring)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key.into())
+        .unwrap();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || serve(&listener, Arc::new(config)));
+    (address, certificate)
+}
+
+fn serve(listener: &TcpListener, config: Arc<ServerConfig>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener.try_clone().unwrap()).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(config);
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let answer = hyper::service::service_fn(|_| async {
+                    Ok::<_, std::convert::Infallible>(http::Response::new("secured".to_owned()))
+                });
+                let stream = hyper_util::rt::TokioIo::new(stream);
+                let executor = hyper_util::rt::TokioExecutor::new();
+                let _ = hyper_util::server::conn::auto::Builder::new(executor)
+                    .serve_connection(stream, answer)
+                    .await;
+            });
+        }
+    });
+}
+
+fn client(address: SocketAddr, root: Option<Vec<u8>>) -> Client {
+    let builder = builder(&format!("https://localhost:{}", address.port()));
+    match root {
+        Some(root) => builder.add_root_certificate(root).build().unwrap(),
+        None => builder.build().unwrap(),
+    }
+}
+
+#[test]
+fn a_trusted_server_is_spoken_to_in_the_version_that_it_prefers() {
+    for (alpn, version) in
+        [(&["h2", "http/1.1"][..], http::Version::HTTP_2), (&["http/1.1"], http::Version::HTTP_11)]
+    {
+        let (address, root) = secured("localhost", alpn);
+        let page = client(address, Some(root)).sandbox("box").network().fetch(3000, "/").wait().unwrap();
+        assert_eq!((page.text().as_ref(), page.version()), ("secured", version));
+    }
+}
+
+#[test]
+fn a3_an_unknown_authority_and_a_wrong_host_are_final() {
+    let (unknown, _) = secured("localhost", &[]);
+    let (wrong, root) = secured("elsewhere.example", &[]);
+    for client in [client(unknown, None), client(wrong, Some(root))] {
+        for post in [false, true] {
+            let fetch = client.sandbox("box").network().fetch(3000, "/");
+            let error = if post { fetch.post().wait() } else { fetch.wait() }.unwrap_err();
+            assert_eq!((error.kind(), error.attempts()), (ErrorKind::Transport, 1), "{error}");
+            assert_eq!(error.dispatch(), Some(Dispatch::NotDispatched(Proof::Tls)));
+            assert!(!error.may_have_run());
+        }
+    }
+}
+
+#[test]
+fn a3_a_connection_that_breaks_in_the_handshake_is_tried_again_and_proves_that_nothing_ran() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let accepted = thread::spawn(move || (0..6).map(|_| drop(listener.accept().unwrap())).count());
+    let error = client(address, None).sandbox("box").network().fetch(3000, "/").post().wait().unwrap_err();
+    assert_eq!(error.dispatch(), Some(Dispatch::NotDispatched(Proof::Tls)), "{error}");
+    assert_eq!((error.attempts(), error.may_have_run(), accepted.join().unwrap()), (6, false, 6));
+}
+
+#[test]
+fn a2_a_handshake_that_hangs_is_a_connect_timeout_and_proves_that_nothing_ran() {
+    let hole = BlackHole::new().unwrap();
+    let url = format!("https://localhost:{}", hole.address().port());
+    let client = builder(&url).connect_timeout(Duration::from_millis(30)).build().unwrap();
+    let fetch = client.sandbox("box").network().fetch(3000, "/").post();
+    let error = fetch.retry(crate::harness::quick().with_retries(1)).wait().unwrap_err();
+    assert_eq!(error.history().unwrap().to_string(), "connect time-out, connect time-out");
+    assert_eq!(
+        (error.dispatch(), error.may_have_run()),
+        (Some(Dispatch::NotDispatched(Proof::Connect)), false)
+    );
+}
