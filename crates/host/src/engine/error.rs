@@ -23,6 +23,8 @@ pub enum EngineErrorKind {
     Ended,
     /// Another host uses the engine's directory.
     InUse,
+    /// The machine cannot do what the settings demand.
+    Unsupported,
     /// It took longer than the engine waits.
     TimedOut,
     /// The machine refused: a file, a process, a limit.

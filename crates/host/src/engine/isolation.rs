@@ -26,6 +26,11 @@ pub enum Namespaces {
     UserMountPid,
     /// User and mount: drives can be mounted.
     UserMount,
+    /// Mount and process ids, where root has no user namespaces: drives can be mounted, and nothing outlives
+    /// its sandbox.
+    MountPid,
+    /// Mount, where root has no user namespaces: drives can be mounted.
+    Mount,
     /// None: a plain tree of processes, without drives.
     None,
 }
@@ -55,6 +60,18 @@ impl Namespaces {
     pub fn can_mount(self) -> bool {
         self != Self::None
     }
+
+    /// Whether a sandbox has users of its own.
+    #[must_use]
+    pub fn has_user(self) -> bool {
+        matches!(self, Self::UserMountPid | Self::UserMount)
+    }
+
+    /// Whether a sandbox has process ids of its own, so that everything in it ends with its agent.
+    #[must_use]
+    pub fn has_pid(self) -> bool {
+        matches!(self, Self::UserMountPid | Self::MountPid)
+    }
 }
 
 impl fmt::Display for Namespaces {
@@ -62,6 +79,8 @@ impl fmt::Display for Namespaces {
         f.write_str(match self {
             Self::UserMountPid => "own user, mount and pid namespaces",
             Self::UserMount => "own user and mount namespaces",
+            Self::MountPid => "own mount and pid namespaces",
+            Self::Mount => "an own mount namespace",
             Self::None => "a plain tree of processes without drives",
         })
     }

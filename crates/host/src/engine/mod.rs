@@ -5,10 +5,22 @@
 //! asked for and watched, waking ends in an [`Address`] or in an error that says why, and an address belongs to
 //! one waking.
 
+mod cgroup;
 mod error;
 mod isolation;
+mod ladder;
+mod launch;
+mod life;
 mod local;
+mod log;
+mod process;
+mod record;
+mod recovery;
+mod remove;
+mod sandbox;
 mod settings;
+mod signals;
+mod sockets;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,0 +1,330 @@
+//! One life of a sandbox: from the start of its agent to the agent's end.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, PipeReader, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid};
+use serde::{Deserialize, Serialize};
+
+use super::cgroup::Cgroup;
+use super::launch::{Launch, launch};
+use super::log::Log;
+use super::process::{Process, carrying, tree};
+use super::signals::{self, Stopped};
+use super::{AgentCommand, Namespaces};
+
+/// How long anything may take to freeze, thaw or end.
+pub(super) const LIMIT: Duration = Duration::from_secs(5);
+
+/// What a life begins with.
+#[derive(Debug)]
+pub(super) struct Birth {
+    pub(super) agent: AgentCommand,
+    pub(super) namespaces: Namespaces,
+    pub(super) cgroup: Option<Cgroup>,
+    pub(super) mark: Mark,
+    pub(super) listener: UnixListener,
+    /// The sandbox's directory: its files are in `files`, its log is `agent.log`.
+    pub(super) directory: PathBuf,
+    pub(super) drives: PathBuf,
+    pub(super) environment: Vec<(String, String)>,
+}
+
+/// The value of a variable by which the processes of a life are found even when their agent is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark(String);
+
+impl Mark {
+    const NAME: &str = "REVEILLE_SANDBOX_ID";
+
+    pub(super) fn new(id: &str) -> Self {
+        Self(id.to_owned())
+    }
+
+    /// Ends everything that carries it.
+    pub(super) fn end(&self, limit: Duration) -> io::Result<()> {
+        let give_up = Instant::now() + limit;
+        loop {
+            let found = carrying(&format!("{}={}", Self::NAME, self.0))?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            for process in &found {
+                process.signal(Signal::KILL)?;
+            }
+            if Instant::now() >= give_up {
+                let what = format!("{} processes do not end", found.len());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// A running agent and everything that came from it.
+#[derive(Debug)]
+pub(super) struct Life {
+    agent: Process,
+    namespaces: Namespaces,
+    cgroup: Option<Cgroup>,
+    stopped: Mutex<Option<Stopped>>,
+    end: Mutex<Option<String>>,
+    ended: Condvar,
+}
+
+impl Life {
+    /// Starts an agent. `before` is told of it before it runs; `after` gets the reason when it has ended and
+    /// nothing of it is left.
+    pub(super) fn begin(
+        birth: Birth,
+        before: impl FnOnce(Process) -> io::Result<()> + Send + 'static,
+        after: impl FnOnce(&str) + Send + 'static,
+    ) -> io::Result<Arc<Self>> {
+        let (tell, told) = sync_channel(1);
+        // An agent dies with the thread that started it, so each has its own, which then waits for its end.
+        thread::Builder::new()
+            .name("sandbox".to_owned())
+            .stack_size(512 << 10)
+            .spawn(move || keep(birth, before, after, &tell))?;
+        told.recv().map_err(io::Error::other)?
+    }
+
+    /// Stops everything; ends when nothing runs any more.
+    pub(super) fn freeze(&self) -> io::Result<()> {
+        match &self.cgroup {
+            Some(cgroup) => cgroup.freeze(LIMIT),
+            None => {
+                let stopped = signals::stop(self.agent, LIMIT)?;
+                *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopped);
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets everything go on.
+    pub(super) fn thaw(&self) -> io::Result<()> {
+        if let Some(cgroup) = &self.cgroup {
+            return cgroup.thaw(LIMIT);
+        }
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
+        stopped.map_or(Ok(()), |stopped| signals::go_on(&stopped))
+    }
+
+    /// Asks the agent to end everything and itself.
+    pub(super) fn ask_to_end(&self) -> io::Result<()> {
+        self.agent.signal(Signal::TERM).map(drop)
+    }
+
+    /// Ends everything at once, asleep or awake.
+    pub(super) fn kill(&self) -> io::Result<()> {
+        if self.namespaces.has_pid() {
+            // The first process of a pid namespace takes the others with it.
+            return self.agent.signal(Signal::KILL).map(drop);
+        }
+        if let Some(cgroup) = &self.cgroup {
+            return cgroup.kill(LIMIT);
+        }
+        // What is stopped cannot fork while it is being killed. What does not stop is found by its mark.
+        signals::stop(self.agent, LIMIT).ok();
+        for seen in tree(self.agent)? {
+            seen.process.signal(Signal::KILL)?;
+        }
+        Ok(())
+    }
+
+    /// Why it ended; none while it has not, within the limit.
+    pub(super) fn wait_for_end(&self, limit: Duration) -> Option<String> {
+        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.ended.wait_timeout_while(end, limit, |end| end.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+}
+
+/// Starts an agent, copies what it writes into its log, and stays until it has ended.
+fn keep(
+    birth: Birth,
+    before: impl FnOnce(Process) -> io::Result<()>,
+    after: impl FnOnce(&str),
+    tell: &SyncSender<io::Result<Arc<Life>>>,
+) {
+    let cgroup = birth.cgroup.clone();
+    let mark = birth.mark.clone();
+    let (life, handle, log, output) = match start(birth, before) {
+        Ok(started) => started,
+        Err(error) => {
+            end_rest(cgroup.as_ref(), None);
+            tell.send(Err(error)).ok();
+            return;
+        }
+    };
+    tell.send(Ok(Arc::clone(&life))).ok();
+    copy_until_end(&handle, log, output);
+    let reason = reap(life.agent);
+    end_rest(cgroup.as_ref(), (!life.namespaces.has_pid()).then_some(&mark));
+    after(&reason);
+    *life.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    life.ended.notify_all();
+}
+
+fn start(
+    birth: Birth,
+    before: impl FnOnce(Process) -> io::Result<()>,
+) -> io::Result<(Arc<Life>, OwnedFd, Log, PipeReader)> {
+    let files = birth.directory.join("files");
+    std::fs::create_dir_all(&files)?;
+    let log = Log::open(birth.directory.join("agent.log"))?;
+    let (output, input) = io::pipe()?;
+    rustix::io::ioctl_fionbio(&output, true)?;
+    let mut agent = None;
+    let (namespaces, cgroup) = (birth.namespaces, birth.cgroup);
+    let what = Launch {
+        namespaces,
+        arguments: arguments(birth.agent.arguments, namespaces, birth.drives),
+        program: birth.agent.program,
+        environment: environment(&files, birth.environment, &birth.mark)?,
+        directory: files,
+        input: birth.listener.into(),
+        output: input.into(),
+    };
+    let pid = launch(what, |pid| {
+        let process = Process::now(pid)?;
+        agent = Some(process);
+        if let Some(cgroup) = &cgroup {
+            cgroup.add(pid)?;
+        }
+        before(process)
+    })?;
+    let agent = agent.ok_or(Errno::SRCH)?;
+    // Nobody else waits for it, so its number stays its own until it is reaped.
+    let handle = pidfd_open(Pid::from_raw(pid).ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
+    let life = Life {
+        agent,
+        namespaces,
+        cgroup,
+        stopped: Mutex::default(),
+        end: Mutex::default(),
+        ended: Condvar::new(),
+    };
+    Ok((Arc::new(life), handle, log, output))
+}
+
+fn arguments(mut arguments: Vec<OsString>, namespaces: Namespaces, drives: PathBuf) -> Vec<OsString> {
+    arguments.extend(["--listen", "stdin"].map(OsString::from));
+    if namespaces.can_mount() {
+        arguments.extend([OsString::from("--drives"), drives.into_os_string()]);
+    } else {
+        let reason = "this machine gives sandboxes no mount namespace, so drives cannot be mounted";
+        arguments.extend(["--no-drives", reason].map(OsString::from));
+    }
+    arguments
+}
+
+/// A clean environment: nothing of the host's own gets in but where programs are and the language.
+fn environment(
+    files: &Path,
+    of_the_plan: Vec<(String, String)>,
+    mark: &Mark,
+) -> io::Result<Vec<(OsString, OsString)>> {
+    let of_the_host = |name, otherwise: &str| std::env::var_os(name).unwrap_or_else(|| otherwise.into());
+    let shell = if Path::new("/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" };
+    let mut all = BTreeMap::from([
+        (OsString::from("HOME"), files.into()),
+        ("LANG".into(), of_the_host("LANG", "C.UTF-8")),
+        ("PATH".into(), of_the_host("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")),
+        ("SHELL".into(), shell.into()),
+        ("WORKDIR".into(), files.into()),
+    ]);
+    for (name, value) in of_the_plan {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            let what = format!("{name:?} cannot be the name of an environment variable");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        all.insert(name.into(), value.into());
+    }
+    all.insert(Mark::NAME.into(), mark.0.clone().into());
+    Ok(all.into_iter().collect())
+}
+
+fn copy_until_end(handle: &OwnedFd, mut log: Log, mut output: PipeReader) {
+    loop {
+        let mut both = [
+            PollFd::from_borrowed_fd(handle.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(output.as_fd(), PollFlags::IN),
+        ];
+        match poll(&mut both, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return,
+        }
+        let [ended, written] = both.map(|fd| !fd.revents().is_empty());
+        if written && copy(&mut output, &mut log) == Copied::All {
+            // Its output is closed; what is left to wait for is its end.
+            poll(&mut [PollFd::new(handle, PollFlags::IN)], None).ok();
+            return;
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copied {
+    /// More can come.
+    Some,
+    /// Nothing more can come.
+    All,
+}
+
+/// Copies what there is now. A log that cannot be written loses lines, but never stops its agent.
+fn copy(output: &mut PipeReader, log: &mut Log) -> Copied {
+    let mut chunk = [0; 16 << 10];
+    loop {
+        match output.read(&mut chunk) {
+            Ok(0) => return Copied::All,
+            Ok(length) => drop(log.write(&chunk[..length])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Copied::Some,
+            Err(_) => return Copied::All,
+        }
+    }
+}
+
+fn reap(agent: Process) -> String {
+    let Some(pid) = Pid::from_raw(agent.pid()) else { return "its agent is gone".to_owned() };
+    loop {
+        match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED) {
+            Ok(status) => return reason(status.as_ref()),
+            Err(Errno::INTR) => {}
+            Err(error) => return format!("its agent is gone: {error}"),
+        }
+    }
+}
+
+fn reason(status: Option<&WaitIdStatus>) -> String {
+    if let Some(code) = status.and_then(WaitIdStatus::exit_status) {
+        return format!("its agent exited with status {code}");
+    }
+    match status.and_then(WaitIdStatus::terminating_signal) {
+        Some(signal) => format!("its agent was ended by signal {signal}"),
+        None => "its agent ended".to_owned(),
+    }
+}
+
+/// Ends what an agent has left behind.
+fn end_rest(cgroup: Option<&Cgroup>, mark: Option<&Mark>) {
+    let by_cgroup = cgroup.map_or(Ok(()), |cgroup| cgroup.end(LIMIT));
+    let by_mark = mark.map_or(Ok(()), |mark| mark.end(LIMIT));
+    if let Err(error) = by_cgroup.and(by_mark) {
+        tracing::warn!(%error, "something of a sandbox is left running");
+    }
+}

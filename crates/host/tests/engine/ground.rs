@@ -1,0 +1,200 @@
+//! Where a statement is tried: one rung of the ladder, an engine on it, and sandboxes of shell scripts.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reveille_host::engine::{
+    Address, AgentCommand, Condition, Engine, EngineError, EngineErrorKind, Freezer, LocalEngine,
+    LocalEngineSettings, Namespaces, Plan,
+};
+use reveille_wire::SandboxName;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// How long anything that must happen may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One rung of the ladder.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rung {
+    pub(crate) namespaces: Namespaces,
+    pub(crate) freezer: Freezer,
+}
+
+impl Rung {
+    const NAMESPACES: [Namespaces; 5] = [
+        Namespaces::UserMountPid,
+        Namespaces::UserMount,
+        Namespaces::MountPid,
+        Namespaces::Mount,
+        Namespaces::None,
+    ];
+
+    fn all() -> impl Iterator<Item = Self> {
+        Self::NAMESPACES.into_iter().flat_map(|namespaces| {
+            [Freezer::Cgroup, Freezer::Signals].map(|freezer| Self { namespaces, freezer })
+        })
+    }
+
+    /// The rung that is displayed so.
+    pub(crate) fn called(name: &str) -> Option<Self> {
+        Self::all().find(|rung| rung.to_string() == name)
+    }
+}
+
+impl fmt::Display for Rung {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?}", self.namespaces, self.freezer)
+    }
+}
+
+/// The rungs that this machine has for this user. The others are named.
+pub(crate) fn rungs() -> Vec<Rung> {
+    let mut found = Vec::new();
+    let directory = tempfile::tempdir().unwrap();
+    for rung in Rung::all() {
+        match Ground::engine_in(&directory.path().join("engine"), &rung, Vec::new()) {
+            Ok(_) => found.push(rung),
+            Err(error) => {
+                assert_eq!(error.kind(), EngineErrorKind::Unsupported, "{error}");
+                eprintln!("skipped: {rung}: {error}");
+            }
+        }
+    }
+    found
+}
+
+/// An engine with its directory.
+pub(crate) struct Ground {
+    pub(crate) engine: Arc<LocalEngine>,
+    pub(crate) directory: PathBuf,
+    pub(crate) own: Option<TempDir>,
+    runtime: Runtime,
+}
+
+impl Ground {
+    /// An engine whose sandboxes run a script beside their agent.
+    pub(crate) fn new(rung: &Rung, script: &str) -> Self {
+        let own = tempfile::tempdir().unwrap();
+        let ground = Self::at(own.path().to_owned(), rung, script);
+        Self { own: Some(own), ..ground }
+    }
+
+    /// The same in a directory that outlives it.
+    pub(crate) fn at(directory: PathBuf, rung: &Rung, script: &str) -> Self {
+        let engine = Self::engine_in(&directory.join("engine"), rung, agent_with(script)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { engine, directory, own: None, runtime }
+    }
+
+    fn engine_in(directory: &Path, rung: &Rung, agent: Vec<String>) -> Result<Arc<LocalEngine>, EngineError> {
+        let arguments = agent.into_iter().map(Into::into).collect();
+        let agent = AgentCommand { program: PathBuf::from("/bin/sh"), arguments };
+        let mut settings = LocalEngineSettings::new(agent, directory.to_owned());
+        settings.namespaces = Some(rung.namespaces);
+        settings.freezer = Some(rung.freezer);
+        LocalEngine::start(settings)
+    }
+
+    pub(crate) fn wait<T>(&self, what: impl Future<Output = T>) -> T {
+        self.runtime.block_on(what)
+    }
+
+    pub(crate) fn plan(&self, name: &SandboxName) -> Plan {
+        Plan {
+            name: name.clone(),
+            directory: self.directory.join(name.as_str()),
+            drives: self.directory.join("drives"),
+            environment: vec![("GREETING".to_owned(), "hello".to_owned())],
+        }
+    }
+
+    pub(crate) fn create(&self, name: &SandboxName) -> PathBuf {
+        let address = self.wait(self.engine.create(self.plan(name))).unwrap();
+        let Address::Unix(path) = address else { panic!("{address:?} is no unix socket") };
+        path
+    }
+
+    pub(crate) fn sleep(&self, name: &SandboxName) {
+        self.wait(self.engine.sleep(name)).unwrap();
+    }
+
+    pub(crate) fn wake(&self, name: &SandboxName) {
+        self.wait(self.engine.wake(name)).unwrap();
+    }
+
+    pub(crate) fn delete(&self, name: &SandboxName) {
+        self.wait(self.engine.delete(name)).unwrap();
+    }
+
+    pub(crate) fn condition(&self, name: &SandboxName) -> Condition {
+        self.wait(self.engine.condition(name))
+    }
+
+    /// A file of a sandbox.
+    pub(crate) fn file(&self, name: &SandboxName, file: &str) -> PathBuf {
+        self.directory.join(name.as_str()).join("files").join(file)
+    }
+
+    /// What a script has written into a file, once there is something.
+    pub(crate) fn written(&self, name: &SandboxName, file: &str) -> String {
+        let path = self.file(name, file);
+        let mut text = String::new();
+        eventually(&format!("{} is written", path.display()), || {
+            text = fs::read_to_string(&path).unwrap_or_default();
+            text.ends_with('\n')
+        });
+        text
+    }
+
+    /// The size of a file that a script keeps adding to.
+    pub(crate) fn size(&self, name: &SandboxName, file: &str) -> u64 {
+        fs::metadata(self.file(name, file)).map_or(0, |found| found.len())
+    }
+}
+
+/// A name that no other statement uses, so that its processes can be told apart.
+pub(crate) fn fresh_name(what: &str) -> SandboxName {
+    SandboxName::new(format!("{what}-{:08x}", fastrand::u32(..))).unwrap()
+}
+
+/// The command of an agent that first starts a script's jobs. They come from the same process as the agent.
+fn agent_with(script: &str) -> Vec<String> {
+    let me = std::env::current_exe().unwrap().into_os_string().into_string().unwrap();
+    vec!["-c".to_owned(), format!("{script}\nexec \"$0\" agent \"$@\""), me]
+}
+
+/// Waits until something is so.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let give_up = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < give_up, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The processes of a sandbox, by the variable that the engine marks them with.
+pub(crate) fn processes(name: &SandboxName) -> Vec<i32> {
+    let mark = format!("REVEILLE_SANDBOX_ID={name}-");
+    let pids =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let mut found: Vec<i32> = pids
+        .filter(|pid| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|entry| entry.starts_with(mark.as_bytes()))
+        })
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+/// A field of `/proc/PID/stat`, counted as in proc_pid_stat(5).
+pub(crate) fn stat(pid: i32, field: usize) -> io::Result<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, tail) = text.rsplit_once(')').ok_or(io::ErrorKind::InvalidData)?;
+    Ok(tail.split_ascii_whitespace().nth(field - 3).ok_or(io::ErrorKind::InvalidData)?.to_owned())
+}

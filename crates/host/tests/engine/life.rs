@@ -1,0 +1,188 @@
+//! Beginning and ending.
+
+use std::fs;
+use std::path::PathBuf;
+
+use libtest_mimic::Failed;
+use reveille_host::engine::{
+    AgentCommand, Condition, Engine, EngineErrorKind, LocalEngine, LocalEngineSettings,
+};
+
+use super::Statement;
+use super::ground::{Ground, Rung, eventually, fresh_name, processes};
+
+pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
+    ("deleting ends everything and removes its files, asleep or awake", deleting),
+    ("an agent that ends is reported, and takes everything with it", agent_ends),
+    ("an ended sandbox is made again with its files", made_again),
+    ("a shutdown ends everything and keeps the files", shutdown_keeps_files),
+    ("an engine that is dropped leaves nothing running", dropped),
+    ("nothing of the host's environment gets in", clean_environment),
+    ("an agent that cannot start says why", cannot_start),
+    ("a directory serves one engine at a time", one_engine),
+    ("nothing can be done with a sandbox that is not there", absent),
+];
+
+const BUSY: &str = "
+sleep 1000 &
+( while :; do ( sleep 0 & ); done ) &
+mkdir -p closed/below; chmod 000 closed
+ln -s / root
+echo >> started
+";
+
+fn deleting(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, BUSY);
+    for asleep in [false, true] {
+        let name = fresh_name("deleted");
+        let socket = ground.create(&name);
+        ground.written(&name, "started");
+        if asleep {
+            ground.sleep(&name);
+        }
+        ground.delete(&name);
+        assert!(processes(&name).is_empty());
+        assert!(!ground.plan(&name).directory.exists() && !socket.exists());
+        assert_eq!(ground.condition(&name), Condition::Absent);
+    }
+    Ok(())
+}
+
+fn agent_ends(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, "sleep 1000 &\n( sleep 1001 & )\n");
+    let mut changes = ground.engine.changes();
+    for asleep in [false, true] {
+        let name = fresh_name("ends");
+        ground.create(&name);
+        let agent = agent_of(&processes(&name));
+        if asleep {
+            ground.sleep(&name);
+        }
+        kill(agent);
+        let change = ground.wait(changes.recv())?;
+        let reason = "its agent was ended by signal 9".to_owned();
+        assert_eq!((&change.name, &change.condition), (&name, &Condition::Ended(reason)));
+        assert_eq!(ground.condition(&name), change.condition);
+        assert!(processes(&name).is_empty());
+        let error = ground.wait(ground.engine.wake(&name)).unwrap_err();
+        assert_eq!(error.kind(), EngineErrorKind::Ended, "{error}");
+    }
+    Ok(())
+}
+
+fn agent_of(pids: &[i32]) -> i32 {
+    let is_agent = |pid: &&i32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word == b"--listen") && !line.starts_with(b"/bin/sh")
+    };
+    *pids.iter().find(is_agent).expect("no agent among the processes")
+}
+
+fn kill(pid: i32) {
+    let pid = nix::unistd::Pid::from_raw(pid);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+}
+
+fn made_again(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, "echo begun >> begun\n");
+    let name = fresh_name("again");
+    ground.create(&name);
+    let error = ground.wait(ground.engine.create(ground.plan(&name))).unwrap_err();
+    assert_eq!(error.kind(), EngineErrorKind::Exists, "{error}");
+    kill(agent_of(&processes(&name)));
+    eventually("its end is seen", || matches!(ground.condition(&name), Condition::Ended(_)));
+    ground.create(&name);
+    assert_eq!(ground.written(&name, "begun"), "begun\nbegun\n");
+    ground.sleep(&name);
+    ground.wake(&name);
+    Ok(())
+}
+
+fn shutdown_keeps_files(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, BUSY);
+    let (awake, asleep) = (fresh_name("awake"), fresh_name("asleep"));
+    let sockets = ground.create(&awake).parent().map(PathBuf::from).unwrap_or_default();
+    ground.create(&asleep);
+    ground.written(&asleep, "started");
+    ground.sleep(&asleep);
+    ground.wait(ground.engine.shutdown());
+    for name in [&awake, &asleep] {
+        assert!(processes(name).is_empty());
+        assert!(ground.file(name, "root").is_symlink());
+    }
+    assert!(!sockets.exists());
+    let error = ground.wait(ground.engine.create(ground.plan(&awake))).unwrap_err();
+    assert_eq!(error.kind(), EngineErrorKind::ShutDown, "{error}");
+    Ok(())
+}
+
+fn dropped(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, BUSY);
+    let name = fresh_name("dropped");
+    let socket = ground.create(&name);
+    drop(ground);
+    assert!(processes(&name).is_empty());
+    assert!(!socket.exists());
+    Ok(())
+}
+
+fn clean_environment(rung: &Rung) -> Result<(), Failed> {
+    assert!(std::env::vars_os().count() > 7, "the host's own environment has nothing to hide");
+    let ground = Ground::new(rung, "env -u _ -u PWD -u OLDPWD -u SHLVL > environment\n");
+    let name = fresh_name("clean");
+    ground.create(&name);
+    let text = ground.written(&name, "environment");
+    let mut names: Vec<_> =
+        text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["GREETING", "HOME", "LANG", "PATH", "REVEILLE_SANDBOX_ID", "SHELL", "WORKDIR"]);
+    let home = format!("HOME={}\n", ground.file(&name, "").display()).replace("/\n", "\n");
+    assert!(text.contains(&home) && text.contains("GREETING=hello\n"), "{text}");
+    Ok(())
+}
+
+fn cannot_start(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, "echo no bed to sleep in >&2; exit 3\n");
+    let name = fresh_name("fails");
+    let error = ground.wait(ground.engine.create(ground.plan(&name))).unwrap_err().to_string();
+    assert!(error.contains("exited with status 3") && error.contains("no bed to sleep in"), "{error}");
+    assert!(matches!(ground.condition(&name), Condition::Ended(_)));
+
+    let agent = AgentCommand { program: "/nowhere/agent".into(), arguments: Vec::new() };
+    let directory = tempfile::tempdir()?;
+    let mut settings = LocalEngineSettings::new(agent, directory.path().join("engine"));
+    settings.namespaces = Some(rung.namespaces);
+    settings.freezer = Some(rung.freezer);
+    let engine = LocalEngine::start(settings)?;
+    let mut plan = ground.plan(&name);
+    plan.directory = directory.path().join("sandbox");
+    let error = ground.wait(engine.create(plan)).unwrap_err().to_string();
+    assert!(error.contains("running its program"), "{error}");
+    ground.wait(engine.delete(&name))?;
+    Ok(())
+}
+
+fn one_engine(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, "");
+    let agent = AgentCommand { program: "/bin/true".into(), arguments: Vec::new() };
+    let settings = LocalEngineSettings::new(agent, ground.directory.join("engine"));
+    let error = LocalEngine::start(settings.clone()).unwrap_err();
+    assert_eq!(error.kind(), EngineErrorKind::InUse, "{error}");
+    let Ground { engine, own: _own, .. } = ground;
+    drop(engine);
+    LocalEngine::start(settings)?;
+    Ok(())
+}
+
+fn absent(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, "");
+    let name = fresh_name("absent");
+    assert_eq!(ground.condition(&name), Condition::Absent);
+    let kinds = [
+        ground.wait(ground.engine.sleep(&name)).unwrap_err().kind(),
+        ground.wait(ground.engine.wake(&name)).unwrap_err().kind(),
+        ground.wait(ground.engine.delete(&name)).unwrap_err().kind(),
+    ];
+    assert_eq!(kinds, [EngineErrorKind::Absent; 3]);
+    Ok(())
+}

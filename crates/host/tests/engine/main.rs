@@ -1,0 +1,57 @@
+//! What the local engine promises, on every rung of its ladder that this machine has.
+//!
+//! This executable is also the agent of the sandboxes that it makes, the host that is killed, and itself again as
+//! an ordinary user when it runs as root. What the machine forbids is skipped, and said.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a statement that cannot be tried fails")]
+
+mod crash;
+mod drives;
+mod ground;
+mod life;
+mod measure;
+mod sleep;
+mod user;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use ground::Rung;
+
+/// One thing that holds on a rung.
+type Statement = fn(&Rung) -> Result<(), Failed>;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next().as_ref().and_then(|first| first.to_str()) {
+        Some("agent") => return reveille_agent::main(arguments),
+        Some("host") => return crash::host(arguments),
+        Some("bind") => return drives::bind(arguments),
+        Some("ordinary-user") => return user::become_ordinary(arguments),
+        _ => {}
+    }
+    let rungs = ground::rungs();
+    let mut trials = Vec::new();
+    for (name, statement) in statements() {
+        for rung in &rungs {
+            let rung = *rung;
+            trials.push(Trial::test(format!("{name}, {rung}"), move || statement(&rung)));
+        }
+    }
+    for rung in rungs {
+        let name = format!("time to freeze and to thaw, {rung}");
+        trials.push(Trial::test(name, move || measure::freeze_and_thaw(&rung)).with_ignored_flag(true));
+    }
+    trials.extend(user::trial());
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn statements() -> impl Iterator<Item = (&'static str, Statement)> {
+    sleep::STATEMENTS
+        .iter()
+        .chain(life::STATEMENTS)
+        .chain(crash::STATEMENTS)
+        .chain(drives::STATEMENTS)
+        .copied()
+}
