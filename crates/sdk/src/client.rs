@@ -254,7 +254,11 @@ impl ClientBuilder {
     /// # Errors
     /// When a URL in the settings is none.
     pub fn build(self) -> Result<Client, Error> {
-        let mut settings = Settings::resolve(self.code, &Environment::of_process());
+        self.build_in(&Environment::of_process())
+    }
+
+    fn build_in(self, environment: &Environment) -> Result<Client, Error> {
+        let mut settings = Settings::resolve(self.code, environment);
         for url in [&mut settings.api_url, &mut settings.run_url] {
             *url = SandboxUrl::new(url).map_err(Error::bad_base)?.as_str().to_owned();
         }
@@ -272,5 +276,65 @@ impl ClientBuilder {
         let user_agent = HeaderValue::try_from(agent).map_err(|bad| Error::settings(bad.to_string()))?;
         let transport = Transport::new(&self.transport);
         Ok(Client(Arc::new(Inner { settings, transport, tokens: Tokens::default(), user_agent, version })))
+    }
+}
+
+#[cfg(all(test, feature = "blocking"))]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    #[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+    fn client(vars: &[(&str, &str)]) -> Client {
+        ClientBuilder::default().build_in(&Environment::of(vars)).unwrap()
+    }
+
+    #[test]
+    fn a_missing_key_is_named_with_the_way_to_set_it() {
+        let error = client(&[("BL_WORKSPACE", "acme")]).sandbox("box").system().health().wait().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Settings);
+        assert!(error.to_string().starts_with("no API key: set BL_API_KEY"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_workspace_is_named_with_the_way_to_set_it() {
+        let error = client(&[("BL_API_KEY", "k")]).sandbox("box").system().health().wait().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Settings);
+        assert!(error.to_string().starts_with("no workspace: set BL_WORKSPACE"), "{error}");
+    }
+
+    #[test]
+    fn a_sandbox_is_where_the_environment_forces_it_to_be() {
+        let client = client(&[
+            ("BL_WORKSPACE", "acme"),
+            ("BL_RUN_URL", "http://run/"),
+            ("BL_SANDBOX_MY_BOX_URL", "http://forced/"),
+        ]);
+        let url = |name: &str| client.sandbox(name).url().unwrap().to_string();
+        assert_eq!(url("my-box"), "http://forced");
+        assert_eq!(url("other"), "http://run/acme/sandboxes/other");
+    }
+
+    #[test]
+    fn a_forced_url_needs_no_key_and_gets_the_one_there_is() {
+        let server = reveille_faults::FaultServer::start(reveille_faults::Step::ok("{}")).unwrap();
+        let url = server.url();
+        for vars in
+            [vec![("BL_SANDBOX_BOX_URL", &*url)], vec![("BL_SANDBOX_BOX_URL", &*url), ("BL_API_KEY", "k")]]
+        {
+            client(&vars).sandbox("box").system().health().wait().unwrap();
+        }
+        let keys: Vec<_> =
+            server.arrivals().iter().map(|a| a.header("x-blaxel-authorization").map(str::to_owned)).collect();
+        assert_eq!(keys, [None, Some("Bearer k".to_owned())]);
+    }
+
+    #[test]
+    fn a_bad_setting_is_a_warning_and_a_bad_url_is_an_error() {
+        assert_eq!(client(&[("BL_SANDBOX_READ_RETRIES", "many")]).warnings().len(), 1);
+        let error =
+            ClientBuilder::default().build_in(&Environment::of(&[("BL_API_URL", "nowhere")])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Settings);
+        assert!(error.to_string().contains("BL_API_URL"), "{error}");
     }
 }

@@ -362,7 +362,10 @@ impl fmt::Display for Error {
             return match (said, &self.0.source) {
                 (Some(said), _) => f.write_str(said),
                 (None, Some(source)) => source.fmt(f),
-                (None, None) => f.write_str("the call was not made"),
+                (None, None) => match self.stop_reason() {
+                    Some(stop) => write!(f, "the call was not made: {stop}"),
+                    None => f.write_str("the call was not made"),
+                },
             };
         };
         write!(f, "{} {}: ", record.method, record.path)?;

@@ -6,6 +6,9 @@
 //!
 //! - A4 (forward proxies): loopback goes through no proxy; `transport::proxy` tests the tunnel itself.
 //! - A7, a body that ends with its connection: short and whole cannot be told apart, so there is nothing to see.
+//! - A7, a cut gzip stream: nothing is decoded here, so that it is a cut body or whole.
+//! - A9, a GOAWAY before a stream has its number: the server acts on requests that arrived; the pool then gives
+//!   the request back unsent, which is `Proof::Canceled`.
 //! - A10, HTTP_1_1_REQUIRED: a read is tried again over the same version; there is no downgrade.
 //! - A11: a connection without a sign of life is ended by PINGs after 60 s; the bound on silence is tested.
 //! - A13: 100-continue is never asked for; 101 is answered to nobody who did not ask to upgrade.
@@ -13,6 +16,7 @@
 //! - A16: connections live on a runtime of their own, which does not end.
 //! - B23, the forms of `Retry-After`, and C28, C29, C31, C32 (numbers, clocks, jitter): `reveille-retry`.
 //! - C27: in `settings::environment`, as tests must not change the environment of a process.
+//! - E40, dropped while connecting: the server cannot tell a connection that was given up from one that is idle.
 //! - E41, Ctrl-C: a signal ends the process; nothing of this crate handles one.
 //! - E44 (secrets) has a process of its own: `tests/secrets.rs`.
 //! - E43, a token refused before it expires: the call ends with its 401, and the next one asks for a new token.

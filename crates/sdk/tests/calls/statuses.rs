@@ -208,6 +208,20 @@ fn b25_odd_statuses() {
 }
 
 #[test]
+fn b25_a_reason_phrase_means_nothing() {
+    let answer = || Step::status(503).reason(b"Perfectly Fine \xff");
+    everywhere(
+        HTTP1,
+        || Script::new().step(answer()).then(Step::ok("").reason("")),
+        |server, client, way| {
+            let fetch = client.sandbox("box").network().fetch(3000, "/");
+            let (_, history) = way.finish(fetch.with_history()).unwrap();
+            assert_eq!((history.to_string().as_str(), server.arrivals().len()), ("503, 200", 2));
+        },
+    );
+}
+
+#[test]
 fn b25_a_success_that_looks_like_an_error_page_is_an_answer() {
     let server = FaultServer::start(Step::ok("<h1>503 Service Unavailable</h1>")).unwrap();
     let error = client(&server).sandbox("box").system().health().wait().unwrap_err();
