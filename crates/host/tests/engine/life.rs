@@ -26,13 +26,12 @@ pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
 const BUSY: &str = "
 sleep 1000 &
 ( while :; do ( sleep 0 & ); done ) &
-mkdir -p closed/below; chmod 000 closed
 ln -s / root
 echo >> started
 ";
 
 fn deleting(rung: &Rung) -> Result<(), Failed> {
-    let ground = Ground::new(rung, BUSY);
+    let ground = Ground::new(rung, &format!("mkdir -p closed/below; chmod 000 closed{BUSY}"));
     for asleep in [false, true] {
         let name = fresh_name("deleted");
         let socket = ground.create(&name);
