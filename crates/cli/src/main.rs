@@ -1,2 +1,44 @@
-//! Command line.
-fn main() {}
+//! The command line of Reveille: what a person types and sees.
+//!
+//! Nothing about the protocol and nothing about retries is decided here: a command says what is to be done, the
+//! client does it, and [`output`] shows what came of it.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod commands;
+mod demo;
+mod exit;
+mod failure;
+mod interrupt;
+mod output;
+mod span;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Screen;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(said) => return said_by_clap(&said),
+    };
+    if let Command::Agent(agent) = arguments.command {
+        return commands::agent::run(agent);
+    }
+    let screen = Screen::new(&arguments.global);
+    match commands::run(&screen, arguments) {
+        Ok(exit) => exit.into(),
+        Err(failure) => screen.failed(&failure).into(),
+    }
+}
+
+/// Help and version go to stdout, a wrong use to stderr; a closed pipe is nobody's fault.
+fn said_by_clap(said: &clap::Error) -> ExitCode {
+    let _ = said.print();
+    if said.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+}

@@ -1,0 +1,132 @@
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+use crate::span;
+
+/// Sandboxes that sleep: reads that survive their waking, mutations that never run twice.
+#[derive(Debug, Parser)]
+#[command(
+    name = "reveille",
+    version,
+    about,
+    long_about = None,
+    max_term_width = 100,
+    disable_help_subcommand = false,
+    arg_required_else_help = true,
+    subcommand_value_name = "COMMAND",
+    help_template = "{about}\n\n{before-help}{usage-heading} {usage}\n\n{options}{after-help}",
+    before_help = OVERVIEW,
+    after_help = AFTER,
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What there is, by what one wants to do.
+pub(crate) const OVERVIEW: &str = "\
+Begin here
+  try         see it: a sandbox sleeps and wakes on this machine, every claim checked
+  host        run sandboxes on this machine, until Ctrl-C
+
+Sandboxes
+  create      make one and start it
+  list        those there are, and whether they are awake
+  get         one, in full
+  sleep       put one to standby now
+  wake        wake one now
+  delete      end one and remove its files
+
+Inside one
+  fetch       an HTTP request to a port inside a sandbox
+  exec        run a command in it
+  health      ask its agent how it is
+  drive       list, mount and unmount drives
+  upgrade     move it to the newest agent, its processes stay
+
+For tests of clients
+  faults      a server that misbehaves to a script, and tells what arrived
+
+  help        all of this, or all of one command: reveille help fetch
+";
+
+const AFTER: &str = "\
+Examples
+  reveille try
+  reveille host                                      (leave it running; go on in another terminal)
+  reveille create box
+  reveille exec -d box -- python3 -m http.server 3000
+  reveille sleep box
+  reveille fetch box 3000 / --explain                (wakes it, and shows every attempt)
+
+Where to
+  The sandbox platform that BL_API_KEY and BL_WORKSPACE or the file ~/.blaxel/config.yaml name;
+  else the local host that is running. --host and --workspace choose another for one command.
+
+Exit codes
+  0 done · 1 failed · 2 wrong use · 22 a status of 400 or more, with --fail
+  75 the sandbox stayed unavailable until the budget was spent
+";
+
+/// Flags that mean the same in every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "In every command")]
+pub(crate) struct Global {
+    /// One JSON object on stdout, or one a line for what streams; an error is one on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Nothing on stderr but errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// How often a read is sent again at the most [default: 5, or BL_SANDBOX_READ_RETRIES]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) retries: Option<u32>,
+    /// Go on trying for this long, and no longer: 300ms, 60s, 5m
+    #[arg(long, global = true, value_name = "DUR", value_parser = span::parse_positive)]
+    pub(crate) deadline: Option<Duration>,
+    /// Show on stderr every attempt, what it saw and how long was waited
+    #[arg(long, global = true)]
+    pub(crate) explain: bool,
+    /// The platform or local host to talk to, instead of the one in the settings
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) host: Option<String>,
+    /// The workspace, instead of the one in the settings
+    #[arg(long, global = true, value_name = "W")]
+    pub(crate) workspace: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = false)]
+pub(crate) enum Command {
+    Try(commands::r#try::Try),
+    Host(commands::host::Host),
+    Create(commands::create::Create),
+    List(commands::list::List),
+    Get(commands::get::Get),
+    Sleep(commands::sleep::Sleep),
+    Wake(commands::wake::Wake),
+    Delete(commands::delete::Delete),
+    Fetch(commands::fetch::Fetch),
+    Exec(commands::exec::Exec),
+    Health(commands::health::Health),
+    Drive(commands::drive::Drive),
+    Upgrade(commands::upgrade::Upgrade),
+    Faults(commands::faults::Faults),
+    Agent(commands::agent::Agent),
+    Demo(commands::demo::Demo),
+}
+
+/// A sandbox that a request goes to.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SandboxArgument {
+    /// Its name, or an http(s):// URL that is used as it is
+    #[arg(value_name = "SANDBOX")]
+    pub(crate) sandbox: String,
+    /// Send the credentials along to a URL, which is not done otherwise
+    #[arg(long)]
+    pub(crate) auth: bool,
+}

@@ -1,0 +1,78 @@
+use std::io;
+
+use reveille_faults::{Arrival, BodyState, Counts};
+use serde_json::json;
+
+use super::{FAINT, Format, STRONG, Screen, duration};
+use crate::commands::faults::{body_words, in_a_sentence};
+
+/// What a script server shows: where it is, each arrival, and the sum at the end.
+impl Screen {
+    pub(crate) fn faults_begin(&self, url: &str) -> io::Result<()> {
+        match self.format {
+            Format::Json => self.json(&json!({"listening": {"url": url}})),
+            Format::People => {
+                self.note(format_args!("listening on {STRONG}{url}{STRONG:#}, until Ctrl-C"));
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn arrival(&self, arrival: &Arrival) -> io::Result<()> {
+        match self.format {
+            Format::Json => self.json(&json!({"arrival": in_json(arrival)})),
+            Format::People => self.line(in_a_line(arrival)),
+        }
+    }
+
+    pub(crate) fn faults_end(&self, counts: &Counts) -> io::Result<()> {
+        match self.format {
+            Format::Json => self.json(&json!({"summary": {
+                "arrivals": counts.arrivals, "connections": counts.connections, "open": counts.open,
+                "cancelled": counts.cancelled, "streamResets": counts.stream_resets,
+            }})),
+            Format::People => {
+                self.note(in_a_sentence(counts));
+                Ok(())
+            }
+        }
+    }
+}
+
+fn in_a_line(arrival: &Arrival) -> String {
+    let at = duration(arrival.at);
+    let protocol = arrival.protocol.to_string();
+    let mut line = format!(
+        "{FAINT}{at:>8}  #{:<3} {protocol}{FAINT:#}  {:<7} {}  {STRONG}{}{STRONG:#}",
+        arrival.connection, arrival.method, arrival.target, arrival.treatment,
+    );
+    if let Some(body) = body_words(arrival) {
+        line.push_str(&format!("  {FAINT}body {body}{FAINT:#}"));
+    }
+    if arrival.cancelled {
+        line.push_str("  given up");
+    }
+    line
+}
+
+fn in_json(arrival: &Arrival) -> serde_json::Value {
+    let headers: Vec<_> =
+        arrival.headers.iter().map(|(name, value)| [name.as_str().into(), String::from_utf8_lossy(value)]).collect();
+    json!({
+        "sequence": arrival.sequence,
+        "connection": arrival.connection,
+        "protocol": arrival.protocol.to_string(),
+        "stream": arrival.stream,
+        "method": arrival.method,
+        "target": arrival.target,
+        "headers": headers,
+        "body": {
+            "length": arrival.body.length,
+            "sha256": arrival.body.sha256,
+            "complete": arrival.body.state == BodyState::Complete,
+        },
+        "atMs": (arrival.at.as_secs_f64() * 10_000.0).round() / 10.0,
+        "treatment": arrival.treatment,
+        "cancelled": arrival.cancelled,
+    })
+}
