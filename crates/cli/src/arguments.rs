@@ -13,7 +13,6 @@ use crate::span;
     about,
     long_about = None,
     max_term_width = 100,
-    disable_help_subcommand = false,
     arg_required_else_help = true,
     subcommand_value_name = "COMMAND",
     help_template = "{about}\n\n{before-help}{usage-heading} {usage}\n\n{options}{after-help}",
@@ -97,10 +96,12 @@ pub(crate) struct Global {
     /// The workspace, instead of the one in the settings
     #[arg(long, global = true, value_name = "W")]
     pub(crate) workspace: Option<String>,
+    /// Send the credentials along to a URL that was typed, which is not done otherwise
+    #[arg(long, global = true)]
+    pub(crate) auth: bool,
 }
 
 #[derive(Debug, Subcommand)]
-#[command(disable_help_subcommand = false)]
 pub(crate) enum Command {
     Try(commands::r#try::Try),
     Host(commands::host::Host),
@@ -118,15 +119,4 @@ pub(crate) enum Command {
     Faults(commands::faults::Faults),
     Agent(commands::agent::Agent),
     Demo(commands::demo::Demo),
-}
-
-/// A sandbox that a request goes to.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct SandboxArgument {
-    /// Its name, or an http(s):// URL that is used as it is
-    #[arg(value_name = "SANDBOX")]
-    pub(crate) sandbox: String,
-    /// Send the credentials along to a URL, which is not done otherwise
-    #[arg(long)]
-    pub(crate) auth: bool,
 }

@@ -33,7 +33,14 @@ pub(crate) struct Told {
 impl Failure {
     pub(crate) fn new(what: impl Into<String>) -> Self {
         let what = what.into();
-        Self::Told(Box::new(Told { what, saw: None, mind: None, next: None, exit: Exit::Failed, facts: None }))
+        Self::Told(Box::new(Told {
+            what,
+            saw: None,
+            mind: None,
+            next: None,
+            exit: Exit::Failed,
+            facts: None,
+        }))
     }
 
     /// A command that makes no sense as it was typed.

@@ -5,13 +5,19 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod call;
 mod commands;
+mod connection;
 mod demo;
+mod download;
 mod exit;
 mod failure;
 mod interrupt;
+mod logging;
 mod output;
 mod span;
+#[cfg(target_os = "linux")]
+mod trial;
 
 use std::process::ExitCode;
 
@@ -19,7 +25,6 @@ use clap::Parser;
 
 use crate::arguments::{Arguments, Command};
 use crate::exit::Exit;
-use crate::failure::Failure;
 use crate::output::Screen;
 
 fn main() -> ExitCode {
@@ -27,11 +32,14 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(said) => return said_by_clap(&said),
     };
-    if let Command::Agent(agent) = arguments.command {
-        return commands::agent::run(agent);
-    }
-    let screen = Screen::new(&arguments.global);
-    match commands::run(&screen, arguments) {
+    let Arguments { global, command } = arguments;
+    let screen = Screen::new(&global);
+    let ended = match command {
+        // It is a program of its own, with its own exit codes.
+        Command::Agent(agent) => return commands::agent::run(agent),
+        command => commands::run(&screen, &global, command),
+    };
+    match ended {
         Ok(exit) => exit.into(),
         Err(failure) => screen.failed(&failure).into(),
     }

@@ -51,10 +51,7 @@ mod tests {
 
     #[test]
     fn anything_else_says_what_to_write() {
-        assert_eq!(
-            parse("60").unwrap_err(),
-            "it needs a unit: 60s for seconds, 60ms for milliseconds"
-        );
+        assert_eq!(parse("60").unwrap_err(), "it needs a unit: 60s for seconds, 60ms for milliseconds");
         for odd in ["", "s", "-1s", "1e9s", "1.2.3s", "inf", "nan", "5 s", "5w", "99999999999h", "٣s"] {
             assert!(parse(odd).is_err(), "{odd}");
         }

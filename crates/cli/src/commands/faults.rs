@@ -38,8 +38,9 @@ pub(crate) struct Faults {
 pub(crate) fn run(screen: &Screen, faults: &Faults) -> Result<Exit, Failure> {
     let text = read(&faults.script)?;
     let name = faults.script.display();
-    let script = Script::from_json(&text)
-        .map_err(|error| Failure::new(format!("{name}: {error}")).next("see what a script may say: reveille help faults"))?;
+    let script = Script::from_json(&text).map_err(|error| {
+        Failure::new(format!("{name}: {error}")).next("see what a script may say: reveille help faults")
+    })?;
     let server = FaultServer::start_at(script, Listen::at(faults.listen)).map_err(|error| unable(&error))?;
     screen.faults_begin(&server.url())?;
     run_to_end(async {
@@ -88,11 +89,8 @@ pub(crate) fn body_words(arrival: &Arrival) -> Option<String> {
 /// The counters in a sentence.
 pub(crate) fn in_a_sentence(counts: &Counts) -> String {
     let plural = |count: u64, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
-    let mut text = format!(
-        "{} on {}",
-        plural(counts.arrivals, "request"),
-        plural(counts.connections, "connection")
-    );
+    let mut text =
+        format!("{} on {}", plural(counts.arrivals, "request"), plural(counts.connections, "connection"));
     if counts.cancelled > 0 {
         text.push_str(&format!(", {} given up by the client", counts.cancelled));
     }

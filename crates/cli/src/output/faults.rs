@@ -56,8 +56,11 @@ fn in_a_line(arrival: &Arrival) -> String {
 }
 
 fn in_json(arrival: &Arrival) -> serde_json::Value {
-    let headers: Vec<_> =
-        arrival.headers.iter().map(|(name, value)| [name.as_str().into(), String::from_utf8_lossy(value)]).collect();
+    let headers: Vec<_> = arrival
+        .headers
+        .iter()
+        .map(|(name, value)| [name.as_str().into(), String::from_utf8_lossy(value)])
+        .collect();
     json!({
         "sequence": arrival.sequence,
         "connection": arrival.connection,

@@ -68,6 +68,17 @@ impl Facts {
         }
     }
 
+    /// The same of attempts that are no history any more.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn of_attempts(attempts: &[Attempt]) -> Self {
+        Self {
+            attempts: attempts.iter().map(Tried::new).collect(),
+            elapsed_ms: attempts.last().map_or(0.0, |last| milliseconds(last.began + last.took)),
+            dispatch: attempts.last().map(|last| in_a_word(last.dispatch)),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn of_error(error: &reveille::Error) -> Self {
         Self {
             may_have_run: Some(error.may_have_run()),
@@ -85,7 +96,7 @@ impl Facts {
 impl Tried {
     fn new(attempt: &Attempt) -> Self {
         Self {
-            saw: words(attempt.seen).to_owned(),
+            saw: words(attempt.seen).into_owned(),
             status: match attempt.seen {
                 Seen::Status(status) => Some(status.as_u16()),
                 _ => None,

@@ -4,6 +4,7 @@ use std::time::Duration;
 pub(crate) fn duration(span: Duration) -> String {
     match span.as_millis() {
         ms @ 0..1_000 => format!("{ms} ms"),
+        ms @ 1_000..120_000 if ms % 1_000 < 100 => format!("{} s", ms / 1_000),
         ms @ 1_000..120_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
         ms @ 120_000..7_200_000 => format!("{} min", ms / 60_000),
         ms @ 7_200_000..172_800_000 => format!("{} h", ms / 3_600_000),
@@ -46,7 +47,7 @@ mod tests {
     #[test]
     fn lengths_of_time_are_said_as_people_do() {
         let said = |ms| duration(Duration::from_millis(ms));
-        assert_eq!([said(0), said(682), said(5_449)], ["0 ms", "682 ms", "5.4 s"]);
+        assert_eq!([said(0), said(682), said(5_449), said(15_000)], ["0 ms", "682 ms", "5.4 s", "15 s"]);
         assert_eq!([said(180_000), said(7_200_000), said(200_000_000)], ["3 min", "2 h", "2 days"]);
     }
 

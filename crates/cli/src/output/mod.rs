@@ -1,7 +1,13 @@
 //! The one place where anything is shown: on stdout what was asked for, on stderr all the rest.
 
+#[cfg(target_os = "linux")]
+mod board;
 mod failed;
+mod faults;
+mod fetched;
 mod history;
+#[cfg(target_os = "linux")]
+mod host;
 mod human;
 mod records;
 mod style;
@@ -14,8 +20,12 @@ use serde::Serialize;
 
 use crate::arguments::Global;
 
-pub(crate) use history::{Facts, Request, in_one_line};
-pub(crate) use human::{duration, size};
+#[cfg(target_os = "linux")]
+pub(crate) use board::Board;
+pub(crate) use fetched::Head;
+pub(crate) use history::{Facts, Request, in_one_line, seen, words};
+pub(crate) use human::{duration, size, times};
+pub(crate) use records::SandboxView;
 pub(crate) use style::{BAD, FAINT, GOOD, STRONG, WAIT};
 pub(crate) use table::Table;
 pub(crate) use terminal::{Letters, Terminal};

@@ -6,7 +6,7 @@ const GAP: usize = 2;
 /// Lines whose columns stand below each other, under one heading.
 #[derive(Debug)]
 pub(crate) struct Table<const COLUMNS: usize> {
-    heading: [&'static str; COLUMNS],
+    heading: Option<[&'static str; COLUMNS]>,
     lines: Vec<[Cell; COLUMNS]>,
 }
 
@@ -31,7 +31,12 @@ impl Cell {
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
     pub(crate) fn new(heading: [&'static str; COLUMNS]) -> Self {
-        Self { heading, lines: Vec::new() }
+        Self { heading: Some(heading), lines: Vec::new() }
+    }
+
+    /// One without a heading.
+    pub(crate) fn bare() -> Self {
+        Self { heading: None, lines: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, line: [Cell; COLUMNS]) {
@@ -40,8 +45,8 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
 
     /// The lines, the heading first, none with blanks at its end.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
-        let heading = self.heading.map(|text| Cell::styled(text, super::FAINT));
-        let all = std::iter::once(&heading).chain(&self.lines);
+        let heading = self.heading.map(|heading| heading.map(|text| Cell::styled(text, super::FAINT)));
+        let all = heading.iter().chain(&self.lines);
         let widths: Vec<usize> = (0..COLUMNS)
             .map(|column| all.clone().map(|line| line[column].text.chars().count()).max().unwrap_or(0))
             .collect();

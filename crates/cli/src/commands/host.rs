@@ -1,0 +1,164 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::span;
+
+/// Run sandboxes on this machine, until Ctrl-C
+///
+/// A sandbox is a directory and a tree of processes. It goes to standby when nothing happens in it, and any
+/// request wakes it. The client commands of the same user find the host by themselves.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+To see what a client does while a sandbox wakes
+  reveille host --while-waking reject --resume-delay 300ms --log")]
+pub(crate) struct Host {
+    /// Where it listens; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7878")]
+    listen: SocketAddr,
+    /// Where records, files and drives are kept [default: host in the user's state directory]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The API key that it wants; one is made when there is none
+    #[arg(long, env = "REVEILLE_HOST_KEY", hide_env_values = true)]
+    key: Option<String>,
+    /// How long nothing may happen in a sandbox before it sleeps
+    #[arg(long, value_name = "DUR", default_value = "15s", value_parser = span::parse_positive)]
+    standby_after: Duration,
+    /// What becomes of requests while their sandbox wakes
+    #[arg(long, value_enum, default_value_t = Waking::Hold)]
+    while_waking: Waking,
+    /// How they are refused, with --while-waking reject
+    #[arg(long, value_enum, default_value_t = Refusal::Unavailable)]
+    reject_with: Refusal,
+    /// How long waking takes at least
+    #[arg(long, value_name = "DUR", default_value = "0ms", value_parser = span::parse)]
+    resume_delay: Duration,
+    /// Show every request to a sandbox, and what became of it
+    #[arg(long)]
+    log: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Waking {
+    /// They wait
+    Hold,
+    /// They are refused
+    Reject,
+    /// Their connection is reset
+    Reset,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Refusal {
+    /// 503 with Retry-After
+    #[value(name = "503")]
+    Unavailable,
+    /// The platform's 404
+    #[value(name = "404")]
+    NotFound,
+    /// The same, with the proof that it was not dispatched
+    #[value(name = "404-not-dispatched")]
+    NotDispatched,
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn run(
+    _screen: &crate::output::Screen,
+    _global: &crate::arguments::Global,
+    _asked: &Host,
+) -> Result<crate::exit::Exit, crate::failure::Failure> {
+    Err(crate::failure::Failure::new(super::LINUX_ONLY))
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) use here::{agent, run};
+
+#[cfg(target_os = "linux")]
+mod here {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use reveille::wire::{LocalHost, state_dir};
+    use reveille_host::{AgentCommand, Error, Host as Running, HostSettings, Refuse, WhileWaking};
+
+    use super::{Host, Refusal, Waking};
+    use crate::arguments::Global;
+    use crate::commands::run_to_end;
+    use crate::exit::Exit;
+    use crate::failure::Failure;
+    use crate::interrupt::asked_to_end;
+    use crate::output::Screen;
+
+    pub(crate) fn run(screen: &Screen, global: &Global, asked: &Host) -> Result<Exit, Failure> {
+        let settings = settings(screen, global, asked)?;
+        let data = settings.data.clone();
+        let announced = settings.announce.clone();
+        let standby_after = settings.standby_after;
+        crate::logging::begin();
+        run_to_end(async {
+            let asked = asked_to_end();
+            let host = Running::start(settings).await.map_err(|error| refused(&error))?;
+            for warning in host.warnings() {
+                screen.warning(warning);
+            }
+            screen.host_runs(&host, &data, announced.as_deref(), standby_after)?;
+            asked.await.map_err(|error| Failure::io("signals cannot be heard", &error))?;
+            host.stop().await;
+            screen.note(format_args!(
+                "stopped, with every process of every sandbox; their files and the drives stay in {}",
+                data.display()
+            ));
+            Ok(Exit::Done)
+        })
+    }
+
+    fn settings(screen: &Screen, global: &Global, asked: &Host) -> Result<HostSettings, Failure> {
+        let state = state_dir(|name| std::env::var_os(name));
+        let data = asked.data.clone().or_else(|| state.as_ref().map(|state| state.join("host")));
+        let data = data.ok_or_else(|| {
+            Failure::new("there is no state directory, as neither XDG_STATE_HOME nor HOME is set")
+                .next("choose one with --data")
+        })?;
+        let mut settings = HostSettings::new(agent()?, std::path::absolute(&data).unwrap_or(data));
+        settings.listen = asked.listen;
+        settings.key.clone_from(&asked.key);
+        if let Some(workspace) = &global.workspace {
+            settings.workspace.clone_from(workspace);
+        }
+        settings.standby_after = asked.standby_after;
+        settings.resume_delay = asked.resume_delay;
+        settings.while_waking = match (asked.while_waking, asked.reject_with) {
+            (Waking::Hold, _) => WhileWaking::Hold,
+            (Waking::Reset, _) => WhileWaking::Reset,
+            (Waking::Reject, Refusal::Unavailable) => WhileWaking::Reject(Refuse::Status503),
+            (Waking::Reject, Refusal::NotFound) => WhileWaking::Reject(Refuse::Status404),
+            (Waking::Reject, Refusal::NotDispatched) => WhileWaking::Reject(Refuse::Status404NotDispatched),
+        };
+        settings.announce = state.map(|state| state.join(LocalHost::FILE));
+        if asked.log {
+            let screen = *screen;
+            // A log that nobody reads any more is no reason to stop the host.
+            settings.observer = Some(Arc::new(move |passage| drop(screen.passage(passage))));
+        }
+        Ok(settings)
+    }
+
+    /// The command that starts an agent: this program.
+    pub(crate) fn agent() -> Result<AgentCommand, Failure> {
+        let program: PathBuf = std::env::current_exe()
+            .map_err(|error| Failure::io("this program cannot find itself", &error))?;
+        Ok(AgentCommand { program, arguments: vec!["agent".into()] })
+    }
+
+    fn refused(error: &Error) -> Failure {
+        let text = error.to_string();
+        // The host's sentences end in what to do, after the last colon.
+        match text.rsplit_once(": ") {
+            Some((what, next)) if !next.is_empty() => Failure::new(what).next(next),
+            _ => Failure::new(text),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What can be asked for, one file a command.
+
+pub(crate) mod agent;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod demo;
+pub(crate) mod drive;
+pub(crate) mod exec;
+pub(crate) mod faults;
+pub(crate) mod fetch;
+pub(crate) mod get;
+pub(crate) mod health;
+pub(crate) mod host;
+pub(crate) mod list;
+pub(crate) mod sleep;
+pub(crate) mod r#try;
+pub(crate) mod upgrade;
+pub(crate) mod wake;
+
+use std::future::Future;
+
+use crate::arguments::{Command, Global};
+use crate::connection::Connection;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::interrupt::asked_to_end;
+use crate::output::Screen;
+
+/// What a command that needs sandboxes on this machine says on another system.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const LINUX_ONLY: &str =
+    "sandboxes on this machine need Linux; the client commands work everywhere";
+
+pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<Exit, Failure> {
+    let connect = || Connection::open(screen, global);
+    match command {
+        Command::Try(asked) => r#try::run(screen, &asked),
+        Command::Host(asked) => host::run(screen, global, &asked),
+        Command::Create(asked) => interruptible(create::run(screen, &connect()?, &asked)),
+        Command::List(asked) => interruptible(list::run(screen, &connect()?, &asked)),
+        Command::Get(asked) => interruptible(get::run(screen, &connect()?, &asked)),
+        Command::Sleep(asked) => interruptible(sleep::run(screen, &connect()?, &asked)),
+        Command::Wake(asked) => interruptible(wake::run(screen, &connect()?, &asked)),
+        Command::Delete(asked) => interruptible(delete::run(screen, &connect()?, &asked)),
+        Command::Fetch(asked) => interruptible(fetch::run(screen, &connect()?, &asked)),
+        Command::Exec(asked) => run_to_end(exec::run(screen, &connect()?, &asked)),
+        Command::Health(asked) => interruptible(health::run(screen, &connect()?, &asked)),
+        Command::Drive(asked) => interruptible(drive::run(screen, &connect()?, &asked)),
+        Command::Upgrade(asked) => interruptible(upgrade::run(screen, &connect()?, &asked)),
+        Command::Faults(asked) => faults::run(screen, &asked),
+        Command::Demo(asked) => demo::run(&asked),
+        Command::Agent(_) => Err(Failure::usage("the agent is started on its own")),
+    }
+}
+
+/// Runs a command that sees to Ctrl-C by itself, or has nothing to clear away.
+pub(crate) fn run_to_end(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::io("this machine gives no runtime", &error))?;
+    let ended = runtime.block_on(command);
+    // A read of stdin that nobody waits for any more must not keep the process.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Runs a command that is dropped on Ctrl-C, with all that it has half done.
+fn interruptible(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    run_to_end(async {
+        tokio::select! {
+            ended = command => ended,
+            asked = asked_to_end() => {
+                asked.map_err(|error| Failure::io("signals cannot be heard", &error))?;
+                Ok(Exit::Interrupted)
+            }
+        }
+    })
+}

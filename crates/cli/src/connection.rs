@@ -1,0 +1,119 @@
+use reveille::wire::{LocalHost, state_dir};
+use reveille::{Client, Origin, RetryPolicy, Sandbox};
+
+use crate::arguments::Global;
+use crate::call::{Asked, Place};
+use crate::failure::Failure;
+use crate::output::{Request, Screen};
+
+/// The platform that the commands talk to, as settings and flags name it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    client: Client,
+    typed_urls: TypedUrls,
+}
+
+/// Whether a URL that somebody typed gets the credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TypedUrls {
+    Trusted,
+    Bare,
+}
+
+impl Connection {
+    pub(crate) fn open(screen: &Screen, global: &Global) -> Result<Self, Failure> {
+        let typed_urls = if global.auth { TypedUrls::Trusted } else { TypedUrls::Bare };
+        let client = match &global.host {
+            None => build(global, None)?,
+            Some(url) => at(url.trim_end_matches('/'), global, typed_urls)?,
+        };
+        for warning in client.warnings() {
+            screen.warning(warning);
+        }
+        Ok(Self { client, typed_urls })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The sandbox that somebody typed: a name, or a URL that is used as it is.
+    pub(crate) fn sandbox(&self, typed: &str) -> Sandbox {
+        if !typed.contains("://") {
+            return self.client.sandbox(typed);
+        }
+        match self.typed_urls {
+            TypedUrls::Trusted => self.client.sandbox_at(typed).authorized(),
+            TypedUrls::Bare => self.client.sandbox_at(typed),
+        }
+    }
+
+    /// What a call is about, for what is said of it.
+    pub(crate) fn asking(&self, sandbox: &str, request: Request) -> Asked {
+        let place = match self.client.origin() {
+            Origin::LocalHost => Place::LocalHost,
+            _ => Place::Platform,
+        };
+        Asked::new(sandbox, request, place)
+    }
+}
+
+fn build(global: &Global, local: Option<LocalHost>) -> Result<Client, Failure> {
+    let mut builder = Client::builder();
+    if let Some(local) = local {
+        builder = builder.local_host(local);
+    }
+    if let Some(workspace) = &global.workspace {
+        builder = builder.workspace(workspace);
+    }
+    if let Some(policy) = policy(global)? {
+        builder = builder.retry(policy);
+    }
+    builder.build().map_err(|error| Failure::new(error.to_string()))
+}
+
+/// A client of the platform or host at a URL that somebody typed.
+fn at(url: &str, global: &Global, typed: TypedUrls) -> Result<Client, Failure> {
+    let named = build(global, None)?;
+    let api = format!("{url}/v0");
+    if named.api_url() == api {
+        return Ok(named);
+    }
+    if let Some(local) = running_host().filter(|local| local.url == url) {
+        return build(global, Some(local));
+    }
+    if typed == TypedUrls::Bare {
+        return Err(Failure::usage(format!(
+            "{url} is not in the settings, so the credentials are not sent to it"
+        ))
+        .next("send them all the same with --auth, or set BL_API_URL and BL_RUN_URL"));
+    }
+    let mut builder = Client::builder().api_url(api).run_url(url);
+    if let Some(workspace) = &global.workspace {
+        builder = builder.workspace(workspace);
+    }
+    if let Some(policy) = policy(global)? {
+        builder = builder.retry(policy);
+    }
+    builder.build().map_err(|error| Failure::new(error.to_string()))
+}
+
+/// The policy that the flags ask for. A deadline alone means: as often as fits.
+fn policy(global: &Global) -> Result<Option<RetryPolicy>, Failure> {
+    let switched = std::env::var("BL_SANDBOX_READ_RETRIES").ok().and_then(|value| value.trim().parse().ok());
+    let policy = match (global.retries, global.deadline) {
+        (None, None) => return Ok(None),
+        (Some(retries), None) => RetryPolicy::new().with_retries(retries),
+        (retries, Some(deadline)) => {
+            let retries = retries.or(switched).unwrap_or(u32::MAX);
+            let built = RetryPolicy::builder().retries(retries).limit(deadline).build();
+            built.map_err(|error| Failure::usage(error.to_string()))?
+        }
+    };
+    Ok(Some(policy))
+}
+
+fn running_host() -> Option<LocalHost> {
+    let path = state_dir(|name| std::env::var_os(name))?.join(LocalHost::FILE);
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}

@@ -1,0 +1,146 @@
+use std::io::{self, Write};
+use std::time::Duration;
+
+use reveille::Attempt;
+use serde_json::json;
+
+use super::{BAD, FAINT, Facts, Format, GOOD, Letters, STRONG, Screen, Terminal, WAIT, duration};
+use crate::trial::{Claim, Progress, Timeline};
+
+/// The columns of what a call is, and of how it was finished.
+const NAME: usize = 15;
+const WAY: usize = 10;
+/// The columns of how it ended.
+const END: usize = 20;
+/// The columns of a line that nobody sees grow.
+const PLAIN: usize = 40;
+/// Below so many columns there is no room for a line.
+const NARROW: usize = 66;
+
+/// Where `reveille try` draws.
+#[derive(Debug)]
+pub(crate) struct Board {
+    screen: Screen,
+    terminal: Terminal,
+    timeline: Timeline,
+}
+
+impl Board {
+    pub(crate) fn new(screen: &Screen) -> Self {
+        let letters = Letters::of_locale();
+        let terminal = match Terminal::at_stdout() {
+            Terminal::Live { columns } if columns < NARROW => Terminal::Plain,
+            terminal if screen.format == Format::People => terminal,
+            _ => Terminal::Plain,
+        };
+        let narrow = terminal_size::terminal_size().is_some_and(|(width, _)| usize::from(width.0) < NARROW);
+        let cells = match terminal {
+            Terminal::Live { columns } => (columns - NAME - WAY - END - 3).min(72),
+            Terminal::Plain if narrow => 0,
+            Terminal::Plain => PLAIN,
+        };
+        Self { screen: *screen, terminal, timeline: Timeline { cells, letters } }
+    }
+
+    fn is_json(&self) -> bool {
+        self.screen.format == Format::Json
+    }
+
+    pub(crate) fn opening(&self, url: &str, isolation: &str, window: Duration) -> io::Result<()> {
+        if self.is_json() {
+            let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+            return self
+                .screen
+                .json(&json!({"host": {"url": url, "isolation": isolation, "windowMs": window}}));
+        }
+        let window = duration(window);
+        self.screen.line(format_args!("{STRONG}one sandbox, asleep and awake{STRONG:#}"))?;
+        self.screen.line(format_args!("  {FAINT}host{FAINT:#}     {url}, {isolation}"))?;
+        self.screen.line(format_args!(
+            "  {FAINT}window{FAINT:#}   for {window} after each waking the gateway answers 503 to everything"
+        ))
+    }
+
+    pub(crate) fn section(&self, title: &str) -> io::Result<()> {
+        if self.is_json() {
+            return Ok(());
+        }
+        self.screen.line(format_args!("\n{STRONG}{title}{STRONG:#}"))?;
+        if self.timeline.cells == 0 {
+            return Ok(());
+        }
+        self.screen.line(format_args!("  {:width$}{}", "", self.timeline.ruler(), width = NAME + WAY))
+    }
+
+    /// A call that goes on; drawn only where the line can be drawn anew.
+    pub(crate) fn going(
+        &self,
+        name: &str,
+        way: &str,
+        attempts: &[Attempt],
+        progress: Progress,
+    ) -> io::Result<()> {
+        if self.terminal == Terminal::Plain {
+            return Ok(());
+        }
+        let line = self.timeline.draw(attempts, progress);
+        let mut out = anstream::stdout();
+        write!(out, "\r  {name:NAME$}{FAINT}{way:WAY$}{FAINT:#}{line}\x1b[K")?;
+        out.flush()
+    }
+
+    /// A call that ended, with the story of its attempts.
+    pub(crate) fn done(
+        &self,
+        name: &str,
+        way: &str,
+        attempts: &[Attempt],
+        progress: Progress,
+        story: &str,
+    ) -> io::Result<()> {
+        if self.is_json() {
+            let facts = Facts::of_attempts(attempts);
+            let end = if progress == Progress::Answered { "answered" } else { "stopped" };
+            return self.screen.json(&json!({"call": {
+                "name": name, "way": way, "end": end, "story": story, "reveille": facts,
+            }}));
+        }
+        let total = attempts.last().map_or(Duration::ZERO, |last| last.began + last.took);
+        let total = duration(total);
+        let end = match progress {
+            Progress::Answered => format!("{GOOD}answered{GOOD:#} in {total}"),
+            _ => format!("{WAIT}stopped{WAIT:#} at once"),
+        };
+        let line = self.timeline.draw(attempts, progress);
+        let begin = if self.terminal == Terminal::Plain { "" } else { "\r" };
+        let clear = if self.terminal == Terminal::Plain { "" } else { "\x1b[K" };
+        self.screen
+            .line(format_args!("{begin}  {name:NAME$}{FAINT}{way:WAY$}{FAINT:#}{line} {end}{clear}"))?;
+        let story = match self.timeline.letters {
+            Letters::Unicode => story.to_owned(),
+            Letters::Ascii => story.replace(" · ", ", "),
+        };
+        self.screen.line(format_args!("  {:NAME$}{FAINT}{story}{FAINT:#}", ""))
+    }
+
+    pub(crate) fn closing(&self, claims: &[&Claim], sum: &str) -> io::Result<()> {
+        if self.is_json() {
+            let holds = claims.iter().all(|claim| claim.is_kept());
+            return self.screen.json(&json!({"summary": {"holds": holds, "claims": claims, "sum": sum}}));
+        }
+        self.screen.line(format_args!("\n{STRONG}checked{STRONG:#}"))?;
+        let (yes, no) = match self.timeline.letters {
+            Letters::Unicode => ("✓", "✗"),
+            Letters::Ascii => ("ok", "NO"),
+        };
+        for claim in claims {
+            let (mark, style) = if claim.is_kept() { (yes, GOOD) } else { (no, BAD) };
+            let count = format!("{} of {}", claim.held, claim.of);
+            self.screen.line(format_args!("  {style}{mark}{style:#} {count:<9} {}", claim.claim))?;
+            for against in &claim.against {
+                self.screen.line(format_args!("    {BAD}{against}{BAD:#}"))?;
+            }
+        }
+        self.screen.line(format_args!("\n{FAINT}{sum}{FAINT:#}"))
+    }
+}

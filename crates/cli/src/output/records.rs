@@ -1,0 +1,174 @@
+//! Sandboxes, drives and agents, for people and as the platform's own JSON.
+
+use std::io;
+
+use reveille::wire::{DriveMounts, UnmountOutcome, UpgradeAccepted};
+use reveille::{DriveMount, Health, History, ProcessResponse, SandboxList, SandboxRecord, SandboxState};
+use serde::Serialize;
+
+use super::table::Cell;
+use super::{FAINT, Facts, Format, GOOD, STRONG, Screen, Table, WAIT, duration};
+
+/// How much of a sandbox is shown to people.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SandboxView<'a> {
+    /// Everything that is known.
+    Whole,
+    /// What became of it.
+    Sentence(&'a str),
+}
+
+/// The platform's own JSON, and what we know beside it.
+#[derive(Serialize)]
+struct WithFacts<'a, T> {
+    #[serde(flatten)]
+    platform: &'a T,
+    reveille: Facts,
+}
+
+impl Screen {
+    fn answer<T: Serialize>(&self, platform: &T, history: &History) -> io::Result<()> {
+        self.json(&WithFacts { platform, reveille: Facts::new(history) })
+    }
+
+    pub(crate) fn sandbox(
+        &self,
+        view: SandboxView<'_>,
+        sandbox: &SandboxRecord,
+        history: &History,
+    ) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.answer(sandbox, history);
+        }
+        let name = &sandbox.metadata.name;
+        match view {
+            SandboxView::Sentence(what) => self.line(format_args!("{STRONG}{name}{STRONG:#} {what}")),
+            SandboxView::Whole => whole(sandbox).into_iter().try_for_each(|line| self.line(line)),
+        }
+    }
+
+    pub(crate) fn sandboxes(&self, list: &SandboxList) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.json(list);
+        }
+        if list.data.is_empty() {
+            self.note("no sandboxes yet; make the first: reveille create box");
+            return Ok(());
+        }
+        let mut table = Table::new(["NAME", "STATE", "CREATED", "LAST USED"]);
+        for sandbox in &list.data {
+            table.add([
+                sandbox.metadata.name.as_str().into(),
+                state(sandbox.state),
+                sandbox.metadata.created_at.clone().unwrap_or_default().into(),
+                sandbox.last_used_at.clone().unwrap_or_default().into(),
+            ]);
+        }
+        table.lines().try_for_each(|line| self.line(line))
+    }
+
+    pub(crate) fn health(&self, health: &Health, history: &History) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.answer(health, history);
+        }
+        // A server may say anything for a number of seconds.
+        let up = std::time::Duration::try_from_secs_f64(health.uptime_seconds).unwrap_or_default();
+        let Health { status, version, upgrade_count, .. } = health;
+        let style = if status == "ok" { GOOD } else { WAIT };
+        self.line(format_args!(
+            "{style}{status}{style:#}, agent {version}, up {}, upgraded {}",
+            duration(up),
+            super::times(usize::try_from(*upgrade_count).unwrap_or(usize::MAX)),
+        ))
+    }
+
+    pub(crate) fn upgrading(
+        &self,
+        sandbox: &str,
+        accepted: &UpgradeAccepted,
+        history: &History,
+    ) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.answer(accepted, history);
+        }
+        self.line(format_args!("the upgrade to {} has begun", accepted.version))?;
+        self.note(format_args!("how it went: reveille health {sandbox} --json"));
+        Ok(())
+    }
+
+    pub(crate) fn started(&self, process: &ProcessResponse, history: &History) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.answer(process, history);
+        }
+        self.line(&process.name)?;
+        self.note(format_args!("it runs as process {}", process.pid));
+        Ok(())
+    }
+
+    pub(crate) fn mounts(&self, sandbox: &str, mounts: Vec<DriveMount>, history: &History) -> io::Result<()> {
+        let mounts = DriveMounts { mounts };
+        if self.format == Format::Json {
+            return self.answer(&mounts, history);
+        }
+        if mounts.mounts.is_empty() {
+            self.note(format_args!(
+                "no drives mounted; mount the first: reveille drive mount {sandbox} data /mnt/data"
+            ));
+            return Ok(());
+        }
+        let mut table = Table::new(["DRIVE", "PATH", "DRIVE PATH", "ACCESS"]);
+        for mount in mounts.mounts {
+            let access = if mount.read_only { "read only" } else { "read and write" };
+            table.add([mount.drive.into(), mount.path.into(), mount.drive_path.into(), access.into()]);
+        }
+        table.lines().try_for_each(|line| self.line(line))
+    }
+
+    pub(crate) fn mounted(&self, mount: &DriveMount, history: &History) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.answer(mount, history);
+        }
+        let DriveMount { drive, path, .. } = mount;
+        self.line(format_args!("{STRONG}{drive}{STRONG:#} is mounted at {path}"))
+    }
+
+    pub(crate) fn unmounted(&self, outcome: &UnmountOutcome, history: &History) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.answer(outcome, history);
+        }
+        self.line(format_args!("nothing is mounted at {} any more", outcome.path))
+    }
+}
+
+fn state(state: Option<SandboxState>) -> Cell {
+    match state {
+        Some(SandboxState::Running) => Cell::styled("running", GOOD),
+        Some(SandboxState::Standby) => Cell::styled("standby", WAIT),
+        _ => Cell::styled("unknown", FAINT),
+    }
+}
+
+/// A line for everything that is known of a sandbox.
+fn whole(sandbox: &SandboxRecord) -> Vec<String> {
+    let SandboxRecord { metadata, spec, .. } = sandbox;
+    let runtime = spec.runtime.as_ref();
+    let labels: Vec<String> = metadata.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let mut table = Table::<2>::bare();
+    let mut add = |name: &'static str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            table.add([Cell::styled(name, FAINT), value.into()]);
+        }
+    };
+    add("name", Some(metadata.name.clone()));
+    add("url", metadata.url.clone());
+    add("workspace", metadata.workspace.clone());
+    add("created", metadata.created_at.clone());
+    add("last used", sandbox.last_used_at.clone());
+    add("region", spec.region.clone());
+    add("image", runtime.and_then(|runtime| runtime.image.clone()));
+    add("memory", runtime.and_then(|runtime| runtime.memory).map(|memory| format!("{memory} MB")));
+    add("ttl", runtime.and_then(|runtime| runtime.ttl.clone()));
+    add("labels", Some(labels.join(", ")));
+    table.add([Cell::styled("state", FAINT), state(sandbox.state)]);
+    table.lines().collect()
+}

@@ -1,0 +1,147 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reveille::{Attempt, Error, History, Response, WithHistory};
+
+use super::stage::Stage;
+use crate::demo;
+
+/// What is done while the sandbox sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    Get,
+    Head,
+    Options,
+    Drives,
+    Health,
+    Post,
+    Mount,
+    Unmount,
+    Upgrade,
+}
+
+impl Act {
+    pub(crate) const READS: [Self; 5] = [Self::Get, Self::Head, Self::Options, Self::Drives, Self::Health];
+    pub(crate) const MUTATIONS: [Self; 4] = [Self::Post, Self::Mount, Self::Unmount, Self::Upgrade];
+
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Get => "fetch GET",
+            Self::Head => "fetch HEAD",
+            Self::Options => "fetch OPTIONS",
+            Self::Drives => "drive list",
+            Self::Health => "health",
+            Self::Post => "fetch POST",
+            Self::Mount => "drive mount",
+            Self::Unmount => "drive unmount",
+            Self::Upgrade => "upgrade",
+        }
+    }
+
+    /// Whether the server inside the sandbox sees it, and not only the agent.
+    pub(crate) fn reaches_the_server(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options | Self::Post)
+    }
+
+    pub(crate) fn needs_drives(self) -> bool {
+        matches!(self, Self::Mount | Self::Unmount)
+    }
+}
+
+/// How a call is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Async,
+    Blocking,
+}
+
+impl Way {
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Async => "async",
+            Self::Blocking => "blocking",
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) history: Option<History>,
+    pub(crate) end: End,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It brought what it was asked for.
+    Answered,
+    /// It brought nothing, and this is what is said of it.
+    Stopped(String),
+}
+
+/// The attempts of a call that goes on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Attempts(Arc<Mutex<Vec<Attempt>>>);
+
+impl Attempts {
+    fn add(&self, attempt: &Attempt) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(*attempt);
+    }
+
+    pub(crate) fn so_far(&self) -> Vec<Attempt> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Makes a call, named `id` to the server.
+pub(crate) async fn make(stage: &Stage, act: Act, way: Way, id: &str, attempts: &Attempts) -> Outcome {
+    let sandbox = stage.sandbox();
+    let seen = attempts.clone();
+    let hook = move |attempt: &Attempt| seen.add(attempt);
+    let fetch = || sandbox.network().fetch(stage.port(), "/visits").header(demo::ID, id);
+    match act {
+        Act::Get => answer(finish(fetch().on_attempt(hook).with_history(), way).await),
+        Act::Head => answer(finish(fetch().head().on_attempt(hook).with_history(), way).await),
+        Act::Options => answer(finish(fetch().options().on_attempt(hook).with_history(), way).await),
+        Act::Post => answer(finish(fetch().post().on_attempt(hook).with_history(), way).await),
+        Act::Drives => typed(finish(sandbox.drives().list().on_attempt(hook).with_history(), way).await),
+        Act::Health => typed(finish(sandbox.system().health().on_attempt(hook).with_history(), way).await),
+        Act::Mount => {
+            let call = sandbox.drives().mount("data", "/tmp/reveille-try").on_attempt(hook);
+            typed(finish(call.with_history(), way).await)
+        }
+        Act::Unmount => {
+            let call = sandbox.drives().unmount("/tmp/reveille-try").on_attempt(hook);
+            typed(finish(call.with_history(), way).await)
+        }
+        Act::Upgrade => typed(finish(sandbox.system().upgrade().on_attempt(hook).with_history(), way).await),
+    }
+}
+
+async fn finish<T: Send + 'static>(call: WithHistory<T>, way: Way) -> Result<(T, History), Option<Error>> {
+    match way {
+        Way::Async => call.await.map_err(Some),
+        Way::Blocking => match tokio::task::spawn_blocking(move || call.wait()).await {
+            Ok(ended) => ended.map_err(Some),
+            Err(_) => Err(None),
+        },
+    }
+}
+
+fn typed<T>(ended: Result<(T, History), Option<Error>>) -> Outcome {
+    match ended {
+        Ok((_, history)) => Outcome { history: Some(history), end: End::Answered },
+        Err(Some(error)) => {
+            Outcome { history: error.history().cloned(), end: End::Stopped(error.to_string()) }
+        }
+        Err(None) => Outcome { history: None, end: End::Stopped("the call broke off".to_owned()) },
+    }
+}
+
+fn answer(ended: Result<(Response, History), Option<Error>>) -> Outcome {
+    match ended {
+        Ok((response, history)) if !response.status().is_success() => {
+            Outcome { history: Some(history), end: End::Stopped(response.status().to_string()) }
+        }
+        other => typed(other),
+    }
+}

@@ -1,0 +1,65 @@
+use serde::Serialize;
+
+/// Something that is claimed, how often it was looked at, and what spoke against it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Claim {
+    /// What is claimed.
+    pub(crate) claim: &'static str,
+    /// How often it held.
+    pub(crate) held: usize,
+    /// How often it was looked at.
+    pub(crate) of: usize,
+    /// What spoke against it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) against: Vec<String>,
+}
+
+impl Claim {
+    fn new(claim: &'static str) -> Self {
+        Self { claim, held: 0, of: 0, against: Vec::new() }
+    }
+
+    /// One more look; `contradiction` is what speaks against it, if anything does.
+    pub(crate) fn look(&mut self, contradiction: Option<String>) {
+        self.of += 1;
+        match contradiction {
+            None => self.held += 1,
+            Some(contradiction) => self.against.push(contradiction),
+        }
+    }
+
+    /// A claim that was never looked at is not kept.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.of > 0 && self.held == self.of
+    }
+}
+
+/// All that `reveille try` claims.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    pub(crate) reads: Claim,
+    pub(crate) attempts: Claim,
+    pub(crate) stopped: Claim,
+    pub(crate) once: Claim,
+    pub(crate) proof: Claim,
+    pub(crate) survived: Claim,
+    pub(crate) still: Claim,
+}
+
+impl Claims {
+    pub(crate) fn new() -> Self {
+        Self {
+            reads: Claim::new("reads answered, each from standby"),
+            attempts: Claim::new("calls whose every attempt the gateway saw, and no other"),
+            stopped: Claim::new("mutations stopped by the first refusal, before the sandbox"),
+            once: Claim::new("mutations, made again once awake, arrived exactly once"),
+            proof: Claim::new("mutations never sent again without proof"),
+            survived: Claim::new("naps after which process and memory were the same"),
+            still: Claim::new("naps in which nothing inside ran (its 10 ms heartbeat paused)"),
+        }
+    }
+
+    pub(crate) fn all(&self) -> [&Claim; 7] {
+        [&self.reads, &self.attempts, &self.stopped, &self.once, &self.proof, &self.survived, &self.still]
+    }
+}

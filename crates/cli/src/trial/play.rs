@@ -1,0 +1,208 @@
+use std::time::{Duration, Instant};
+
+use reveille::{Attempt, Dispatch};
+use reveille_host::{Passage, Passed};
+
+use super::acts::{self, Act, Attempts, End, Outcome, Way};
+use super::claims::Claims;
+use super::stage::{Stage, WINDOW};
+use super::timeline::Progress;
+use crate::demo::Ledger;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Board, Screen, duration, in_one_line};
+
+/// How often a call that goes on is drawn.
+const FRAME: Duration = Duration::from_millis(33);
+/// The shortest pause of the heartbeat that is no pause of a loaded machine; a nap is longer.
+const PAUSE: u64 = 100;
+
+/// The performance, and what it is held to.
+pub(crate) struct Play<'a> {
+    screen: &'a Screen,
+    stage: &'a Stage,
+    board: Board,
+    claims: Claims,
+    first: Ledger,
+    visits: u64,
+    naps: usize,
+    requests: usize,
+}
+
+impl<'a> Play<'a> {
+    pub(crate) fn new(screen: &'a Screen, stage: &'a Stage) -> Self {
+        Self {
+            screen,
+            stage,
+            board: Board::new(screen),
+            claims: Claims::new(),
+            first: Ledger::default(),
+            visits: 0,
+            naps: 0,
+            requests: 0,
+        }
+    }
+
+    pub(crate) async fn perform(mut self) -> Result<Exit, Failure> {
+        let began = Instant::now();
+        self.first = self.stage.ledger().await?;
+        let host = self.stage.host();
+        self.board.opening(&host.url(), &host.isolation().to_string(), WINDOW)?;
+        self.board.section("reads: each from standby, and each arrives")?;
+        for act in Act::READS {
+            for way in [Way::Async, Way::Blocking] {
+                self.read(act, way).await?;
+            }
+        }
+        self.board.section("mutations: refused in the window they stop, awake they run once")?;
+        for act in Act::MUTATIONS {
+            self.mutate(act).await?;
+        }
+        let kept = self.claims.all().iter().all(|claim| claim.is_kept());
+        let sum = format!(
+            "{} naps, {} requests at the gateway, {}",
+            self.naps,
+            self.requests,
+            duration(began.elapsed())
+        );
+        self.board.closing(&self.claims.all(), &sum)?;
+        if kept {
+            return Ok(Exit::Done);
+        }
+        Err(Failure::new("a claim does not hold").next("see the lines marked above, and report it"))
+    }
+
+    async fn read(&mut self, act: Act, way: Way) -> Result<(), Failure> {
+        let id = format!("{} {}", act.label(), way.label());
+        let outcome = self.from_standby(act, way, &id).await?;
+        let passages = self.passed();
+        self.count_attempts(&id, &outcome, &passages);
+        let arrived = passages.iter().filter(|passage| passage.what == Passed::Forwarded).count();
+        let against = match (&outcome.end, arrived) {
+            (End::Answered, 1) => None,
+            (End::Answered, count) => Some(format!("{id}: arrived {count} times")),
+            (End::Stopped(said), _) => Some(format!("{id}: {said}")),
+        };
+        self.claims.reads.look(against);
+        self.visits += u64::from(act.reaches_the_server());
+        let progress = if outcome.end == End::Answered { Progress::Answered } else { Progress::Stopped };
+        let story = outcome.history.as_ref().map(in_one_line).unwrap_or_default();
+        self.board.done(act.label(), way.label(), &attempts(&outcome), progress, &story)?;
+        self.after_the_nap(&id).await
+    }
+
+    async fn mutate(&mut self, act: Act) -> Result<(), Failure> {
+        let way = Way::Async;
+        let refused_id = format!("{} in the window", act.label());
+        let refused = self.from_standby(act, way, &refused_id).await?;
+        let passages = self.passed();
+        self.count_attempts(&refused_id, &refused, &passages);
+        let sent = refused.history.as_ref().map_or(0, reveille::History::len);
+        let inside = passages.iter().filter(|passage| passage.what == Passed::Forwarded).count();
+        let stopped = matches!(refused.end, End::Stopped(_)) && sent == 1 && inside == 0;
+        self.claims
+            .stopped
+            .look((!stopped).then(|| format!("{refused_id}: sent {sent} times, {inside} inside")));
+        self.claims.proof.look(replayed_blindly(&refused).then(|| refused_id.clone()));
+
+        self.stage.rouse().await?;
+        self.passed();
+        let awake_id = format!("{} awake", act.label());
+        let began = Instant::now();
+        let done = acts::make(self.stage, act, way, &awake_id, &Attempts::default()).await;
+        let took = began.elapsed();
+        let passages = self.passed();
+        let arrived = passages.iter().filter(|passage| passage.what == Passed::Forwarded).count();
+        self.visits += u64::from(act.reaches_the_server());
+        let ledger = self.stage.ledger().await?;
+        let at_server = |id: &str| ledger.by_id.get(id).copied().unwrap_or(0);
+        let counted = u64::from(act.reaches_the_server());
+        let drives = self.stage.host().isolation().namespaces.can_mount();
+        let worked = done.end == End::Answered || (act.needs_drives() && !drives);
+        let holds = worked && arrived == 1 && at_server(&refused_id) == 0 && at_server(&awake_id) == counted;
+        let against = format!("{awake_id}: arrived {arrived} times, {}", said(&done.end));
+        self.claims.once.look((!holds).then_some(against));
+        self.claims.proof.look(replayed_blindly(&done).then(|| awake_id.clone()));
+        let first = refused.history.as_ref().map(in_one_line).unwrap_or_default();
+        let story = match &done.end {
+            End::Answered => {
+                format!("{first}, not repeated; once awake: done in {}, arrived once", duration(took))
+            }
+            End::Stopped(said) => format!("{first}, not repeated; once awake: {said}"),
+        };
+        self.board.done(act.label(), way.label(), &attempts(&refused), Progress::Stopped, &story)?;
+        self.check(&awake_id, &ledger);
+        Ok(())
+    }
+
+    /// Makes a call to the sleeping sandbox, and draws it as it goes.
+    async fn from_standby(&mut self, act: Act, way: Way, id: &str) -> Result<Outcome, Failure> {
+        self.stage.nap().await?;
+        self.naps += 1;
+        self.passed();
+        let seen = Attempts::default();
+        let began = Instant::now();
+        let call = acts::make(self.stage, act, way, id, &seen);
+        tokio::pin!(call);
+        let mut frames = tokio::time::interval(FRAME);
+        loop {
+            tokio::select! {
+                outcome = &mut call => return Ok(outcome),
+                _ = frames.tick() => {
+                    let progress = Progress::Going(began.elapsed());
+                    self.board.going(act.label(), way.label(), &seen.so_far(), progress)?;
+                }
+            }
+        }
+    }
+
+    async fn after_the_nap(&mut self, id: &str) -> Result<(), Failure> {
+        let ledger = self.stage.ledger().await?;
+        self.check(id, &ledger);
+        Ok(())
+    }
+
+    /// Whether the server is the one that fell asleep, and slept.
+    fn check(&mut self, id: &str, ledger: &Ledger) {
+        let same = ledger.pid == self.first.pid && ledger.arrivals == self.visits;
+        let against = format!(
+            "{id}: process {} had seen {} requests, expected {} and {}",
+            ledger.pid, ledger.arrivals, self.first.pid, self.visits
+        );
+        self.claims.survived.look((!same).then_some(against));
+        let pause = ledger.longest_pause_ms;
+        self.claims.still.look((pause < PAUSE).then(|| format!("{id}: it paused for {pause} ms only")));
+    }
+
+    fn count_attempts(&mut self, id: &str, outcome: &Outcome, passages: &[Passage]) {
+        let told = outcome.history.as_ref().map_or(0, reveille::History::len);
+        let seen = passages.len();
+        self.claims
+            .attempts
+            .look((told != seen).then(|| format!("{id}: told of {told}, the gateway saw {seen}")));
+    }
+
+    fn passed(&mut self) -> Vec<Passage> {
+        let passages = self.stage.passed();
+        self.requests += passages.len();
+        passages
+    }
+}
+
+fn attempts(outcome: &Outcome) -> Vec<Attempt> {
+    outcome.history.iter().flat_map(|history| history.iter().copied().collect::<Vec<_>>()).collect()
+}
+
+/// Whether anything but a proof was followed by another attempt.
+fn replayed_blindly(outcome: &Outcome) -> bool {
+    let attempts = attempts(outcome);
+    let before_the_last = attempts.len().saturating_sub(1);
+    attempts[..before_the_last].iter().any(|attempt| !matches!(attempt.dispatch, Dispatch::NotDispatched(_)))
+}
+
+fn said(end: &End) -> &str {
+    match end {
+        End::Answered => "answered",
+        End::Stopped(said) => said,
+    }
+}

@@ -1,0 +1,135 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reveille::{Client, ProcessRequest, RetryPolicy, Sandbox, SandboxRecord};
+use reveille_host::{Host, HostSettings, Passage, Refuse, WhileWaking};
+use tempfile::TempDir;
+
+use crate::commands::host::agent;
+use crate::demo::Ledger;
+use crate::failure::Failure;
+
+/// How long the gateway refuses everything after the first request to a sleeping sandbox.
+pub(crate) const WINDOW: Duration = Duration::from_millis(300);
+/// How long a nap is at least, so that it can be told from a slow machine.
+const NAP: Duration = Duration::from_millis(120);
+/// The name of the sandbox.
+pub(crate) const NAME: &str = "box";
+/// How long the server inside may take to say where it listens.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A host, a sandbox and a server in it, and somebody who sees what passes the gateway.
+pub(crate) struct Stage {
+    host: Host,
+    directory: TempDir,
+    client: Client,
+    port: u16,
+    passages: Arc<Mutex<Vec<Passage>>>,
+}
+
+impl Stage {
+    pub(crate) async fn set() -> Result<Self, Failure> {
+        let directory = TempDir::with_prefix("reveille-try-")
+            .map_err(|error| Failure::io("there is no temporary directory", &error))?;
+        let passages = Arc::new(Mutex::new(Vec::new()));
+        let mut settings = HostSettings::new(agent()?, directory.path().join("host"));
+        settings.listen = ([127, 0, 0, 1], 0).into();
+        settings.while_waking = WhileWaking::Reject(Refuse::Status503);
+        settings.resume_delay = WINDOW;
+        // It sleeps when it is told to.
+        settings.standby_after = Duration::from_secs(3_600);
+        let seen = Arc::clone(&passages);
+        settings.observer = Some(Arc::new(move |passage: &Passage| {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).push(passage.clone());
+        }));
+        let host = Host::start(settings).await.map_err(|error| Failure::new(error.to_string()))?;
+        let client = Client::builder()
+            .local_host(host.local_host())
+            .workspace(host.workspace())
+            .retry(RetryPolicy::new())
+            .build()
+            .map_err(|error| Failure::new(error.to_string()))?;
+        let mut stage = Self { host, directory, client, port: 0, passages };
+        match stage.furnish().await {
+            Ok(()) => Ok(stage),
+            Err(failure) => {
+                stage.strike().await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Makes the sandbox and starts the server in it.
+    async fn furnish(&mut self) -> Result<(), Failure> {
+        let mut record = SandboxRecord::default();
+        NAME.clone_into(&mut record.metadata.name);
+        self.client.sandboxes().create(&record).await.map_err(unable)?;
+        let program = std::env::current_exe()
+            .map_err(|error| Failure::io("this program cannot find itself", &error))?;
+        let command = format!("exec '{}' demo", program.display().to_string().replace('\'', r"'\''"));
+        let mut request = ProcessRequest::new(command);
+        request.name = Some("server".to_owned());
+        let processes = self.sandbox().processes();
+        processes.start(request).await.map_err(unable)?;
+        let told = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let logs = processes.logs("server").await.map_err(unable)?;
+                let port = logs.stdout.lines().find_map(|line: &str| line.rsplit_once(':')?.1.trim().parse().ok());
+                match port {
+                    Some(port) => return Ok::<u16, Failure>(port),
+                    None => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        });
+        let silent = |_| Failure::new("the server inside the sandbox did not start in 10 s");
+        self.port = told.await.map_err(silent)??;
+        Ok(())
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn sandbox(&self) -> Sandbox {
+        self.client.sandbox(NAME)
+    }
+
+    /// Puts the sandbox to standby, and leaves it there for a moment.
+    pub(crate) async fn nap(&self) -> Result<(), Failure> {
+        self.client.sandboxes().sleep(NAME).await.map_err(unable)?;
+        tokio::time::sleep(NAP).await;
+        Ok(())
+    }
+
+    /// Wakes the sandbox; ends when it is awake.
+    pub(crate) async fn rouse(&self) -> Result<(), Failure> {
+        self.client.sandboxes().wake(NAME).await.map(drop).map_err(unable)
+    }
+
+    /// What the server says that it has seen.
+    pub(crate) async fn ledger(&self) -> Result<Ledger, Failure> {
+        let answer = self.sandbox().network().fetch(self.port, "/ledger").await.map_err(unable)?;
+        answer.json().map_err(unable)
+    }
+
+    /// What passed the gateway since this was last asked.
+    pub(crate) fn passed(&self) -> Vec<Passage> {
+        std::mem::take(&mut *self.passages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ends everything and removes it.
+    pub(crate) async fn strike(self) {
+        self.host.stop().await;
+        // What cannot be removed is in the system's temporary directory.
+        drop(self.directory.close());
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+fn unable(error: reveille::Error) -> Failure {
+    Failure::new(error.to_string())
+}

@@ -1,0 +1,116 @@
+use std::time::Duration;
+
+use anstyle::Style;
+use reveille::{Attempt, Seen};
+
+use super::stage::WINDOW;
+use crate::output::{BAD, FAINT, GOOD, Letters, WAIT};
+
+/// What a whole line stands for; longer calls end at its right edge.
+const SPAN: Duration = Duration::from_millis(1_100);
+
+/// How a call looks while it goes on, and after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It goes on, for so long.
+    Going(Duration),
+    /// It brought what it was asked for.
+    Answered,
+    /// It stopped.
+    Stopped,
+}
+
+/// Draws calls on lines of one width.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeline {
+    pub(crate) cells: usize,
+    pub(crate) letters: Letters,
+}
+
+struct Glyphs {
+    line: char,
+    refused: char,
+    answered: char,
+    stopped: char,
+    edge: [char; 2],
+}
+
+impl Timeline {
+    fn glyphs(self) -> Glyphs {
+        match self.letters {
+            Letters::Unicode => {
+                Glyphs { line: '─', refused: '×', answered: '●', stopped: '■', edge: ['├', '┤'] }
+            }
+            Letters::Ascii => {
+                Glyphs { line: '-', refused: 'x', answered: 'o', stopped: '#', edge: ['|', '|'] }
+            }
+        }
+    }
+
+    fn cell(self, at: Duration) -> usize {
+        let share = at.as_secs_f64() / SPAN.as_secs_f64();
+        // Between 0 and the number of cells, both small.
+        ((share * self.cells as f64) as usize).min(self.cells.saturating_sub(1))
+    }
+
+    /// The line of a call.
+    pub(crate) fn draw(self, attempts: &[Attempt], progress: Progress) -> String {
+        let glyphs = self.glyphs();
+        let ended = attempts.last().map_or(Duration::ZERO, |last| last.began + last.took);
+        let now = match progress {
+            Progress::Going(now) => now,
+            _ => ended,
+        };
+        let mut cells = vec![(' ', Style::new()); self.cells];
+        let reached = self.cell(now) + 1;
+        for cell in cells.iter_mut().take(reached) {
+            *cell = (glyphs.line, FAINT);
+        }
+        for attempt in attempts {
+            let refused = match attempt.seen {
+                Seen::Status(status) => !status.is_success(),
+                _ => true,
+            };
+            let mark = if refused { (glyphs.refused, WAIT) } else { (glyphs.answered, GOOD) };
+            if let Some(cell) = cells.get_mut(self.cell(attempt.began + attempt.took)) {
+                *cell = mark;
+            }
+        }
+        if progress == Progress::Stopped
+            && let Some(cell) = cells.get_mut(self.cell(ended))
+        {
+            *cell = (glyphs.stopped, BAD);
+        }
+        cells.iter().map(|(glyph, style)| format!("{style}{glyph}{style:#}")).collect()
+    }
+
+    /// What stands above the lines: the window, and what comes after.
+    pub(crate) fn ruler(self) -> String {
+        let glyphs = self.glyphs();
+        let window = self.cell(WINDOW).max(9);
+        let mut text = format!("{} waking ", glyphs.edge[0]);
+        while text.chars().count() + 1 < window {
+            text.push(glyphs.line);
+        }
+        text.push(glyphs.edge[1]);
+        text.push_str(" awake");
+        format!("{FAINT}{text}{FAINT:#}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fills_from_left_to_right() {
+        let timeline = Timeline { cells: 11, letters: Letters::Ascii };
+        let drawn = |ms| {
+            let line = timeline.draw(&[], Progress::Going(Duration::from_millis(ms)));
+            anstream::adapter::strip_str(&line).to_string()
+        };
+        assert_eq!(drawn(0), "-          ");
+        assert_eq!(drawn(500), "------     ");
+        assert_eq!(drawn(99_999), "-----------");
+    }
+}
