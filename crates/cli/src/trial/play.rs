@@ -19,7 +19,6 @@ const PAUSE: u64 = 100;
 
 /// The performance, and what it is held to.
 pub(crate) struct Play<'a> {
-    screen: &'a Screen,
     stage: &'a Stage,
     board: Board,
     claims: Claims,
@@ -30,9 +29,8 @@ pub(crate) struct Play<'a> {
 }
 
 impl<'a> Play<'a> {
-    pub(crate) fn new(screen: &'a Screen, stage: &'a Stage) -> Self {
+    pub(crate) fn new(screen: &Screen, stage: &'a Stage) -> Self {
         Self {
-            screen,
             stage,
             board: Board::new(screen),
             claims: Claims::new(),
@@ -74,7 +72,7 @@ impl<'a> Play<'a> {
 
     async fn read(&mut self, act: Act, way: Way) -> Result<(), Failure> {
         let id = format!("{} {}", act.label(), way.label());
-        let outcome = self.from_standby(act, way, &id).await?;
+        let outcome = self.wake_with(act, way, &id).await?;
         let passages = self.passed();
         self.count_attempts(&id, &outcome, &passages);
         let arrived = passages.iter().filter(|passage| passage.what == Passed::Forwarded).count();
@@ -94,7 +92,7 @@ impl<'a> Play<'a> {
     async fn mutate(&mut self, act: Act) -> Result<(), Failure> {
         let way = Way::Async;
         let refused_id = format!("{} in the window", act.label());
-        let refused = self.from_standby(act, way, &refused_id).await?;
+        let refused = self.wake_with(act, way, &refused_id).await?;
         let passages = self.passed();
         self.count_attempts(&refused_id, &refused, &passages);
         let sent = refused.history.as_ref().map_or(0, reveille::History::len);
@@ -114,6 +112,9 @@ impl<'a> Play<'a> {
         let passages = self.passed();
         let arrived = passages.iter().filter(|passage| passage.what == Passed::Forwarded).count();
         self.visits += u64::from(act.reaches_the_server());
+        if act == Act::Upgrade {
+            self.stage.upgraded().await?;
+        }
         let ledger = self.stage.ledger().await?;
         let at_server = |id: &str| ledger.by_id.get(id).copied().unwrap_or(0);
         let counted = u64::from(act.reaches_the_server());
@@ -136,7 +137,7 @@ impl<'a> Play<'a> {
     }
 
     /// Makes a call to the sleeping sandbox, and draws it as it goes.
-    async fn from_standby(&mut self, act: Act, way: Way, id: &str) -> Result<Outcome, Failure> {
+    async fn wake_with(&mut self, act: Act, way: Way, id: &str) -> Result<Outcome, Failure> {
         self.stage.nap().await?;
         self.naps += 1;
         self.passed();

@@ -74,7 +74,8 @@ impl Stage {
         let told = tokio::time::timeout(PATIENCE, async {
             loop {
                 let logs = processes.logs("server").await.map_err(unable)?;
-                let port = logs.stdout.lines().find_map(|line: &str| line.rsplit_once(':')?.1.trim().parse().ok());
+                let port =
+                    logs.stdout.lines().find_map(|line: &str| line.rsplit_once(':')?.1.trim().parse().ok());
                 match port {
                     Some(port) => return Ok::<u16, Failure>(port),
                     None => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -108,6 +109,18 @@ impl Stage {
     /// Wakes the sandbox; ends when it is awake.
     pub(crate) async fn rouse(&self) -> Result<(), Failure> {
         self.client.sandboxes().wake(NAME).await.map(drop).map_err(unable)
+    }
+
+    /// Waits until the next agent is the one that answers.
+    pub(crate) async fn upgraded(&self) -> Result<(), Failure> {
+        let done = async {
+            while self.sandbox().system().health().await.map_err(unable)?.upgrade_count == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Ok(())
+        };
+        let late = |_| Failure::new("the upgrade that was accepted did not come in 10 s");
+        tokio::time::timeout(PATIENCE, done).await.map_err(late)?
     }
 
     /// What the server says that it has seen.
