@@ -1,0 +1,208 @@
+//! The whole host: its own engine, real processes, the real agent.
+//!
+//! This program is the agent, too: started with `agent` it is one, as the command line is.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
+mod stand;
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Trial};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use serde_json::json;
+
+use stand::Stand;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|first| first == "agent").is_some() {
+        return reveille_agent::main(arguments);
+    }
+    if arguments.next_if(|first| first == "serve").is_some() {
+        return serve(3000);
+    }
+    let arguments = Arguments::from_args();
+    libtest_mimic::run(&arguments, trials()).exit_code()
+}
+
+fn trial<F>(name: &str, run: fn() -> F) -> Trial
+where
+    F: Future<Output = ()> + 'static,
+{
+    Trial::test(name, move || {
+        let runtime = tokio::runtime::Runtime::new()?;
+        // Nothing here takes more than a second or two; what hangs shall say which it is.
+        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), run()).await })?;
+        Ok(())
+    })
+}
+
+fn trials() -> Vec<Trial> {
+    vec![
+        trial("processes survive standby, and use no time in it", processes_survive_standby),
+        trial("a keep-alive process keeps its sandbox awake while it runs", keep_alive_keeps_awake),
+        trial("files survive a restart of the host", files_survive_a_restart),
+        trial("a sandbox whose agent was killed is started again", a_killed_agent_is_started_again),
+        trial("a server in it is reached, asleep or not, and goes on where it was", a_server_goes_on),
+        trial("no request fails while the agent upgrades itself", upgrades_unnoticed),
+        trial("a deleted sandbox takes its processes with it", deleted_with_its_processes),
+    ]
+}
+
+/// A server in a sandbox: says how many requests it has had.
+fn serve(port: u16) -> ExitCode {
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    for (number, stream) in listener.incoming().enumerate() {
+        let mut stream = BufReader::new(stream.unwrap());
+        let mut line = String::new();
+        while stream.read_line(&mut line).unwrap() > 2 {
+            line.clear();
+        }
+        let body = number.to_string();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        stream.get_mut().write_all(format!("{head}{body}").as_bytes()).unwrap();
+    }
+    ExitCode::SUCCESS
+}
+
+/// How much processor time a process has used, in clock ticks.
+fn ticks(pid: &str) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// The process outside that runs a command line which holds `mark`.
+fn pid_of(mark: &str) -> Option<String> {
+    pids_of(mark).into_iter().next()
+}
+
+fn pids_of(mark: &str) -> Vec<String> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().into_string().ok());
+    let pids = pids.filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
+    let holds = |pid: &String| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(mark)
+    };
+    pids.filter(holds).collect()
+}
+
+async fn processes_survive_standby() {
+    let stand = Stand::with_box(|_| {}).await;
+    // Busy, so that a process that is not stopped gives itself away.
+    let mark = format!("busy-{}", fastrand::u64(..));
+    let command = json!({"command": format!("exec sh -c 'while :; do :; done' {mark}"), "name": "busy"});
+    assert_eq!(stand.post("/process", &command).await.status, 200);
+    let pid = stand::until_some(|| pid_of(&mark)).await;
+
+    let slept = stand.control("POST", "/sandboxes/box/standby", "").await;
+    assert_eq!((slept.status, &slept.json()["state"]), (200, &json!("STANDBY")));
+    let before = ticks(&pid);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(ticks(&pid), before, "it runs in standby");
+
+    let seen = stand.get("/process/busy").await;
+    assert_eq!((seen.status, &seen.json()["status"]), (200, &json!("running")));
+    assert_eq!(stand.control("GET", "/sandboxes/box", "").await.json()["state"], "RUNNING");
+    stand::until(|| ticks(&pid) > before).await;
+    stand.host.stop().await;
+    stand::until(|| pid_of(&mark).is_none()).await;
+}
+
+async fn keep_alive_keeps_awake() {
+    let stand = Stand::with_box(|settings| settings.standby_after = Duration::from_millis(200)).await;
+    let command = json!({"command": "sleep 1.5", "keepAlive": true, "name": "kept"});
+    assert_eq!(stand.post("/process", &command).await.status, 200);
+    let began = std::time::Instant::now();
+    while stand.control("GET", "/sandboxes/box", "").await.json()["state"] == "RUNNING" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(began.elapsed() >= Duration::from_millis(1400), "asleep after {:?}", began.elapsed());
+    assert_eq!(stand.get("/process/kept").await.json()["status"], "completed");
+}
+
+async fn files_survive_a_restart() {
+    let stand = Stand::with_box(|_| {}).await;
+    let write = json!({"command": "echo kept > file; pwd", "waitForCompletion": true});
+    assert_eq!(stand.post("/process", &write).await.json()["exitCode"], 0);
+    let stand = stand.restarted().await;
+    assert_eq!(stand.control("GET", "/sandboxes/box", "").await.json()["state"], "STANDBY");
+    let read = json!({"command": "cat file", "waitForCompletion": true});
+    let read = stand.post("/process", &read).await.json();
+    assert_eq!((&read["exitCode"], &read["stdout"]), (&json!(0), &json!("kept\n")), "{read}");
+}
+
+async fn a_killed_agent_is_started_again() {
+    let stand = Stand::with_box(|_| {}).await;
+    let command = json!({"command": "sleep 1000", "name": "lost"});
+    assert_eq!(stand.post("/process", &command).await.status, 200);
+    // The agent's flags name the data directory; nothing else's here do.
+    let agents = pids_of(stand.data());
+    assert!(!agents.is_empty());
+    for agent in agents {
+        // One may have ended with another.
+        let _ = nix::sys::signal::kill(Pid::from_raw(agent.parse().unwrap()), Signal::SIGKILL);
+    }
+    // A request may meet the agent's end; the next ones meet a new agent, which knows nothing of the process.
+    loop {
+        match stand.get("/process/lost").await.status {
+            404 => break,
+            status => assert!(matches!(status, 200 | 502), "{status}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(stand.get("/health").await.status, 200);
+}
+
+async fn a_server_goes_on() {
+    let stand = Stand::with_box(|_| {}).await;
+    let program = std::env::current_exe().unwrap();
+    let command = json!({"command": format!("exec {} serve", program.display())});
+    assert_eq!(stand.post("/process", &command).await.status, 200);
+    while stand.get("/port/3000/").await.status != 200 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let first = stand.get("/port/3000/").await.json().as_u64().unwrap();
+    for round in 1..=5 {
+        let slept = stand.control("POST", "/sandboxes/box/standby", "").await;
+        assert_eq!(slept.status, 200, "{slept:?}");
+        let (a, b, c) =
+            tokio::join!(stand.get("/port/3000/a"), stand.get("/port/3000/b"), stand.get("/port/3000/c"));
+        let mut numbers = [a, b, c].map(|answer| answer.json().as_u64().unwrap());
+        numbers.sort_unstable();
+        let next = first + round * 3;
+        assert_eq!(numbers, [next - 2, next - 1, next], "each arrived once");
+    }
+}
+
+async fn upgrades_unnoticed() {
+    let stand = Stand::with_box(|_| {}).await;
+    for upgrades in 1..=3 {
+        let accepted = stand.post("/upgrade", &json!({})).await;
+        assert_eq!(accepted.status, 200, "{accepted:?}");
+        loop {
+            let health = stand.get("/health").await;
+            assert_eq!(health.status, 200, "{health:?}");
+            if health.json()["upgradeCount"] == upgrades {
+                break;
+            }
+        }
+    }
+}
+
+async fn deleted_with_its_processes() {
+    let stand = Stand::with_box(|_| {}).await;
+    let mark = format!("stays-{}", fastrand::u64(..));
+    let command = json!({"command": format!("exec sh -c 'while sleep 1; do :; done' {mark}")});
+    assert_eq!(stand.post("/process", &command).await.status, 200);
+    stand::until_some(|| pid_of(&mark)).await;
+    assert_eq!(stand.control("DELETE", "/sandboxes/box", "").await.json()["status"], "DELETING");
+    stand::until(|| pid_of(&mark).is_none()).await;
+    assert_eq!(stand.get("/health").await.status, 404);
+}

@@ -1,0 +1,100 @@
+//! A host with one sandbox, and the simplest client.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
+use reveille_host::{AgentCommand, Host, HostSettings};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const KEY: &str = "test-key";
+
+pub(crate) struct Stand {
+    pub(crate) host: Host,
+    data: TempDir,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+fn settings(data: &TempDir) -> HostSettings {
+    let agent = AgentCommand { program: std::env::current_exe().unwrap(), arguments: vec!["agent".into()] };
+    let mut settings = HostSettings::new(agent, data.path());
+    settings.listen = "127.0.0.1:0".parse().unwrap();
+    settings.key = Some(KEY.to_owned());
+    settings
+}
+
+impl Stand {
+    /// A host with a sandbox called `box`, awake.
+    pub(crate) async fn with_box(change: impl FnOnce(&mut HostSettings)) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut settings = settings(&data);
+        change(&mut settings);
+        let stand = Self { host: Host::start(settings).await.unwrap(), data };
+        let made = stand.control("POST", "/sandboxes", r#"{"metadata":{"name":"box"}}"#).await;
+        assert_eq!(made.status, 200, "{made:?}");
+        stand
+    }
+
+    /// The next host on the same data directory.
+    pub(crate) async fn restarted(self) -> Self {
+        self.host.stop().await;
+        Self { host: Host::start(settings(&self.data)).await.unwrap(), data: self.data }
+    }
+
+    /// Where its data is.
+    pub(crate) fn data(&self) -> &str {
+        self.data.path().to_str().unwrap()
+    }
+
+    pub(crate) async fn control(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.send(method, &format!("/v0{path}"), body.to_owned()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send("GET", &format!("/local/sandboxes/box{path}"), String::new()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send("POST", &format!("/local/sandboxes/box{path}"), body.to_string()).await
+    }
+
+    async fn send(&self, method: &str, path: &str, body: String) -> Answer {
+        let stream = tokio::net::TcpStream::connect(self.host.address()).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1");
+        let request = request.header("x-blaxel-authorization", format!("Bearer {KEY}"));
+        let answer = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        Answer { status, body: answer.into_body().collect().await.unwrap().to_bytes() }
+    }
+}
+
+/// Waits for what something else is about to bring about.
+pub(crate) async fn until(what: impl Fn() -> bool) {
+    until_some(|| what().then_some(())).await;
+}
+
+pub(crate) async fn until_some<T>(what: impl Fn() -> Option<T>) -> T {
+    loop {
+        if let Some(it) = what() {
+            return it;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
