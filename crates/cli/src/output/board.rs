@@ -120,7 +120,7 @@ impl Board {
             Letters::Unicode => story.to_owned(),
             Letters::Ascii => story.replace(" · ", ", "),
         };
-        self.screen.line(format_args!("  {:NAME$}{FAINT}{story}{FAINT:#}", ""))
+        self.screen.line(format_args!("    {FAINT}{story}{FAINT:#}"))
     }
 
     pub(crate) fn closing(&self, claims: &[&Claim], sum: &str) -> io::Result<()> {
