@@ -226,7 +226,7 @@ impl Answered<'_> {
         let read = matches!(self.asking.request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
         match self.stopped {
             Some(StopReason::NotReplayable | StopReason::BodyOnce) if !read => {
-                Some(self.asking.ambiguous(Some(self.history)).knowing(facts))
+                Some(self.asking.ambiguous(Some(self.history)).knowing(facts.ambiguous()))
             }
             Some(stopped) => Some(self.asking.unavailable(Some(self.history), Some(stopped)).knowing(facts)),
             None if asked.fail && self.status.as_u16() >= 400 => {

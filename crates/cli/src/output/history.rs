@@ -88,6 +88,11 @@ impl Facts {
         }
     }
 
+    /// Says whether something may have been changed.
+    pub(crate) fn ambiguous(self) -> Self {
+        Self { may_have_run: Some(true), ..self }
+    }
+
     pub(crate) fn stopped(self, reason: Option<StopReason>) -> Self {
         Self { stopped: reason.map(|reason| reason.to_string()), ..self }
     }

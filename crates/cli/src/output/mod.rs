@@ -12,6 +12,7 @@ mod human;
 mod records;
 mod style;
 mod table;
+#[cfg(target_os = "linux")]
 mod terminal;
 
 use std::io::{self, Write};
@@ -23,11 +24,14 @@ use crate::arguments::Global;
 #[cfg(target_os = "linux")]
 pub(crate) use board::Board;
 pub(crate) use fetched::Head;
-pub(crate) use history::{Facts, Request, in_one_line, seen, words};
+#[cfg(target_os = "linux")]
+pub(crate) use history::in_one_line;
+pub(crate) use history::{Facts, Request, seen, words};
 pub(crate) use human::{duration, size, times};
 pub(crate) use records::SandboxView;
 pub(crate) use style::{BAD, FAINT, GOOD, STRONG, WAIT};
 pub(crate) use table::Table;
+#[cfg(target_os = "linux")]
 pub(crate) use terminal::{Letters, Terminal};
 
 /// Whom the output is for.

@@ -1,5 +1,6 @@
 //! The built binary, as a person uses it, against the built host.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod commands;
 mod ends;

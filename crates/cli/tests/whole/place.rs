@@ -100,7 +100,7 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn start(place: &Place, flags: &[&str]) -> Self {
         let mut command = place.command();
-        command.args(["host", "--json", "--log", "--listen", "127.0.0.1:0"]).args(flags);
+        command.args(["host", "--json", "--quiet", "--log", "--listen", "127.0.0.1:0"]).args(flags);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next().expect("the host says where it is").unwrap();

@@ -107,7 +107,11 @@ fn cell(waking: Waking, window: &str) -> Vec<String> {
             }
         };
         let mut tell = |what: &str, tried: &Tried| {
-            wrong.push(format!("{waking:?}, {window}, {}: {what}: {tried:?}", operation.line.join(" ")));
+            wrong.push(format!(
+                "{waking:?}, {window}, {}: {what}: {tried:?}: {}",
+                operation.line.join(" "),
+                tried.said
+            ));
         };
         if !as_wanted {
             tell("from standby", &first);
@@ -143,7 +147,7 @@ impl Tried {
         Self {
             code: said.code,
             attempts,
-            may_have_run: facts["mayHaveRun"] == true || said.err.contains("mayHaveRun\":true"),
+            may_have_run: facts["mayHaveRun"] == true,
             seen: passages.len(),
             inside: passages.iter().filter(|passage| passage["what"] == "forwarded").count(),
             said: said.text() + &said.err,
