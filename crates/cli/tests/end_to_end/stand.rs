@@ -49,7 +49,7 @@ impl Stand {
     pub(crate) fn start(flags: &[&str]) -> Self {
         let home = Home::new();
         let data = home.path().join("data");
-        let mut command = home.reveille(&["host", "--json", "--listen", "127.0.0.1:0", "--data"]);
+        let mut command = home.reveille(&["host", "--json", "--quiet", "--listen", "127.0.0.1:0", "--data"]);
         let mut host =
             command.arg(&data).args(flags).stdout(Stdio::piped()).spawn().expect("the binary starts");
         let mut first = String::new();
@@ -88,7 +88,7 @@ impl Drop for Stand {
         #[cfg(unix)]
         {
             // An orderly end, as by Ctrl-C.
-            let pid = self.host.id().to_string();
+            let pid = self.said["pid"].to_string();
             let asked = Command::new("kill").args(["-TERM", &pid]).status().is_ok_and(|kill| kill.success());
             if asked && self.host.wait().is_ok() {
                 return;

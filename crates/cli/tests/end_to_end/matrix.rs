@@ -4,22 +4,15 @@
 //! The built binary drives the built host. Each combination has a host of its own, and all of them run side by
 //! side, since most of their time is spent waiting for windows.
 
-#![cfg(target_os = "linux")]
-
-#[path = "../stand/mod.rs"]
-mod stand;
-
 use std::time::Instant;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-use stand::{Ran, Stand};
+use crate::stand::{Ran, Stand};
 
 /// How long a window is, in milliseconds.
 const WINDOWS: [u32; 4] = [0, 50, 300, 1_500];
-/// How many combinations run at once.
-const AT_ONCE: usize = 8;
 
 /// What the gateway does with a request while the sandbox wakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,22 +63,21 @@ impl Mode {
 /// What a repeat of an operation would do, and who answers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    Read,
     /// Behind a port, where an app could forge the platform's proof.
     AppMutation,
     PlatformMutation,
 }
 
-fn main() {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(AT_ONCE);
-    let trials = Mode::ALL.into_iter().flat_map(|mode| {
+pub(crate) fn trials() -> impl Iterator<Item = Trial> {
+    Mode::ALL.into_iter().flat_map(|mode| {
         WINDOWS.into_iter().map(move |window| {
             let name = format!("{}: a window of {window} ms", mode.name());
-            Trial::test(name, move || Ok::<(), Failed>(Combination::start(mode, window).run()))
+            Trial::test(name, move || {
+                Combination::start(mode, window).run();
+                Ok(())
+            })
         })
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    })
 }
 
 struct Combination {
@@ -128,15 +120,28 @@ impl Combination {
 
     fn read_arrives_once(&self, method: &str) {
         let id = format!("x-demo-id: {method}");
-        let ran = self.from_standby(&["--json", "fetch", "box", &self.port, "/", "-X", method, "-H", &id]);
+        let ran =
+            self.run_from_standby(&["--json", "fetch", "box", &self.port, "/", "-X", method, "-H", &id]);
         assert_eq!(ran.code, Some(0), "{ran}");
         self.was_patient(&ran);
         assert_eq!(self.arrivals(method), 1, "{method} arrived once, since nothing refused was handed on");
     }
 
     fn post_arrives_once_or_never(&self) {
-        let post = ["fetch", "box", &self.port, "/orders", "-X", "POST", "-d", "{}", "-H", "x-demo-id: POST", "--fail"];
-        let ran = self.from_standby(&post);
+        let post = [
+            "fetch",
+            "box",
+            &self.port,
+            "/orders",
+            "-X",
+            "POST",
+            "-d",
+            "{}",
+            "-H",
+            "x-demo-id: POST",
+            "--fail",
+        ];
+        let ran = self.run_from_standby(&post);
         let through = self.mode.lets_through(Kind::AppMutation);
         assert_eq!(ran.code == Some(0), through, "{ran}");
         self.stand.done(&["wake", "box"]);
@@ -148,7 +153,7 @@ impl Combination {
     }
 
     fn health_is_answered(&self) {
-        let ran = self.from_standby(&["--json", "health", "box"]);
+        let ran = self.run_from_standby(&["--json", "health", "box"]);
         assert_eq!(ran.code, Some(0), "{ran}");
         assert_eq!(ran.json()["status"], "ok", "{ran}");
         self.was_patient(&ran);
@@ -156,19 +161,19 @@ impl Combination {
 
     fn a_drive_is_mounted_once_or_never(&self) {
         let mount = ["drive", "mount", "box", "data", &self.place];
-        let ran = self.from_standby(&mount);
+        let ran = self.run_from_standby(&mount);
         self.mutation(&ran, || self.mounts() == [self.place.clone()], &mount);
     }
 
     fn a_drive_is_unmounted_once_or_never(&self) {
         let unmount = ["drive", "unmount", "box", &self.place];
-        let ran = self.from_standby(&unmount);
+        let ran = self.run_from_standby(&unmount);
         self.mutation(&ran, || self.mounts().is_empty(), &unmount);
     }
 
     fn an_upgrade_happens_once_or_never(&self) {
         let before = self.upgrades();
-        let ran = self.from_standby(&["upgrade", "box"]);
+        let ran = self.run_from_standby(&["upgrade", "box"]);
         let through = self.mode.lets_through(Kind::PlatformMutation);
         assert_eq!(ran.code == Some(0), through, "{ran}");
         self.stand.done(&["wake", "box"]);
@@ -193,19 +198,22 @@ impl Combination {
     }
 
     fn mounts_are_listed(&self, expected: &[&str]) {
-        let ran = self.from_standby(&["--json", "drive", "list", "box"]);
+        let ran = self.run_from_standby(&["--json", "drive", "list", "box"]);
         assert_eq!(ran.code, Some(0), "{ran}");
         assert_eq!(paths(&ran.json()), expected, "{ran}");
         self.was_patient(&ran);
     }
 
-    fn from_standby(&self, arguments: &[&str]) -> Ran {
+    fn run_from_standby(&self, arguments: &[&str]) -> Ran {
         self.stand.done(&["sleep", "box"]);
         let begun = Instant::now();
         let ran = self.stand.run(arguments);
         let took = begun.elapsed().as_millis();
         if ran.code == Some(0) {
-            assert!(took >= u128::from(self.window), "it took {took} ms, which is less than the window: {ran}");
+            assert!(
+                took >= u128::from(self.window),
+                "it took {took} ms, which is less than the window: {ran}"
+            );
         }
         ran
     }
