@@ -4,14 +4,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get};
 use axum::{Json, Router};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use reveille_wire::{ProcessLogs, ProcessRequest, ProcessResponse};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ports::{self, Waited};
 use super::record::{NotRunning, Process};
@@ -23,6 +23,8 @@ use crate::json::JsonBody;
 /// How long a start waits for ports when nothing was said: ten minutes, as long as a process may keep the sandbox
 /// awake when nothing was said.
 const PORTS: Duration = Duration::from_secs(600);
+/// How long one request may wait for an end: as long as the vendor's clients let it.
+const LONGEST_POLL: Duration = Duration::from_secs(119);
 
 /// The endpoints under `/process`.
 pub(crate) fn routes() -> Router<Agent> {
@@ -30,6 +32,7 @@ pub(crate) fn routes() -> Router<Agent> {
         .route("/process", get(list).post(start))
         .route("/process/{id}", get(show).delete(stop))
         .route("/process/{id}/kill", delete(kill))
+        .route("/process/{id}/wait", get(wait))
         .route("/process/{id}/logs", get(logs))
         .route("/process/{id}/logs/stream", get(stream))
 }
@@ -146,6 +149,35 @@ async fn list(State(agent): State<Agent>) -> Json<Vec<ProcessResponse>> {
 
 async fn show(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<ProcessResponse>, Failure> {
     Ok(Json(agent.processes().find(&id)?.response()))
+}
+
+/// How long a request waits for an end.
+#[derive(Debug, Deserialize)]
+struct Poll {
+    /// In seconds, as it was written.
+    timeout: Option<String>,
+}
+
+impl Poll {
+    fn limit(&self) -> Result<Duration, Failure> {
+        let Some(text) = &self.timeout else { return Ok(LONGEST_POLL) };
+        let seconds: u64 =
+            text.parse().map_err(|_| Failure::bad(format!("timeout={text} is no number of seconds")))?;
+        Ok(Duration::from_secs(seconds).min(LONGEST_POLL))
+    }
+}
+
+/// Answers when it is over, or with how it stands when the time is up: whoever waits longer asks again.
+async fn wait(
+    State(agent): State<Agent>,
+    Path(id): Path<String>,
+    Query(poll): Query<Poll>,
+) -> Result<Json<ProcessResponse>, Failure> {
+    let limit = poll.limit()?;
+    let process = agent.processes().find(&id)?;
+    // Time that is up is an answer too.
+    let _in_time = tokio::time::timeout(limit, process.over()).await;
+    Ok(Json(process.response()))
 }
 
 async fn logs(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<ProcessLogs>, Failure> {

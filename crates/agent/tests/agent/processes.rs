@@ -102,6 +102,27 @@ fn a_streamed_execution_is_told_while_it_goes_on() {
 }
 
 #[test]
+fn one_request_waits_for_an_end() {
+    let agent = Running::start(&[]);
+    agent.begin(&json!({"command": "sleep 0.3; exit 4", "name": "short"}));
+    let (status, ended) = agent.ask("GET", "/process/short/wait?timeout=20", None);
+    assert_eq!((status, &ended["status"], &ended["exitCode"]), (200, &"failed".into(), &4.into()));
+    assert_eq!(agent.ask("GET", "/process/short/wait", None), (200, ended), "an end stays an end");
+}
+
+#[test]
+fn a_wait_whose_time_is_up_is_told_how_it_stands() {
+    let agent = Running::start(&[]);
+    agent.begin(&json!({"command": "sleep 300", "name": "long"}));
+    let begun = Instant::now();
+    let (status, seen) = agent.ask("GET", "/process/long/wait?timeout=1", None);
+    assert_eq!((status, &seen["status"]), (200, &"running".into()));
+    assert!(begun.elapsed() >= Duration::from_secs(1), "it waited {:?}", begun.elapsed());
+    assert_eq!(agent.ask("GET", "/process/long/wait?timeout=soon", None).0, 400);
+    assert_eq!(agent.ask("GET", "/process/nobody/wait", None).0, 404);
+}
+
+#[test]
 fn an_agent_listens_on_a_socket_that_was_handed_in() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s");
