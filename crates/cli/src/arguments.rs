@@ -10,8 +10,6 @@ use crate::span;
 #[command(
     name = "reveille",
     version,
-    about,
-    long_about = None,
     max_term_width = 100,
     arg_required_else_help = true,
     subcommand_value_name = "COMMAND",
@@ -65,6 +63,11 @@ Examples
 Where to
   The sandbox platform that BL_API_KEY and BL_WORKSPACE or the file ~/.blaxel/config.yaml name;
   else the local host that is running. --host and --workspace choose another for one command.
+
+For scripts
+  --json prints the platform's own JSON, and under the key \"reveille\" what this program knows of
+  the call: every attempt, whether it was dispatched, why it stopped. An error is one object on
+  stderr: {\"error\", \"next\", \"exit\", \"reveille\"}.
 
 Exit codes
   0 done · 1 failed · 2 wrong use · 22 a status of 400 or more, with --fail

@@ -7,4 +7,3 @@ mod conformance;
 mod ends;
 mod input;
 mod place;
-mod windows;
