@@ -94,7 +94,7 @@ impl From<io::Error> for Failure {
 /// What a system error is called by people, without its number.
 pub(crate) fn in_words(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::NotFound => "there is no such file or directory".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::AddrInUse => "the port is in use".to_owned(),
         io::ErrorKind::StorageFull => "the disk is full".to_owned(),

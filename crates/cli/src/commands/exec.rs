@@ -58,11 +58,12 @@ pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Exec) 
     let mut frames = processes.exec_stream(request).await.map_err(|error| asking.failed(&error))?;
     let history = frames.history().clone();
     screen.explain(&asking.request, &history);
+    let ended = asked_to_end()?;
+    tokio::pin!(ended);
     loop {
         let frame = tokio::select! {
             frame = frames.next() => frame,
-            asked = asked_to_end() => {
-                asked.map_err(|error| Failure::io("signals cannot be heard", &error))?;
+            () = &mut ended => {
                 screen.note("the command goes on inside the sandbox");
                 return Ok(Exit::Interrupted);
             }

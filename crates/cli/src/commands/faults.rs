@@ -42,16 +42,15 @@ pub(crate) fn run(screen: &Screen, faults: &Faults) -> Result<Exit, Failure> {
         Failure::new(format!("{name}: {error}")).next("see what a script may say: reveille help faults")
     })?;
     let server = FaultServer::start_at(script, Listen::at(faults.listen)).map_err(|error| unable(&error))?;
-    screen.faults_begin(&server.url())?;
     run_to_end(async {
+        let asked = asked_to_end()?;
+        tokio::pin!(asked);
+        screen.faults_begin(&server.url())?;
         let mut feed = server.feed();
         loop {
             tokio::select! {
                 arrival = feed.next() => screen.arrival(&arrival)?,
-                ended = asked_to_end() => {
-                    ended.map_err(|error| Failure::io("signals cannot be heard", &error))?;
-                    break;
-                }
+                () = &mut asked => break,
             }
         }
         screen.faults_end(&server.counts())?;

@@ -99,13 +99,13 @@ mod here {
         let standby_after = settings.standby_after;
         crate::logging::begin();
         run_to_end(async {
-            let asked = asked_to_end();
+            let asked = asked_to_end()?;
             let host = Running::start(settings).await.map_err(|error| refused(&error))?;
             for warning in host.warnings() {
                 screen.warning(warning);
             }
             screen.host_runs(&host, &data, announced.as_deref(), standby_after)?;
-            asked.await.map_err(|error| Failure::io("signals cannot be heard", &error))?;
+            asked.await;
             host.stop().await;
             screen.note(format_args!(
                 "stopped, with every process of every sandbox; their files and the drives stay in {}",

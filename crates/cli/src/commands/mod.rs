@@ -66,12 +66,10 @@ pub(crate) fn run_to_end(command: impl Future<Output = Result<Exit, Failure>>) -
 /// Runs a command that is dropped on Ctrl-C, with all that it has half done.
 fn interruptible(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
     run_to_end(async {
+        let asked = asked_to_end()?;
         tokio::select! {
             ended = command => ended,
-            asked = asked_to_end() => {
-                asked.map_err(|error| Failure::io("signals cannot be heard", &error))?;
-                Ok(Exit::Interrupted)
-            }
+            () = asked => Ok(Exit::Interrupted),
         }
     })
 }

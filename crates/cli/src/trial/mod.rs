@@ -18,21 +18,22 @@ pub(crate) use timeline::{Progress, Timeline};
 
 pub(crate) fn run(screen: &Screen) -> Result<Exit, Failure> {
     run_to_end(async {
+        let asked = asked_to_end()?;
+        tokio::pin!(asked);
         let stage = tokio::select! {
             stage = Stage::set() => stage?,
-            asked = asked_to_end() => return stopped(screen, asked),
+            () = &mut asked => return Ok(stopped(screen)),
         };
         let ended = tokio::select! {
             ended = Play::new(screen, &stage).perform() => ended,
-            asked = asked_to_end() => stopped(screen, asked),
+            () = &mut asked => Ok(stopped(screen)),
         };
         stage.strike().await;
         ended
     })
 }
 
-fn stopped(screen: &Screen, asked: std::io::Result<()>) -> Result<Exit, Failure> {
-    asked.map_err(|error| Failure::io("signals cannot be heard", &error))?;
+fn stopped(screen: &Screen) -> Exit {
     screen.note("\nstopped; nothing stays behind");
-    Ok(Exit::Interrupted)
+    Exit::Interrupted
 }

@@ -26,7 +26,11 @@ fn what_cannot_be_sent_is_refused_before_anything_is_sent() {
     refused(&place.run(["fetch", "box", "80", "/", "-H", "a: b\r\nc: d"]), 2, &["line break"]);
     refused(&place.run(["fetch", "box", "80", "/", "-H", "nonsense"]), 2, &["name:value"]);
     refused(&place.run(["fetch", "box", "80", "/", "-X", "G T"]), 2, &["is not a method"]);
-    refused(&place.run(["fetch", "box", "80", "/", "-d", "@missing"]), 2, &["missing", "no such file"]);
+    refused(
+        &place.run(["fetch", "box", "80", "/", "-d", "@missing"]),
+        2,
+        &["missing", "no such file or directory"],
+    );
     refused(&place.run(["health", "Bad_Name"]), 2, &["is not a sandbox name"]);
     refused(&place.run(["health", "ftp://box"]), 2, &["sandbox URL"]);
     refused(&place.run(["create", "-bad"]), 2, &[]);
