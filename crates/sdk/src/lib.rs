@@ -97,7 +97,7 @@ pub use error::{Error, ErrorKind};
 pub use exec::ExecStream;
 pub use network::{Fetch, Network};
 pub use processes::Processes;
-pub use response::Response;
+pub use response::{AnsweredBy, Response};
 #[cfg(feature = "blocking")]
 pub use retry::retry_blocking;
 pub use retry::{Evidence, Saw, retry};

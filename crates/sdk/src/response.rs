@@ -3,13 +3,32 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 use reveille_retry::{History, StopReason};
+use reveille_wire::header;
 use serde::de::DeserializeOwned;
 
 use crate::driver::Outcome;
 use crate::error::{Answered, Error, Record};
 
+/// Who made an answer, as its headers say (`X-Blaxel-Source`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnsweredBy {
+    /// The platform's gateway, instead of the sandbox: there is none of that name, say.
+    Platform,
+    /// The sandbox, or an app in it.
+    Sandbox,
+}
+
+impl AnsweredBy {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        match headers.get(header::SOURCE) {
+            Some(source) if source == header::SOURCE_PLATFORM => Self::Platform,
+            _ => Self::Sandbox,
+        }
+    }
+}
+
 /// An answer, with its whole body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Response {
     version: Version,
     answered: Answered,
@@ -66,6 +85,12 @@ impl Response {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.answered.body)
             .map_err(|error| Error::of_decode(self.answered.clone(), self.record.clone(), error))
+    }
+
+    /// Who says that he made it.
+    #[must_use]
+    pub fn answered_by(&self) -> AnsweredBy {
+        AnsweredBy::of(self.headers())
     }
 
     /// Every attempt, what it saw and how long was waited after it.

@@ -9,6 +9,7 @@ use reveille_retry::{History, StopReason};
 
 use crate::driver::{Arriving, Outcome};
 use crate::error::{Error, Record};
+use crate::response::AnsweredBy;
 use crate::runtime;
 
 /// An answer whose body is still to come: a [`Stream`] of pieces in async code, an [`Iterator`] by
@@ -43,6 +44,12 @@ impl StreamResponse {
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    /// Who says that he made it.
+    #[must_use]
+    pub fn answered_by(&self) -> AnsweredBy {
+        AnsweredBy::of(&self.headers)
     }
 
     /// The version of HTTP that is spoken.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use futures_util::{Stream, StreamExt};
 use reveille::{
-    Body, Bytes, Fetch as Call, History, Method, Response, StatusCode, StopReason, StreamResponse,
+    AnsweredBy, Body, Bytes, Fetch as Call, History, Method, Response, StatusCode, StopReason, StreamResponse,
 };
 
 use crate::call::Asked;
@@ -131,7 +131,7 @@ async fn whole(screen: &Screen, asking: &Asked, asked: &Fetch, call: Call) -> Re
     screen.explain(&asking.request, &history);
     let answered =
         Answered { asking, status: response.status(), history: &history, stopped: response.stop_reason() };
-    let failure = answered.failure(asked);
+    let failure = answered.failure(asked).or_else(|| refusal(asking, &response));
     match screen.format() {
         Format::Json if failure.is_none() => {
             let facts = Facts::new(&history).stopped(response.stop_reason());
@@ -156,7 +156,7 @@ async fn as_it_comes(screen: &Screen, asking: &Asked, asked: &Fetch, call: Call)
     screen.explain(&asking.request, &history);
     let answered =
         Answered { asking, status: response.status(), history: &history, stopped: response.stop_reason() };
-    let failure = answered.failure(asked);
+    let failure = answered.failure(asked).or_else(|| streamed_refusal(asking, &response));
     if asked.include {
         screen.head(&head_of(&response))?;
     }
@@ -180,7 +180,7 @@ async fn to_file(
     screen.explain(&asking.request, &history);
     let answered =
         Answered { asking, status: response.status(), history: &history, stopped: response.stop_reason() };
-    let failure = answered.failure(asked);
+    let failure = answered.failure(asked).or_else(|| streamed_refusal(asking, &response));
     let head = head_of(&response);
     if asked.include && screen.format() == Format::People {
         screen.head(&head)?;
@@ -202,6 +202,24 @@ async fn to_file(
             Ok(Exit::Done)
         }
     }
+}
+
+/// What the platform says instead of the sandbox: that there is none of that name, or that the key is wrong.
+fn refusal(asking: &Asked, response: &Response) -> Option<Failure> {
+    if response.answered_by() == AnsweredBy::Sandbox {
+        return None;
+    }
+    response.clone().error_for_status().err().map(|error| asking.failed(&error))
+}
+
+/// The same, where the body that explains it has not been read.
+fn streamed_refusal(asking: &Asked, response: &StreamResponse) -> Option<Failure> {
+    if response.answered_by() == AnsweredBy::Sandbox || response.status().as_u16() < 400 {
+        return None;
+    }
+    let what =
+        format!("{}: {}, answered by the platform and not by the sandbox", asking.request, response.status());
+    Some(Failure::new(what).knowing(Facts::new(response.history())))
 }
 
 async fn next<S>(asking: &Asked, pieces: &mut S) -> Result<Option<Bytes>, Failure>

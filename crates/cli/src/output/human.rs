@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A length of time as people say it: `682 ms`, `5.4 s`, `3 min`.
 pub(crate) fn duration(span: Duration) -> String {
@@ -9,6 +9,17 @@ pub(crate) fn duration(span: Duration) -> String {
         ms @ 120_000..7_200_000 => format!("{} min", ms / 60_000),
         ms @ 7_200_000..172_800_000 => format!("{} h", ms / 3_600_000),
         ms => format!("{} days", ms / 86_400_000),
+    }
+}
+
+/// A moment as people say it: `now`, `5 s ago`, `3 min ago`. What is no RFC 3339 stays as it is.
+pub(crate) fn ago(moment: &str, now: SystemTime) -> String {
+    let Ok(then) = humantime::parse_rfc3339(moment) else { return moment.to_owned() };
+    // A clock that is a little behind the server's is no news.
+    let whole = now.duration_since(then).map_or(0, |span| span.as_secs());
+    match whole {
+        0 => "now".to_owned(),
+        seconds => format!("{} ago", duration(Duration::from_secs(seconds))),
     }
 }
 
@@ -49,6 +60,17 @@ mod tests {
         let said = |ms| duration(Duration::from_millis(ms));
         assert_eq!([said(0), said(682), said(5_449), said(15_000)], ["0 ms", "682 ms", "5.4 s", "15 s"]);
         assert_eq!([said(180_000), said(7_200_000), said(200_000_000)], ["3 min", "2 h", "2 days"]);
+    }
+
+    #[test]
+    fn moments_are_said_by_how_long_ago_they_were() {
+        let now = humantime::parse_rfc3339("2026-11-24T12:00:00Z").unwrap();
+        let said = |moment| ago(moment, now);
+        assert_eq!(said("2026-11-24T11:59:59.900Z"), "now");
+        assert_eq!(said("2026-11-24T11:59:55Z"), "5 s ago");
+        assert_eq!(said("2026-11-24T11:57:00Z"), "3 min ago");
+        assert_eq!(said("2026-11-24T12:00:09Z"), "now");
+        assert_eq!((said(""), said("yesterday")), (String::new(), "yesterday".to_owned()));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) use fetched::Head;
 #[cfg(target_os = "linux")]
 pub(crate) use history::in_one_line;
 pub(crate) use history::{Facts, Request, seen, words};
-pub(crate) use human::{duration, size, times};
+pub(crate) use human::{ago, duration, size, times};
 pub(crate) use records::SandboxView;
 pub(crate) use style::{BAD, FAINT, GOOD, STRONG, WAIT};
 pub(crate) use table::Table;

@@ -1,13 +1,14 @@
 //! Sandboxes, drives and agents, for people and as the platform's own JSON.
 
 use std::io;
+use std::time::SystemTime;
 
 use reveille::wire::{DriveMounts, UnmountOutcome, UpgradeAccepted};
 use reveille::{DriveMount, Health, History, ProcessResponse, SandboxList, SandboxRecord, SandboxState};
 use serde::Serialize;
 
 use super::table::Cell;
-use super::{FAINT, Facts, Format, GOOD, STRONG, Screen, Table, WAIT, duration};
+use super::{FAINT, Facts, Format, GOOD, STRONG, Screen, Table, WAIT, ago, duration};
 
 /// How much of a sandbox is shown to people.
 #[derive(Clone, Copy, Debug)]
@@ -55,13 +56,15 @@ impl Screen {
             self.note("no sandboxes yet; make the first: reveille create box");
             return Ok(());
         }
+        let now = SystemTime::now();
+        let since = |moment: &Option<String>| ago(moment.as_deref().unwrap_or_default(), now);
         let mut table = Table::new(["NAME", "STATE", "CREATED", "LAST USED"]);
         for sandbox in &list.data {
             table.add([
                 sandbox.metadata.name.as_str().into(),
                 state(sandbox.state),
-                sandbox.metadata.created_at.clone().unwrap_or_default().into(),
-                sandbox.last_used_at.clone().unwrap_or_default().into(),
+                since(&sandbox.metadata.created_at).into(),
+                since(&sandbox.last_used_at).into(),
             ]);
         }
         table.lines().try_for_each(|line| self.line(line))
@@ -162,8 +165,11 @@ fn whole(sandbox: &SandboxRecord) -> Vec<String> {
     add("name", Some(metadata.name.clone()));
     add("url", metadata.url.clone());
     add("workspace", metadata.workspace.clone());
-    add("created", metadata.created_at.clone());
-    add("last used", sandbox.last_used_at.clone());
+    let now = SystemTime::now();
+    let dated =
+        |moment: &Option<String>| moment.as_deref().map(|moment| format!("{moment} ({})", ago(moment, now)));
+    add("created", dated(&metadata.created_at));
+    add("last used", dated(&sandbox.last_used_at));
     add("region", spec.region.clone());
     add("image", runtime.and_then(|runtime| runtime.image.clone()));
     add("memory", runtime.and_then(|runtime| runtime.memory).map(|memory| format!("{memory} MB")));
