@@ -47,6 +47,11 @@ impl Failure {
         Self::new(StatusCode::CONFLICT, sentence)
     }
 
+    /// 503: not now.
+    pub(crate) fn busy(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, sentence)
+    }
+
     /// 500: it does not work here.
     pub(crate) fn broken(sentence: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, sentence)

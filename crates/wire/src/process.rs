@@ -36,6 +36,9 @@ pub struct ProcessRequest {
     /// Whether the sandbox stays awake while it runs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_alive: bool,
+    /// Whether `POST /process/{id}/stdin` writes to it; otherwise it reads nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stdin: bool,
 }
 
 impl ProcessRequest {
@@ -80,6 +83,9 @@ pub struct ProcessResponse {
     pub restart_count: i64,
     /// Whether the sandbox stays awake while it runs.
     pub keep_alive: bool,
+    /// Whether it was started with a standard input that can be written to; left out when it was not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stdin: bool,
 }
 
 /// Where a process stands.

@@ -4,21 +4,23 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use reveille_wire::{ProcessLogs, ProcessRequest, ProcessResponse};
 use serde::{Deserialize, Serialize};
 
+use super::input::{self, NotWritten};
 use super::ports::{self, Waited};
 use super::record::{NotRunning, Process};
 use super::{Processes, execution, follow::Follower, lines};
 use crate::agent::Agent;
 use crate::failure::Failure;
-use crate::json::JsonBody;
+use crate::json::{self, JsonBody};
 
 /// How long a start waits for ports when nothing was said: ten minutes, as long as a process may keep the sandbox
 /// awake when nothing was said.
@@ -33,6 +35,7 @@ pub(crate) fn routes() -> Router<Agent> {
         .route("/process/{id}", get(show).delete(stop))
         .route("/process/{id}/kill", delete(kill))
         .route("/process/{id}/wait", get(wait))
+        .route("/process/{id}/stdin", post(write).delete(close))
         .route("/process/{id}/logs", get(logs))
         .route("/process/{id}/logs/stream", get(stream))
 }
@@ -187,6 +190,39 @@ async fn logs(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json
 async fn stream(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Response, Failure> {
     let follower = Follower::new(agent.processes().find(&id)?);
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], lines::body(follower)).into_response())
+}
+
+/// Writes the body to its standard input, byte for byte.
+async fn write(
+    State(agent): State<Agent>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Json<Done>, Failure> {
+    let process = with_stdin(&agent, &id)?;
+    let bytes = json::read(body).await?;
+    let name = &process.orders.name;
+    process.input.write(&bytes, input::PATIENCE).await.map_err(|error| match error {
+        NotWritten::Closed => Failure::conflict(format!("the standard input of process {name:?} is closed")),
+        NotWritten::Unread => Failure::busy(format!("process {name:?} does not read its standard input")),
+        NotWritten::Failed(error) => Failure::broken(format!("it could not be written: {error}")),
+    })?;
+    Ok(Json(Done { message: format!("process {name:?} was sent {} bytes", bytes.len()) }))
+}
+
+async fn close(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<Done>, Failure> {
+    let process = with_stdin(&agent, &id)?;
+    process.input.close();
+    let name = &process.orders.name;
+    Ok(Json(Done { message: format!("the standard input of process {name:?} is closed") }))
+}
+
+fn with_stdin(agent: &Agent, id: &str) -> Result<Arc<Process>, Failure> {
+    let process = agent.processes().find(id)?;
+    if !process.orders.stdin {
+        let name = &process.orders.name;
+        return Err(Failure::conflict(format!("process {name:?} was started without \"stdin\": true")));
+    }
+    Ok(process)
 }
 
 async fn stop(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<Done>, Failure> {

@@ -4,6 +4,7 @@ mod ending;
 mod endpoints;
 mod execution;
 mod follow;
+mod input;
 mod lines;
 mod log;
 mod moving;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
+use super::input::Input;
 use super::log::{KEPT, Log, Piece, Source};
 use crate::clock;
 
@@ -37,6 +38,8 @@ pub(crate) struct Orders {
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) restart_on_failure: bool,
     pub(crate) max_restarts: i64,
+    #[serde(default)]
+    pub(crate) stdin: bool,
 }
 
 /// A process that was started here.
@@ -45,6 +48,7 @@ pub(crate) struct Process {
     /// Its number, and what it is known by. A restart does not change it.
     pub(crate) pid: Pid,
     pub(crate) orders: Orders,
+    pub(crate) input: Input,
     started_at: SystemTime,
     state: Mutex<State>,
     changed: watch::Sender<()>,
@@ -104,7 +108,7 @@ impl Process {
         log: Log,
     ) -> Self {
         let state = Mutex::new(State { standing, log, output: Vec::new() });
-        Self { pid, orders, started_at, state, changed: watch::Sender::new(()) }
+        Self { pid, orders, input: Input::default(), started_at, state, changed: watch::Sender::new(()) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -157,6 +161,7 @@ impl Process {
 
     /// Notes that the process that runs for it has ended with `exit_code`, and takes in what it wrote last.
     pub(crate) fn ended(&self, exit_code: i32) -> Next {
+        self.input.close();
         let mut state = self.state();
         for (source, pipe) in state.output.clone() {
             // Past the runtime, which has perhaps not heard yet that there is something to read.
@@ -323,6 +328,7 @@ impl Process {
         response.max_restarts = self.orders.max_restarts;
         response.restart_count = standing.restart_count;
         response.keep_alive = standing.keep_alive;
+        response.stdin = self.orders.stdin;
         response
     }
 }

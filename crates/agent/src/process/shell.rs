@@ -26,6 +26,8 @@ pub(crate) struct Started {
     pub(crate) pid: Pid,
     /// Where its output comes from.
     pub(crate) output: Vec<(Source, OwnedFd)>,
+    /// Where its input goes, if it was to have any.
+    pub(crate) input: Option<OwnedFd>,
 }
 
 impl Shell {
@@ -40,14 +42,15 @@ impl Shell {
         Self { program: named.unwrap_or_else(|| "/bin/sh".into()), arguments }
     }
 
-    /// Starts what was ordered, in a process group of its own, with nothing on its standard input.
+    /// Starts what was ordered, in a process group of its own.
     ///
     /// It blocks for about a millisecond. Whoever calls it keeps the reaper away until the process is known:
     /// otherwise its end could be taken for somebody else's.
     pub(crate) fn start(&self, orders: &Orders) -> io::Result<Started> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(&orders.command).envs(&orders.env);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command.stdin(if orders.stdin { Stdio::piped() } else { Stdio::null() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         if !orders.working_dir.is_empty() {
             command.current_dir(&orders.working_dir);
         }
@@ -55,7 +58,8 @@ impl Shell {
         let mut output = Vec::with_capacity(2);
         output.extend(child.stdout.take().map(|pipe| (Source::Stdout, OwnedFd::from(pipe))));
         output.extend(child.stderr.take().map(|pipe| (Source::Stderr, OwnedFd::from(pipe))));
-        Ok(Started { pid: Pid::from_raw(child.id().cast_signed()), output })
+        let input = child.stdin.take().map(OwnedFd::from);
+        Ok(Started { pid: Pid::from_raw(child.id().cast_signed()), output, input })
     }
 }
 

@@ -85,6 +85,7 @@ impl Processes {
         let _still = self.shared.still.read().unwrap_or_else(PoisonError::into_inner);
         let started = self.shared.shell.start(&orders).map_err(|error| cannot_start(&error))?;
         let process = Arc::new(Process::new(started.pid, orders, keep));
+        process.input.open(started.input);
         self.table().push_back(Arc::clone(&process));
         self.read_all(&process, started.output);
         self.expire_in_time(&process);
@@ -183,6 +184,7 @@ impl Processes {
         }
         match self.shared.shell.start(&process.orders) {
             Ok(started) => {
+                process.input.open(started.input);
                 process.restarted(started.pid);
                 self.read_all(process, started.output);
             }
@@ -299,6 +301,7 @@ fn orders(request: ProcessRequest) -> Orders {
         env: request.env,
         restart_on_failure: request.restart_on_failure,
         max_restarts: request.max_restarts.unwrap_or(0),
+        stdin: request.stdin,
     }
 }
 

@@ -35,6 +35,15 @@ impl Running {
         http::send(&stream, &self.host, &Request { method, target, headers, body }).unwrap()
     }
 
+    /// Writes to the standard input of process `id`, and gives the status.
+    pub(crate) fn write(&self, id: &str, bytes: &[u8]) -> u16 {
+        let stream = http::connect(&self.host, PATIENCE).unwrap();
+        let target = format!("/process/{id}/stdin");
+        let body = Some(bytes.to_vec());
+        let request = Request { method: "POST", target: &target, headers: Vec::new(), body };
+        http::send(&stream, &self.host, &request).unwrap().status
+    }
+
     /// The status and the JSON of an answer.
     pub(crate) fn ask(&self, method: &str, target: &str, body: Option<&Value>) -> (u16, Value) {
         let mut response = self.send(method, target, &[], body);

@@ -123,6 +123,31 @@ fn a_wait_whose_time_is_up_is_told_how_it_stands() {
 }
 
 #[test]
+fn a_process_reads_what_is_written_to_it() {
+    let agent = Running::start(&[]);
+    let begun = agent.begin(&json!({"command": "cat; echo over", "name": "reader", "stdin": true}));
+    assert_eq!(begun["stdin"], true);
+    for line in [&b"one\n"[..], b"\xfftwo\n"] {
+        assert_eq!(agent.write("reader", line), 200);
+    }
+    assert_eq!(agent.ask("DELETE", "/process/reader/stdin", None).0, 200);
+    assert_eq!(agent.ask("GET", "/process/reader/wait", None).1["stdout"], "one\n\u{fffd}two\nover\n");
+    assert_eq!(agent.ask("DELETE", "/process/reader/stdin", None).0, 200, "closed twice is closed");
+    assert_eq!(agent.write("reader", b"late"), 409);
+}
+
+#[test]
+fn a_process_that_was_to_read_nothing_cannot_be_written_to() {
+    let agent = Running::start(&[]);
+    let ended = agent.run("cat");
+    assert_eq!((&ended["status"], &ended["stdin"]), (&"completed".into(), &Value::Null));
+    let id = ended["pid"].as_str().unwrap();
+    assert_eq!(agent.write(id, b"x"), 409);
+    assert_eq!(agent.ask("DELETE", &format!("/process/{id}/stdin"), None).0, 409);
+    assert_eq!(agent.write("nobody", b"x"), 404);
+}
+
+#[test]
 fn an_agent_listens_on_a_socket_that_was_handed_in() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s");

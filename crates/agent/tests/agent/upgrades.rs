@@ -11,6 +11,18 @@ use crate::http::{self, Request};
 use crate::running::Running;
 
 #[test]
+fn a_process_has_read_to_the_end_after_an_upgrade() {
+    let agent = Running::start(&[]);
+    agent.begin(&json!({"command": "cat", "name": "reader", "stdin": true}));
+    assert_eq!(agent.write("reader", b"before"), 200);
+    assert_eq!(agent.ask("POST", "/upgrade", None).0, 200);
+    agent.upgraded(1);
+    let (_, ended) = agent.ask("GET", "/process/reader/wait", None);
+    assert_eq!((&ended["status"], &ended["stdout"]), (&"completed".into(), &"before".into()));
+    assert_eq!(agent.write("reader", b"after"), 409);
+}
+
+#[test]
 fn processes_and_all_their_output_survive_one_upgrade_after_the_other() {
     let agent = Running::start(&[]);
     let command = "i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo $i; sleep 0.02; done; exit 7";
