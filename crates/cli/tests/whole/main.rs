@@ -7,3 +7,4 @@ mod conformance;
 mod ends;
 mod input;
 mod place;
+mod windows;

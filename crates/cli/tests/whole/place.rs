@@ -124,6 +124,11 @@ impl Host {
         self.child.id()
     }
 
+    /// Whether drives can be mounted on this machine.
+    pub(crate) fn mounts(&self) -> bool {
+        self.about["isolation"]["namespaces"] != "none"
+    }
+
     /// What passed since this was last asked, which is `count` requests at the least.
     pub(crate) fn passed(&self, count: usize) -> Vec<Value> {
         eventually("the host tells of the requests", || self.passages.lock().unwrap().len() >= count);

@@ -1,0 +1,167 @@
+//! Every operation, in windows of every length, at gateways of every kind.
+
+use serde_json::Value;
+
+use crate::place::{Host, Place, Said, serve};
+
+const WINDOWS: [&str; 4] = ["0ms", "50ms", "300ms", "1500ms"];
+
+/// What the gateway does while the sandbox wakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waking {
+    Hold,
+    Reject503,
+    Reject404,
+    Reject404NotDispatched,
+    Reset,
+}
+
+impl Waking {
+    const ALL: [Self; 5] =
+        [Self::Hold, Self::Reject503, Self::Reject404, Self::Reject404NotDispatched, Self::Reset];
+
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Hold => &["--while-waking", "hold"],
+            Self::Reject503 => &["--while-waking", "reject", "--reject-with", "503"],
+            Self::Reject404 => &["--while-waking", "reject", "--reject-with", "404"],
+            Self::Reject404NotDispatched => {
+                &["--while-waking", "reject", "--reject-with", "404-not-dispatched"]
+            }
+            Self::Reset => &["--while-waking", "reset"],
+        }
+    }
+}
+
+/// An operation, as it is typed, and where it goes.
+struct Operation {
+    line: Vec<String>,
+    kind: Kind,
+    place: At,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Read,
+    Mutation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// A server inside the sandbox, which could forge what the gateway says.
+    App,
+    Agent,
+    /// The same, where the machine has to allow mounts.
+    Drives,
+}
+
+fn operations(port: u16) -> Vec<Operation> {
+    let of = |line: &str, kind, place| Operation {
+        line: line.replace("PORT", &port.to_string()).split(' ').map(str::to_owned).collect(),
+        kind,
+        place,
+    };
+    vec![
+        of("fetch box PORT /a", Kind::Read, At::App),
+        of("fetch box PORT /a -X HEAD", Kind::Read, At::App),
+        of("fetch box PORT /a -X OPTIONS", Kind::Read, At::App),
+        of("fetch box PORT /a -d order", Kind::Mutation, At::App),
+        of("drive list box", Kind::Read, At::Agent),
+        of("health box", Kind::Read, At::Agent),
+        of("drive mount box data /tmp/reveille-test-data", Kind::Mutation, At::Drives),
+        of("drive unmount box /tmp/reveille-test-data", Kind::Mutation, At::Drives),
+        of("upgrade box", Kind::Mutation, At::Agent),
+    ]
+}
+
+#[test]
+fn every_read_arrives_through_every_window_and_no_mutation_arrives_twice() {
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let cells = Waking::ALL.into_iter().flat_map(|waking| WINDOWS.map(|window| (waking, window)));
+        let running: Vec<_> =
+            cells.map(|(waking, window)| scope.spawn(move || cell(waking, window))).collect();
+        running.into_iter().flat_map(|cell| cell.join().unwrap()).collect()
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// All operations at one gateway with one window; what did not go as it should.
+fn cell(waking: Waking, window: &str) -> Vec<String> {
+    let place = Place::new();
+    let flags: Vec<&str> = waking.flags().iter().copied().chain(["--resume-delay", window]).collect();
+    let host = Host::start(&place, &flags);
+    place.run(["create", "box"]).done();
+    let port = serve(&place, "box");
+    let mut wrong = Vec::new();
+    for operation in operations(port) {
+        host.passed(0);
+        place.run(["sleep", "box"]).done();
+        let first = Tried::new(&place, &host, &operation);
+        let retried = operation.kind == Kind::Read
+            || (waking == Waking::Reject404NotDispatched && operation.place != At::App);
+        let as_wanted = match (waking, retried) {
+            (Waking::Hold, _) => first.is_done(&host, &operation) && first.attempts == 1,
+            (_, true) => first.is_done(&host, &operation) && first.attempts > 1,
+            (_, false) => {
+                first.code == Some(1) && first.attempts == 1 && first.inside == 0 && first.may_have_run
+            }
+        };
+        let mut tell = |what: &str, tried: &Tried| {
+            wrong.push(format!(
+                "{waking:?}, {window}, {}: {what}: {tried:?}: {}",
+                operation.line.join(" "),
+                tried.said
+            ));
+        };
+        if !as_wanted {
+            tell("from standby", &first);
+        }
+        if first.inside == 0 {
+            place.run(["wake", "box"]).done();
+            let again = Tried::new(&place, &host, &operation);
+            if !(again.is_done(&host, &operation) && again.attempts == 1) {
+                tell("once awake", &again);
+            }
+        }
+    }
+    wrong
+}
+
+/// What was said of an operation, and what the gateway saw of it.
+#[derive(Debug)]
+struct Tried {
+    code: Option<i32>,
+    attempts: usize,
+    may_have_run: bool,
+    seen: usize,
+    inside: usize,
+    said: String,
+}
+
+impl Tried {
+    fn new(place: &Place, host: &Host, operation: &Operation) -> Self {
+        let said = place.run(operation.line.iter().map(String::as_str).chain(["--json"]));
+        let facts = facts(&said);
+        let attempts = facts["attempts"].as_array().map_or(0, Vec::len);
+        let passages = host.passed(attempts);
+        Self {
+            code: said.code,
+            attempts,
+            may_have_run: facts["mayHaveRun"] == true,
+            seen: passages.len(),
+            inside: passages.iter().filter(|passage| passage["what"] == "forwarded").count(),
+            said: said.text() + &said.err,
+        }
+    }
+
+    /// Whether it was done, once, and nothing arrived that was not told of.
+    fn is_done(&self, host: &Host, operation: &Operation) -> bool {
+        let worked = self.code == Some(0) || (operation.place == At::Drives && !host.mounts());
+        worked && self.inside == 1 && self.seen == self.attempts
+    }
+}
+
+fn facts(said: &Said) -> Value {
+    let text = if said.code == Some(0) { said.text() } else { said.err.clone() };
+    text.lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok()).unwrap_or_default()["reveille"].clone()
+}
