@@ -3,6 +3,7 @@
 mod answer;
 mod create;
 mod draft;
+mod elsewhere;
 mod list;
 mod secrets;
 mod state;
@@ -36,14 +37,10 @@ pub(crate) fn routes(control: Control) -> Router {
         .route("/sandboxes/{name}/resume", post(resume));
     Router::new()
         .nest("/v0", sandboxes)
-        .fallback(nothing_there)
+        .fallback(elsewhere::not_served)
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(Arc::new(control))
-}
-
-async fn nothing_there() -> Failure {
-    Failure::new(StatusCode::NOT_FOUND, "NOT_FOUND", "the control plane has nothing there")
 }
 
 async fn not_allowed() -> Failure {

@@ -18,6 +18,22 @@ async fn a_new_sandbox_says_all_there_is_to_know_of_it() {
 }
 
 #[tokio::test]
+async fn what_only_the_platform_has_is_not_taken_for_a_missing_sandbox() {
+    let stand = Stand::with_box(|_| {}).await;
+    for path in ["sandboxes/box/previews/p/tokens", "sandboxes/box/fork", "drives", "volumes/v"] {
+        let answer = stand.client.post(&format!("/v0/{path}"), "{}").await;
+        assert_eq!(answer.status(), 501, "{path}");
+        assert_eq!(
+            (&answer.json()["error"], &answer.json()["code"]),
+            (&json!("NOT_IMPLEMENTED"), &json!(501))
+        );
+    }
+    for path in ["sandboxes/box/nothing", "nothing/fork", "previews"] {
+        assert_eq!(stand.client.get(&format!("/v0/{path}")).await.status(), 404, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_is_made_up_where_none_is_given() {
     let stand = Stand::new().await;
     let (first, second) =
