@@ -1,22 +1,21 @@
+mod words;
+
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use reveille_retry::{
-    Attempt, Dispatch, Fault, FaultKind, History, Proof, Replay, Seen, StopReason, retry_after,
-};
-use reveille_wire::{ErrorBody, GatewayErrorBody, InvalidInput, header};
+use reveille_retry::{Attempt, Dispatch, Fault, FaultKind, History, Replay, Seen, StopReason, retry_after};
+use reveille_wire::{InvalidInput, header};
 
 use crate::transport::Broken;
+use words::{phrase, sentence};
 
 /// What lies beneath an error.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// How much of a body an error keeps, in bytes.
 const PREVIEW: usize = 4 * 1024;
-/// How much of a server's sentence an error shows, in characters.
-const SENTENCE: usize = 200;
 
 /// Why a call brought no result.
 ///
@@ -116,13 +115,13 @@ impl Error {
 
     pub(crate) fn no_key() -> Self {
         Self::settings(
-            "no API key: set BL_API_KEY, name one with api_key(..), log in with the platform's CLI \
+            "no API key: set BL_API_KEY, give the client one, log in with the platform's CLI \
              (~/.blaxel/config.yaml), or start a local host",
         )
     }
 
     pub(crate) fn no_workspace() -> Self {
-        Self::settings("no workspace: set BL_WORKSPACE, name one with workspace(..), or start a local host")
+        Self::settings("no workspace: set BL_WORKSPACE, give the client one, or start a local host")
     }
 
     pub(crate) fn bad_base(invalid: InvalidInput) -> Self {
@@ -305,104 +304,6 @@ impl Error {
     }
 }
 
-/// The sentence of an error body, of either shape, in one bounded line.
-fn sentence(body: &[u8]) -> Option<String> {
-    let text = match serde_json::from_slice::<GatewayErrorBody>(body) {
-        Ok(gateway) => gateway.error.message,
-        Err(_) => {
-            let ErrorBody { error, message, .. } = serde_json::from_slice(body).ok()?;
-            message.unwrap_or(error)
-        }
-    };
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SENTENCE).collect();
-    (!line.trim().is_empty()).then_some(line)
-}
-
-/// A duration as people say it: `682 ms`, `5.4 s`, `3 min`.
-pub(crate) fn human(duration: Duration) -> String {
-    match duration.as_millis() {
-        ms @ 0..1000 => format!("{ms} ms"),
-        ms @ 1000..120_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-        ms => format!("{} min", ms / 60_000),
-    }
-}
-
-fn phrase(kind: FaultKind) -> &'static str {
-    match kind {
-        FaultKind::Resolve => "the host's name was not resolved",
-        FaultKind::Refused => "connection refused",
-        FaultKind::Unreachable => "no way to the host",
-        FaultKind::ConnectTimeout => "no connection in time",
-        FaultKind::Handshake => "the connection broke in the TLS handshake",
-        FaultKind::TlsVerdict => "TLS does not trust the other side",
-        FaultKind::Proxy => "the forward proxy refused",
-        FaultKind::Reset => "connection reset",
-        FaultKind::Closed => "connection closed before the answer",
-        FaultKind::BodyCut => "the answer's body was cut",
-        FaultKind::Garbled => "the answer is no HTTP",
-        FaultKind::ReadTimeout => "no byte came for too long",
-        FaultKind::AttemptTimeout => "the attempt took too long",
-        FaultKind::Deadline => "out of time",
-        FaultKind::GoAway => "the server is going away",
-        FaultKind::RefusedStream => "the server refused the stream",
-        FaultKind::StreamReset => "the server reset the stream",
-        FaultKind::Canceled => "the connection closed before the request was sent",
-        FaultKind::Unsendable => "the request cannot be sent",
-        FaultKind::RequestBody => "the body of the request could not be read",
-        FaultKind::TooLarge => "the answer is too large to be held in memory; stream it",
-        FaultKind::Local => "this machine cannot make the connection",
-        _ => kind.as_str(),
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = self.0.said.as_deref();
-        let (Some(record), Some(last)) = (&self.0.record, self.last()) else {
-            return match (said, &self.0.source) {
-                (Some(said), _) => f.write_str(said),
-                (None, Some(source)) => source.fmt(f),
-                (None, None) => match self.stop_reason() {
-                    Some(stop) => write!(f, "the call was not made: {stop}"),
-                    None => f.write_str("the call was not made"),
-                },
-            };
-        };
-        write!(f, "{} {}: ", record.method, record.path)?;
-        match (last.seen, self.0.kind) {
-            (_, ErrorKind::Interrupted) => f.write_str(said.unwrap_or_default())?,
-            (Seen::Status(status), ErrorKind::Decode) => {
-                write!(f, "{} with a body that is not what the protocol says", status.as_u16())?;
-            }
-            (Seen::Status(status), _) => write!(f, "{}", status.as_u16())?,
-            (Seen::Fault(kind), _) => f.write_str(phrase(kind))?,
-            _ => last.seen.fmt(f)?,
-        }
-        let history = &record.history;
-        if history.len() > 1 {
-            write!(f, " after {} attempts in {} ({history})", history.len(), human(history.elapsed()))?;
-        }
-        if let Some(said) = said
-            && record.stop.is_none()
-            && self.0.kind != ErrorKind::Interrupted
-        {
-            write!(f, ": {said}")?;
-        }
-        if self.may_have_run() {
-            f.write_str("; it may have run")?;
-        } else if let Dispatch::NotDispatched(proof) = last.dispatch
-            && record.replay != Replay::Read
-        {
-            write!(f, "; it was not sent{}", if proof == Proof::Gateway { " on" } else { "" })?;
-        }
-        match record.stop {
-            None | Some(StopReason::Permanent) => Ok(()),
-            Some(StopReason::NotReplayable) => f.write_str("; not retried"),
-            Some(stop) => write!(f, "; stopped: {stop}"),
-        }
-    }
-}
-
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")
@@ -434,21 +335,5 @@ mod tests {
         fn travels<T: Send + Sync + 'static>() {}
         travels::<Error>();
         assert_eq!(size_of::<Error>(), size_of::<usize>());
-    }
-
-    #[test]
-    fn durations_are_said_as_people_do() {
-        let said = |ms| human(Duration::from_millis(ms));
-        assert_eq!([said(682), said(5_449), said(180_000)], ["682 ms", "5.4 s", "3 min"]);
-    }
-
-    #[test]
-    fn a_servers_sentence_is_one_bounded_line() {
-        assert_eq!(sentence(br#"{"error":"no\nsuch drive"}"#).as_deref(), Some("no such drive"));
-        assert_eq!(sentence(br#"{"error":"CODE","code":409,"message":"there"}"#).as_deref(), Some("there"));
-        assert_eq!(sentence(br#"{"error":{"code":"X","message":"gone"}}"#).as_deref(), Some("gone"));
-        assert_eq!(sentence(b"<html>"), None);
-        let long = format!(r#"{{"error":"{}"}}"#, "x".repeat(9000));
-        assert_eq!(sentence(long.as_bytes()).map(|s| s.len()), Some(SENTENCE));
     }
 }
