@@ -44,7 +44,8 @@ impl Screen {
         let url = host.url();
         self.note(format_args!(
             "\nin another terminal\n  reveille create box\n  reveille exec box -- echo hello\n\
-             \nwith another SDK\n  export BL_API_URL={url}/v0 BL_RUN_URL={url} BL_WORKSPACE={} BL_API_KEY={}\n\
+             \nwith another SDK\n  export BL_API_URL={url}/v0 BL_RUN_URL={url} BL_WORKSPACE={} BL_API_KEY={} \
+             BL_DISABLE_H2=true\n\
              \n{STRONG}Ctrl-C{STRONG:#} ends it",
             host.workspace(),
             host.key(),
