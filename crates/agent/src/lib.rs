@@ -26,6 +26,7 @@ mod failure;
 mod json;
 mod listener;
 mod ports;
+mod privilege;
 mod process;
 mod routes;
 mod run;

@@ -12,6 +12,7 @@ use crate::agent::Agent;
 use crate::arguments::{Arguments, Start, USAGE};
 use crate::connection::Connections;
 use crate::listener::Listener;
+use crate::privilege;
 use crate::routes::Routes;
 use crate::upgrade;
 
@@ -44,6 +45,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .try_init();
+    if let Err(error) = privilege::keep() {
+        tracing::warn!(%error, "what this agent starts can mount drives, too");
+    }
     let ended = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -10,6 +10,7 @@ use super::{handover, program};
 use crate::agent::Agent;
 use crate::arguments::Arguments;
 use crate::listener::Listener;
+use crate::privilege;
 
 /// Ends when an upgrade was asked for and the next program is fit for it. Until then everything is served.
 pub(crate) async fn ready(agent: &Agent, arguments: &Arguments) {
@@ -40,7 +41,11 @@ pub(crate) async fn begin(agent: &Agent, arguments: &Arguments, listener: &Liste
 
 fn execute(arguments: &Arguments) -> Result<Infallible, String> {
     let program = &arguments.program;
+    privilege::hand_on().map_err(|error| format!("the right to mount cannot be handed on: {error}"))?;
     let error = Command::new(program).arg("agent").args(&arguments.given).arg("--resume").exec();
+    if let Err(error) = privilege::keep() {
+        tracing::warn!(%error, "what this agent starts can mount drives, too");
+    }
     if let Ok(null) = File::open("/dev/null") {
         // The hand-over was not taken; nobody is to read it from there.
         let _left = nix::unistd::dup2_stdin(null);

@@ -6,5 +6,6 @@ mod commands;
 mod conformance;
 mod ends;
 mod input;
+mod ordinary;
 mod place;
 mod windows;

@@ -99,7 +99,11 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn start(place: &Place, flags: &[&str]) -> Self {
-        let mut command = place.command();
+        Self::started_by(place.command(), flags)
+    }
+
+    /// The same, by a command that may run as somebody else.
+    pub(crate) fn started_by(mut command: Command, flags: &[&str]) -> Self {
         command.args(["host", "--json", "--quiet", "--log", "--listen", "127.0.0.1:0"]).args(flags);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
