@@ -106,11 +106,11 @@ pub(crate) async fn make(stage: &Stage, act: Act, way: Way, id: &str, attempts: 
         Act::Drives => typed(finish(sandbox.drives().list().on_attempt(hook).with_history(), way).await),
         Act::Health => typed(finish(sandbox.system().health().on_attempt(hook).with_history(), way).await),
         Act::Mount => {
-            let call = sandbox.drives().mount("data", "/tmp/reveille-try").on_attempt(hook);
+            let call = sandbox.drives().mount("data", stage.mount_path()).on_attempt(hook);
             typed(finish(call.with_history(), way).await)
         }
         Act::Unmount => {
-            let call = sandbox.drives().unmount("/tmp/reveille-try").on_attempt(hook);
+            let call = sandbox.drives().unmount(stage.mount_path()).on_attempt(hook);
             typed(finish(call.with_history(), way).await)
         }
         Act::Upgrade => typed(finish(sandbox.system().upgrade().on_attempt(hook).with_history(), way).await),

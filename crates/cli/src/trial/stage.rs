@@ -95,6 +95,11 @@ impl Stage {
         self.port
     }
 
+    /// Where the drive is mounted: the sandbox sees the files of the machine, so that it is a place of its own.
+    pub(crate) fn mount_path(&self) -> String {
+        self.directory.path().join("mounted").display().to_string()
+    }
+
     pub(crate) fn sandbox(&self) -> Sandbox {
         self.client.sandbox(NAME)
     }

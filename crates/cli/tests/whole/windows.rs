@@ -1,5 +1,7 @@
 //! Every operation, in windows of every length, at gateways of every kind.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::place::{Host, Place, Said, serve};
@@ -55,12 +57,13 @@ enum At {
     Drives,
 }
 
-fn operations(port: u16) -> Vec<Operation> {
-    let of = |line: &str, kind, place| Operation {
-        line: line.replace("PORT", &port.to_string()).split(' ').map(str::to_owned).collect(),
-        kind,
-        place,
+/// Sandboxes see the files of the machine, so that each mounts in a directory of its own.
+fn operations(port: u16, directory: &Path) -> Vec<Operation> {
+    let words = |line: &str| {
+        let line = line.replace("PORT", &port.to_string());
+        line.replace("DIR", &directory.display().to_string()).split(' ').map(str::to_owned).collect()
     };
+    let of = |line: &str, kind, place| Operation { line: words(line), kind, place };
     vec![
         of("fetch box PORT /a", Kind::Read, At::App),
         of("fetch box PORT /a -X HEAD", Kind::Read, At::App),
@@ -68,8 +71,8 @@ fn operations(port: u16) -> Vec<Operation> {
         of("fetch box PORT /a -d order", Kind::Mutation, At::App),
         of("drive list box", Kind::Read, At::Agent),
         of("health box", Kind::Read, At::Agent),
-        of("drive mount box data /tmp/reveille-test-data", Kind::Mutation, At::Drives),
-        of("drive unmount box /tmp/reveille-test-data", Kind::Mutation, At::Drives),
+        of("drive mount box data DIR/mounted", Kind::Mutation, At::Drives),
+        of("drive unmount box DIR/mounted", Kind::Mutation, At::Drives),
         of("upgrade box", Kind::Mutation, At::Agent),
     ]
 }
@@ -93,7 +96,7 @@ fn cell(waking: Waking, window: &str) -> Vec<String> {
     place.run(["create", "box"]).done();
     let port = serve(&place, "box");
     let mut wrong = Vec::new();
-    for operation in operations(port) {
+    for operation in operations(port, place.path()) {
         host.passed(0);
         place.run(["sleep", "box"]).done();
         let first = Tried::new(&place, &host, &operation);
