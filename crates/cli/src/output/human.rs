@@ -25,17 +25,13 @@ pub(crate) fn ago(moment: &str, now: SystemTime) -> String {
 
 /// A number of bytes as people say it: `512 B`, `5.5 KB`, `1.0 GB`, in steps of 1,000.
 pub(crate) fn size(bytes: u64) -> String {
-    let mut unit = 1_u64;
-    for name in ["B", "KB", "MB", "GB"] {
-        if bytes < unit.saturating_mul(1_000) || name == "GB" {
-            return match unit {
-                1 => format!("{bytes} B"),
-                _ => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
-            };
-        }
-        unit *= 1_000;
-    }
-    unreachable!("the last unit takes every number")
+    let (unit, name) = match bytes {
+        0..1_000 => return format!("{bytes} B"),
+        1_000..1_000_000 => (1_000, "KB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        _ => (1_000_000_000, "GB"),
+    };
+    format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
 }
 
 /// How many times, as people say it: `once`, `twice`, `six times`, `23 times`.
