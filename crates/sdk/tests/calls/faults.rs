@@ -11,7 +11,7 @@ use crate::harness::{BOTH, HTTP1, builder, client, everywhere, quick};
 type Row = (&'static str, fn() -> Step, &'static str, &'static [HttpVersion]);
 
 /// Faults after which nobody knows whether the request was carried out.
-const UNKNOWN: [Row; 8] = [
+const UNKNOWN: [Row; 10] = [
     ("A5 reset on a fresh connection", || Step::reset(Moment::AfterRequest), "reset", HTTP1),
     ("A6 closed before the status line", || Step::close(Moment::AfterRequest), "closed", HTTP1),
     ("A6 closed inside the head", || Step::ok("hello").cut_head(9, End::Close).into(), "closed", HTTP1),
@@ -25,6 +25,13 @@ const UNKNOWN: [Row; 8] = [
         HTTP1,
     ),
     ("what is no HTTP", || Step::garbage("\u{16}\u{3}\u{1}\r\n\r\n"), "no http", HTTP1),
+    ("B25 a status that is none", || Step::garbage("HTTP/1.1 99 Odd\r\n\r\n"), "no http", HTTP1),
+    (
+        "B25 two lengths that differ",
+        || Step::garbage("HTTP/1.1 503 No\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello"),
+        "no http",
+        HTTP1,
+    ),
 ];
 
 #[test]
