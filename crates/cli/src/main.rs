@@ -13,6 +13,7 @@ mod download;
 mod exit;
 mod failure;
 mod interrupt;
+#[cfg(target_os = "linux")]
 mod logging;
 mod output;
 mod span;
