@@ -127,14 +127,13 @@ fn body(data: &str) -> Result<Body, Failure> {
 
 async fn whole(screen: &Screen, asking: &Asked, asked: &Fetch, call: Call) -> Result<Exit, Failure> {
     let response = call.await.map_err(|error| asking.failed(&error))?;
-    let history = response.history().clone();
-    screen.explain(&asking.request, &history);
-    let answered =
-        Answered { asking, status: response.status(), history: &history, stopped: response.stop_reason() };
+    let history = response.history();
+    screen.explain(&asking.request, history);
+    let answered = Answered { asking, status: response.status(), history, stopped: response.stop_reason() };
     let failure = answered.failure(asked).or_else(|| refusal(asking, &response));
     match screen.format() {
         Format::Json if failure.is_none() => {
-            let facts = Facts::new(&history).stopped(response.stop_reason());
+            let facts = Facts::new(history).stopped(response.stop_reason());
             screen.fetched(&head(&response), Some(response.bytes()), &facts)?;
         }
         Format::Json => {}
@@ -150,13 +149,23 @@ async fn whole(screen: &Screen, asking: &Asked, asked: &Fetch, call: Call) -> Re
     failure.map_or(Ok(Exit::Done), Err)
 }
 
-async fn as_it_comes(screen: &Screen, asking: &Asked, asked: &Fetch, call: Call) -> Result<Exit, Failure> {
-    let mut response = call.stream().await.map_err(|error| asking.failed(&error))?;
-    let history = response.history().clone();
-    screen.explain(&asking.request, &history);
-    let answered =
-        Answered { asking, status: response.status(), history: &history, stopped: response.stop_reason() };
+/// An answer whose body is still to come, and what is wrong with it.
+async fn begun(
+    screen: &Screen,
+    asking: &Asked,
+    asked: &Fetch,
+    call: Call,
+) -> Result<(StreamResponse, Option<Failure>), Failure> {
+    let response = call.stream().await.map_err(|error| asking.failed(&error))?;
+    let history = response.history();
+    screen.explain(&asking.request, history);
+    let answered = Answered { asking, status: response.status(), history, stopped: response.stop_reason() };
     let failure = answered.failure(asked).or_else(|| streamed_refusal(asking, &response));
+    Ok((response, failure))
+}
+
+async fn as_it_comes(screen: &Screen, asking: &Asked, asked: &Fetch, call: Call) -> Result<Exit, Failure> {
+    let (mut response, failure) = begun(screen, asking, asked, call).await?;
     if asked.include {
         screen.head(&head_of(&response))?;
     }
@@ -175,12 +184,7 @@ async fn to_file(
     call: Call,
     path: &Path,
 ) -> Result<Exit, Failure> {
-    let mut response = call.stream().await.map_err(|error| asking.failed(&error))?;
-    let history = response.history().clone();
-    screen.explain(&asking.request, &history);
-    let answered =
-        Answered { asking, status: response.status(), history: &history, stopped: response.stop_reason() };
-    let failure = answered.failure(asked).or_else(|| streamed_refusal(asking, &response));
+    let (mut response, failure) = begun(screen, asking, asked, call).await?;
     let head = head_of(&response);
     if asked.include && screen.format() == Format::People {
         screen.head(&head)?;
@@ -197,7 +201,7 @@ async fn to_file(
         Some(failure) => Err(failure),
         None => {
             if screen.format() == Format::Json {
-                screen.fetched(&head, None, &Facts::new(&history))?;
+                screen.fetched(&head, None, &Facts::new(response.history()))?;
             }
             Ok(Exit::Done)
         }
