@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 #![deny(unsafe_code)]
 
+mod agent;
 mod announce;
 mod auth;
 mod clock;

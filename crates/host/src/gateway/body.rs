@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::agent::Connection;
+use crate::agent::Connection;
 use crate::resident::Lease;
 
 /// What a client sends.

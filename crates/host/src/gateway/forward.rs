@@ -9,10 +9,10 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use super::agent::{Connection, NotAnswered};
 use super::answer::Refused;
 use super::body::{Download, Upload};
 use super::{headers, tunnel};
+use crate::agent::{Connection, NotAnswered};
 use crate::resident::Lease;
 
 /// How long a request that could not reach its agent waits before each next waking, in milliseconds; then it

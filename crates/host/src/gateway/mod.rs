@@ -1,11 +1,9 @@
 //! The gateway: authenticated requests to the agents of sandboxes, awake or not.
 
-mod agent;
 pub(crate) mod answer;
 mod body;
 mod forward;
 mod headers;
-mod keep_alive;
 mod route;
 mod tunnel;
 
@@ -26,9 +24,6 @@ use crate::settings::{HostSettings, Refuse, WhileWaking};
 use crate::wake::Patience;
 use answer::Refused;
 use route::{NoRoute, Route};
-
-pub(crate) use agent::Agent;
-pub(crate) use keep_alive::KeepAlive;
 
 /// Serves `/{workspace}/sandboxes/{name}/...`.
 #[derive(Clone)]

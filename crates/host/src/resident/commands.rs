@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::core::{Called, Pass};
 use super::{Kept, Lease, Refusal, Resident, now};
+use crate::agent::Agent;
 use crate::engine::{Address, Condition, Engine, EngineError, EngineErrorKind, Plan};
-use crate::gateway::Agent;
 use crate::wake::{Command, Slept, Ticket};
 
 /// Starts a command. It goes on whoever asked for it goes away.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::Resident;
 use super::core::Pass;
-use crate::gateway::Agent;
+use crate::agent::Agent;
 
 /// A request's leave to use the agent of one waking. While it lives the request counts as open.
 #[derive(Debug)]

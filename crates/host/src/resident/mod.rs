@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::core::{Core, Entry};
+use crate::agent::Agent;
 use crate::engine::{Engine, Plan};
-use crate::gateway::Agent;
 use crate::idle::OpenId;
 use crate::settings::{HostSettings, Limits};
 use crate::wake::{Patience, Phase, Ticket, WakingId};

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::commands::bounded;
 use super::core::Busy;
 use super::{Resident, now};
+use crate::agent::{Agent, KeepAlive};
 use crate::engine::Condition;
-use crate::gateway::{Agent, KeepAlive};
 use crate::wake::{Phase, WakingId};
 
 /// How long a standby that somebody asked for waits for requests to be answered.

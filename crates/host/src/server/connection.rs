@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::front::Front;
-use super::wire::{Reset, Wire};
+use super::socket::{Reset, Socket};
 
 /// The largest head of an HTTP/1.1 request, with the longest path that a client of ours sends, in bytes.
 const MAX_HEAD: usize = 128 * 1024;
@@ -37,7 +37,7 @@ pub(super) async fn serve(
     }
     let reset = Reset::default();
     let first = Arc::new(Notify::new());
-    let io = TokioIo::new(Wire::new(stream, reset.clone()));
+    let io = TokioIo::new(Socket::new(stream, reset.clone()));
     let service = service_fn({
         let (reset, first) = (reset.clone(), Arc::clone(&first));
         move |request| {

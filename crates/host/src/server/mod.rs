@@ -2,7 +2,7 @@
 
 mod connection;
 mod front;
-mod wire;
+mod socket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

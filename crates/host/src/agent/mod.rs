@@ -1,4 +1,6 @@
-//! Connections to the agent of one waking.
+//! The connection to an agent: below the gateway, which forwards over it, and below standby, which asks over it.
+
+mod keep_alive;
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,6 +18,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
 use crate::engine::Address;
+
+pub(crate) use keep_alive::KeepAlive;
 
 /// How many idle connections are kept.
 const MAX_IDLE: usize = 32;
@@ -49,7 +53,7 @@ pub(crate) struct Connection {
 
 /// How sending failed.
 #[derive(Debug)]
-pub(super) enum NotAnswered {
+pub(crate) enum NotAnswered {
     /// Nothing of it was written; here it is again.
     NeverWritten(Box<Request<Body>>),
     /// The agent may have it.
@@ -66,7 +70,7 @@ impl Agent {
     }
 
     /// A connection that is kept, or else a new one.
-    pub(super) async fn connect(self: &Arc<Self>) -> io::Result<Connection> {
+    pub(crate) async fn connect(self: &Arc<Self>) -> io::Result<Connection> {
         match self.kept() {
             Some(connection) => Ok(connection),
             None => self.connect_anew().await,
@@ -74,14 +78,14 @@ impl Agent {
     }
 
     /// A new connection.
-    pub(super) async fn connect_anew(self: &Arc<Self>) -> io::Result<Connection> {
+    pub(crate) async fn connect_anew(self: &Arc<Self>) -> io::Result<Connection> {
         let age = self.age.load(Ordering::Acquire);
         let sender = tokio::time::timeout(CONNECT, open(&self.address)).await??;
         Ok(Connection { agent: Arc::clone(self), sender, age })
     }
 
     /// Keeps none of the connections that are open now: the agent is about to close them.
-    pub(super) fn renew(&self) {
+    pub(crate) fn renew(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         self.age.fetch_add(1, Ordering::AcqRel);
         idle.clear();
@@ -101,7 +105,7 @@ impl Agent {
 }
 
 impl Connection {
-    pub(super) async fn send(&mut self, request: Request<Body>) -> Result<Response<Incoming>, NotAnswered> {
+    pub(crate) async fn send(&mut self, request: Request<Body>) -> Result<Response<Incoming>, NotAnswered> {
         match self.sender.try_send_request(request).await {
             Ok(response) => Ok(response),
             Err(mut failed) => Err(match failed.take_message() {
@@ -111,12 +115,12 @@ impl Connection {
         }
     }
 
-    pub(super) fn agent(&self) -> &Arc<Agent> {
+    pub(crate) fn agent(&self) -> &Arc<Agent> {
         &self.agent
     }
 
     /// Keeps the connection for the next request, once the answer has been read to its end.
-    pub(super) fn keep(self) {
+    pub(crate) fn keep(self) {
         let Self { agent, sender, age } = self;
         let mut idle = agent.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if sender.is_closed() || age != agent.age.load(Ordering::Acquire) {

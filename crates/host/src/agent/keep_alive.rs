@@ -9,8 +9,7 @@ use http_body_util::{BodyExt as _, Limited};
 use reveille_wire::ProcessStatus;
 use serde::Deserialize;
 
-use super::Agent;
-use super::agent::NotAnswered;
+use super::{Agent, NotAnswered};
 
 /// How long an agent may take to say what runs.
 const PATIENCE: Duration = Duration::from_secs(5);

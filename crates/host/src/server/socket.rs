@@ -40,13 +40,13 @@ impl Reset {
 /// and reads on for a moment, so that an answer to a request that was not read to its end is not lost to the
 /// reset that the kernel would send.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct Socket {
     stream: TcpStream,
     reset: Reset,
     closing: Option<Pin<Box<Sleep>>>,
 }
 
-impl Wire {
+impl Socket {
     pub(super) fn new(stream: TcpStream, reset: Reset) -> Self {
         Self { stream, reset, closing: None }
     }
@@ -71,7 +71,7 @@ impl Wire {
     }
 }
 
-impl Drop for Wire {
+impl Drop for Socket {
     fn drop(&mut self) {
         if !self.reset.armed.load(Ordering::Acquire) {
             return;
@@ -82,7 +82,7 @@ impl Drop for Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -92,7 +92,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
