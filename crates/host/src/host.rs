@@ -14,7 +14,7 @@ use crate::control::{self, Control};
 use crate::engine::{Engine, Isolation, LocalEngine, LocalEngineSettings};
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
-use crate::resident::{Registered, Residents, Terms};
+use crate::sandbox::{Registered, Registry, Terms};
 use crate::server::{self, Bounds, Front};
 use crate::settings::{HostSettings, WhileWaking};
 use crate::store::Store;
@@ -97,7 +97,7 @@ impl Host {
         let address = listener.local_addr().map_err(|error| not_listening(settings.listen, error))?;
         let key = Arc::new(Key::given_or_new(settings.key.take())?);
         let stop = CancellationToken::new();
-        let residents = Arc::new(Residents::default());
+        let residents = Arc::new(Registry::default());
         let terms = Arc::new(Terms::new(engine, &settings, stop.clone()));
         let control = Control {
             residents: Arc::clone(&residents),
@@ -292,7 +292,7 @@ async fn watch_engine(control: Control, stop: CancellationToken) {
             }
             Err(RecvError::Lagged(missed)) => {
                 tracing::warn!(missed, "changes of sandboxes were missed");
-                control.residents.all().iter().for_each(crate::resident::Resident::unsure);
+                control.residents.all().iter().for_each(crate::sandbox::Resident::unsure);
             }
             Err(RecvError::Closed) => return,
         }

@@ -3,7 +3,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use reveille_wire::{ErrorBody, SandboxName};
 
-use crate::resident::Refusal;
+use crate::sandbox::Refusal;
 
 /// An error of the control plane: `{error, code, message}`.
 #[derive(Debug)]

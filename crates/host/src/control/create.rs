@@ -11,8 +11,8 @@ use super::answer::Failure;
 use super::state::Control;
 use super::{draft, read_json, secrets};
 use crate::clock;
-use crate::resident::{Refusal, Registered, Resident};
-use crate::wake::Patience;
+use crate::sandbox::Patience;
+use crate::sandbox::{Refusal, Registered, Resident};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

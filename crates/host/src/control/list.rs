@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::Failure;
 use super::secrets::Hidden;
 use super::state::Control;
-use crate::resident::Resident;
+use crate::sandbox::Resident;
 
 /// How many are on a page unless told otherwise, and at the most.
 const PAGE: usize = 50;

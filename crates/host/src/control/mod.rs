@@ -19,8 +19,8 @@ use axum::routing::{get, post};
 use reveille_wire::{SandboxName, Status};
 use serde::Deserialize;
 
-use crate::resident::{NotSlept, Refusal, Resident};
-use crate::wake::Patience;
+use crate::sandbox::Patience;
+use crate::sandbox::{NotSlept, Refusal, Resident};
 pub(crate) use answer::Failure;
 pub(crate) use state::Control;
 

@@ -6,13 +6,13 @@ use serde_json::json;
 use super::answer::Failure;
 use super::secrets::{self, Hidden};
 use crate::engine::{Condition, Plan};
-use crate::resident::{Resident, Residents, Terms};
+use crate::sandbox::{Registry, Resident, Terms};
 use crate::store::Store;
 
 /// What the control plane works on.
 #[derive(Debug, Clone)]
 pub(crate) struct Control {
-    pub(crate) residents: Arc<Residents>,
+    pub(crate) residents: Arc<Registry>,
     pub(crate) terms: Arc<Terms>,
     pub(crate) store: Arc<Store>,
     pub(crate) workspace: String,

@@ -5,22 +5,9 @@
 //! asked for and watched, waking ends in an [`Address`] or in an error that says why, and an address belongs to
 //! one waking.
 
-mod cgroup;
 mod error;
 mod isolation;
-mod ladder;
-mod launch;
-mod life;
 mod local;
-mod log;
-mod process;
-mod record;
-mod recovery;
-mod remove;
-mod sandbox;
-mod settings;
-mod signals;
-mod sockets;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -31,8 +18,7 @@ use tokio::sync::broadcast;
 
 pub use error::{EngineError, EngineErrorKind};
 pub use isolation::{Freezer, Isolation, Namespaces};
-pub use local::LocalEngine;
-pub use settings::{AgentCommand, LocalEngineSettings};
+pub use local::{AgentCommand, LocalEngine, LocalEngineSettings};
 
 /// A thing that can run sandboxes.
 ///

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::agent::Connection;
-use crate::resident::Lease;
+use crate::sandbox::Lease;
 
 /// What a client sends.
 pub(super) struct Upload {

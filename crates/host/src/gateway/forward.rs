@@ -13,7 +13,7 @@ use super::answer::Refused;
 use super::body::{Download, Upload};
 use super::{headers, tunnel};
 use crate::agent::{Connection, NotAnswered};
-use crate::resident::Lease;
+use crate::sandbox::Lease;
 
 /// How long a request that could not reach its agent waits before each next waking, in milliseconds; then it
 /// gives up.

@@ -18,17 +18,17 @@ use hyper::body::Incoming;
 use reveille_wire::{GatewayCode, SandboxName};
 
 use crate::auth::Key;
-use crate::passage::{Observer, Passage, Passed};
-use crate::resident::{Lease, Refusal, Resident, Residents};
+use crate::observer::{Observer, Passage, Passed};
+use crate::sandbox::Patience;
+use crate::sandbox::{Lease, Refusal, Registry, Resident};
 use crate::settings::{HostSettings, Refuse, WhileWaking};
-use crate::wake::Patience;
 use answer::Refused;
 use route::{NoRoute, Route};
 
 /// Serves `/{workspace}/sandboxes/{name}/...`.
 #[derive(Clone)]
 pub(crate) struct Gateway {
-    residents: Arc<Residents>,
+    residents: Arc<Registry>,
     key: Arc<Key>,
     workspace: String,
     while_waking: WhileWaking,
@@ -74,7 +74,7 @@ impl Witness<'_> {
 }
 
 impl Gateway {
-    pub(crate) fn new(residents: Arc<Residents>, key: Arc<Key>, settings: &HostSettings) -> Self {
+    pub(crate) fn new(residents: Arc<Registry>, key: Arc<Key>, settings: &HostSettings) -> Self {
         Self {
             residents,
             key,

@@ -13,7 +13,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::resident::Lease;
+use crate::sandbox::Lease;
 
 /// Answers the client that its connection switches, and joins it with the agent's when it has.
 pub(super) fn open(

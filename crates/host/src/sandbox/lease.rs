@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::Resident;
-use super::core::Pass;
+use super::standby::core::Pass;
 use crate::agent::Agent;
 
 /// A request's leave to use the agent of one waking. While it lives the request counts as open.

@@ -1,9 +1,7 @@
 //! One sandbox as the host keeps it: its record, whether it is awake, who uses it, who waits for it.
 
-mod commands;
-pub(crate) mod core;
 mod lease;
-mod residents;
+mod registry;
 mod standby;
 
 use std::collections::HashMap;
@@ -15,17 +13,18 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::core::{Core, Entry};
-use crate::agent::Agent;
 use crate::engine::{Engine, Plan};
-use crate::idle::OpenId;
+use crate::agent::Agent;
 use crate::settings::{HostSettings, Limits};
-use crate::wake::{Patience, Phase, Ticket, WakingId};
-use crate::{idle, wake};
+
+use standby::core::{Core, Entry};
+use standby::idle::{self, OpenId};
+use standby::wake::{self, Phase, Ticket, WakingId};
 
 pub(crate) use lease::Lease;
-pub(crate) use residents::{Registered, Residents};
+pub(crate) use registry::{Registered, Registry};
 pub(crate) use standby::NotSlept;
+pub(crate) use standby::wake::Patience;
 
 /// What all sandboxes of a host share.
 #[derive(Debug)]
@@ -107,7 +106,7 @@ impl Resident {
             ended: watch::Sender::new(0),
             commands: watch::Sender::new(0),
         });
-        tokio::spawn(standby::watch(Arc::clone(&resident)));
+        tokio::spawn(standby::watch::run(Arc::clone(&resident)));
         resident
     }
 
@@ -199,7 +198,7 @@ impl Resident {
         self.phase.send_if_modified(|told| std::mem::replace(told, phase) != phase);
         drop(kept);
         if let Some(command) = command {
-            commands::start(self, command);
+            standby::carrying_out::start(self, command);
         }
     }
 }

@@ -1,3 +1,19 @@
+//! The engine of this machine: sandboxes of real processes, in namespaces of their own where the machine has them.
+
+mod cgroup;
+mod ladder;
+mod launch;
+mod life;
+mod log;
+mod process;
+mod record;
+mod recovery;
+mod remove;
+mod sandbox;
+mod settings;
+mod signals;
+mod sockets;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,15 +24,17 @@ use futures_util::future::BoxFuture;
 use reveille_wire::SandboxName;
 use tokio::sync::broadcast;
 
-use super::ladder::{Choice, choose};
-use super::life::LIMIT;
-use super::record::{Outside, Records};
-use super::recovery::{PREFIX, recover};
-use super::sandbox::{Ground, NotMade, Sandbox, absent};
-use super::sockets::Sockets;
 use super::{
-    Address, Change, Condition, Engine, EngineError, EngineErrorKind, Isolation, LocalEngineSettings, Plan,
+    Address, Change, Condition, Engine, EngineError, EngineErrorKind, Freezer, Isolation, Namespaces, Plan,
 };
+use ladder::{Choice, choose};
+use life::LIMIT;
+use record::{Outside, Records};
+use recovery::{PREFIX, recover};
+use sandbox::{Ground, NotMade, Sandbox, absent};
+use sockets::Sockets;
+
+pub use settings::{AgentCommand, LocalEngineSettings};
 
 /// How long agents may take to end by themselves at a shutdown.
 const GRACE: Duration = Duration::from_secs(2);

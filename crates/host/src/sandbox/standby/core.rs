@@ -1,7 +1,7 @@
 use std::time::Instant;
 
-use crate::idle::{self, Ledger, OpenId};
-use crate::wake::{self, Admission, Command, Machine, Patience, Phase, Slept, Ticket, WakingId, Woke};
+use super::idle::{self, Ledger, OpenId};
+use super::wake::{self, Admission, Command, Machine, Patience, Phase, Slept, Ticket, WakingId, Woke};
 
 /// All that decides over one sandbox's standby: who may go to its agent, and when it may sleep.
 ///

@@ -7,13 +7,13 @@ use reveille_wire::Status;
 use tokio::sync::oneshot;
 
 use super::core::{Called, Pass};
-use super::{Kept, Lease, Refusal, Resident, now};
-use crate::agent::Agent;
+use super::wake::{Command, Slept, Ticket};
 use crate::engine::{Address, Condition, Engine, EngineError, EngineErrorKind, Plan};
-use crate::wake::{Command, Slept, Ticket};
+use crate::agent::Agent;
+use crate::sandbox::{Kept, Lease, Refusal, Resident, now};
 
 /// Starts a command. It goes on whoever asked for it goes away.
-pub(super) fn start(resident: &Arc<Resident>, command: Command) {
+pub(in crate::sandbox) fn start(resident: &Arc<Resident>, command: Command) {
     let out = Out::new(resident);
     let resident = Arc::clone(resident);
     tokio::spawn(async move {

@@ -7,7 +7,7 @@ use super::Resident;
 
 /// All sandboxes of a host, by name.
 #[derive(Debug, Default)]
-pub(crate) struct Residents {
+pub(crate) struct Registry {
     all: RwLock<BTreeMap<SandboxName, Arc<Resident>>>,
 }
 
@@ -19,7 +19,7 @@ pub(crate) enum Registered {
     Taken(Arc<Resident>),
 }
 
-impl Residents {
+impl Registry {
     /// Takes a name, unless it is taken. `make` runs only where it is free.
     pub(crate) fn register(&self, name: &SandboxName, make: impl FnOnce() -> Arc<Resident>) -> Registered {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
