@@ -13,8 +13,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, Plan};
 use crate::agent::Agent;
+use crate::engine::{Engine, Plan};
 use crate::settings::{HostSettings, Limits};
 
 use standby::core::{Core, Entry};

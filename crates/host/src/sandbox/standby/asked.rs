@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::carrying_out::bounded;
 use super::core::Busy;
 use super::wake::Phase;
-use crate::engine::Condition;
 use crate::agent::Agent;
+use crate::engine::Condition;
 use crate::sandbox::{Resident, now};
 
 /// How long a standby that somebody asked for waits for requests to be answered.

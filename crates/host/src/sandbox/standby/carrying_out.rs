@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::core::{Called, Pass};
 use super::wake::{Command, Slept, Ticket};
-use crate::engine::{Address, Condition, Engine, EngineError, EngineErrorKind, Plan};
 use crate::agent::Agent;
+use crate::engine::{Address, Condition, Engine, EngineError, EngineErrorKind, Plan};
 use crate::sandbox::{Kept, Lease, Refusal, Resident, now};
 
 /// Starts a command. It goes on whoever asked for it goes away.
