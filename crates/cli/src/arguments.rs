@@ -3,7 +3,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
-use crate::span;
+use crate::typed::duration;
 
 /// Sandboxes that sleep: reads that survive their waking, mutations that never run twice.
 #[derive(Debug, Parser)]
@@ -88,7 +88,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "N")]
     pub(crate) retries: Option<u32>,
     /// Go on trying for this long, and no longer: 300ms, 60s, 5m
-    #[arg(long, global = true, value_name = "DUR", value_parser = span::parse_positive)]
+    #[arg(long, global = true, value_name = "DUR", value_parser = duration::parse_positive)]
     pub(crate) deadline: Option<Duration>,
     /// Show on stderr every attempt, what it saw and how long was waited
     #[arg(long, global = true)]
@@ -120,6 +120,7 @@ pub(crate) enum Command {
     Drive(commands::drive::Drive),
     Upgrade(commands::upgrade::Upgrade),
     Faults(commands::faults::Faults),
+    #[cfg(target_os = "linux")]
     Agent(commands::agent::Agent),
-    Demo(commands::demo::Demo),
+    Witness(commands::witness::Witness),
 }

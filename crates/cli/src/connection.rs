@@ -2,9 +2,8 @@ use reveille::wire::{LocalHost, state_dir};
 use reveille::{Client, Origin, RetryPolicy, Sandbox};
 
 use crate::arguments::Global;
-use crate::call::{Asked, Place};
-use crate::failure::Failure;
-use crate::output::{Request, Screen};
+use crate::output::Screen;
+use crate::report::{Asked, Failure, Place, Request};
 
 /// The platform that the commands talk to, as settings and flags name it.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::failure::Failure;
+use crate::report::Failure;
 
 /// A file that appears under its name only once it is whole. Dropped before, it leaves nothing behind.
 #[derive(Debug)]

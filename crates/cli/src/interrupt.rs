@@ -1,7 +1,7 @@
 use std::future::Future;
 use std::io;
 
-use crate::failure::Failure;
+use crate::report::Failure;
 
 /// Listens from now on for somebody who wants this process to end: Ctrl-C, or SIGTERM where there is one. What
 /// comes before the future is awaited is not lost.

@@ -12,15 +12,6 @@ pub(crate) struct Agent {
     flags: Vec<OsString>,
 }
 
-#[cfg(target_os = "linux")]
 pub(crate) fn run(agent: Agent) -> ExitCode {
     reveille_agent::main(agent.flags)
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn run(_agent: Agent) -> ExitCode {
-    use std::io::Write;
-    // Where stderr is gone, the exit code still says it.
-    let _ = writeln!(anstream::stderr(), "error: {}", super::LINUX_ONLY);
-    crate::exit::Exit::Failed.into()
 }

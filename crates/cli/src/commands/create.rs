@@ -3,9 +3,9 @@ use reveille::SandboxRecord;
 use reveille::wire::{EnvVar, SandboxRuntime};
 
 use crate::connection::Connection;
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::output::{Request, SandboxView, Screen};
+use crate::output::{SandboxView, Screen};
+use crate::report::{Exit, Failure, Request};
+use crate::typed::pair;
 
 /// Make a sandbox and start it
 #[derive(Debug, Args)]
@@ -30,14 +30,6 @@ pub(crate) struct Create {
     /// How long it lives: 30m, 24h, 7d
     #[arg(long)]
     ttl: Option<String>,
-}
-
-/// `KEY=VALUE`.
-pub(super) fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write it like KEY=VALUE".to_owned()),
-    }
 }
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Create) -> Result<Exit, Failure> {

@@ -1,9 +1,8 @@
 use clap::{Args, Subcommand};
 
 use crate::connection::Connection;
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::output::{Request, Screen};
+use crate::output::Screen;
+use crate::report::{Exit, Failure, Request};
 
 /// List, mount and unmount the drives of a sandbox
 #[derive(Debug, Args)]

@@ -1,15 +1,12 @@
-use std::io::Write;
-
 use clap::Args;
 use futures_util::StreamExt;
 use reveille::{ExecFrame, ExecFrameKind, ProcessRequest, ProcessResponse};
 
-use crate::call::Asked;
 use crate::connection::Connection;
-use crate::exit::Exit;
-use crate::failure::Failure;
 use crate::interrupt::asked_to_end;
-use crate::output::{Format, Request, Screen};
+use crate::output::{Format, Screen};
+use crate::report::{Asked, Exit, Failure, Request};
+use crate::typed::pair;
 
 /// Run a command in a sandbox
 ///
@@ -34,7 +31,7 @@ pub(crate) struct Exec {
     #[arg(long, short, value_name = "DIR")]
     workdir: Option<String>,
     /// A variable for it; may be given again
-    #[arg(long, short, value_name = "KEY=VALUE", value_parser = super::create::pair)]
+    #[arg(long, short, value_name = "KEY=VALUE", value_parser = pair)]
     env: Vec<(String, String)>,
     /// The sandbox does not sleep while it runs
     #[arg(long)]
@@ -86,7 +83,7 @@ fn shown(screen: &Screen, asking: &Asked, frame: &ExecFrame) -> Result<Option<Ex
         }
         (_, Format::Json) => screen.json(frame)?,
         (ExecFrameKind::Stdout, Format::People) => screen.raw(frame.data.as_bytes())?,
-        (ExecFrameKind::Stderr, Format::People) => std::io::stderr().write_all(frame.data.as_bytes())?,
+        (ExecFrameKind::Stderr, Format::People) => screen.raw_to_stderr(frame.data.as_bytes())?,
         _ => {}
     }
     if frame.kind != ExecFrameKind::Result {

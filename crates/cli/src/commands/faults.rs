@@ -3,13 +3,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use reveille_faults::{Arrival, BodyState, Counts, FaultServer, Listen, Script};
+use reveille_faults::{FaultServer, Listen, Script};
 
-use crate::commands::run_to_end;
-use crate::exit::Exit;
-use crate::failure::Failure;
 use crate::interrupt::asked_to_end;
 use crate::output::Screen;
+use crate::report::{Exit, Failure};
+use crate::runtime::run_to_end;
 
 /// A server that misbehaves to a script, for tests of any client
 ///
@@ -73,25 +72,4 @@ fn read(path: &Path) -> Result<String, Failure> {
         return read.map(|_| text).map_err(|error| Failure::io("the script on stdin", &error));
     }
     std::fs::read_to_string(path).map_err(|error| Failure::io(path.display(), &error))
-}
-
-/// How much of a body arrived, in words.
-pub(crate) fn body_words(arrival: &Arrival) -> Option<String> {
-    let size = crate::output::size(arrival.body.length);
-    match arrival.body.state {
-        BodyState::Complete if arrival.body.length == 0 => None,
-        BodyState::Complete => Some(size),
-        _ => Some(format!("{size}, not all")),
-    }
-}
-
-/// The counters in a sentence.
-pub(crate) fn in_a_sentence(counts: &Counts) -> String {
-    let plural = |count: u64, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
-    let mut text =
-        format!("{} on {}", plural(counts.arrivals, "request"), plural(counts.connections, "connection"));
-    if counts.cancelled > 0 {
-        text.push_str(&format!(", {} given up by the client", counts.cancelled));
-    }
-    text
 }

@@ -7,11 +7,9 @@ use reveille::{
     AnsweredBy, Body, Bytes, Fetch as Call, History, Method, Response, StatusCode, StopReason, StreamResponse,
 };
 
-use crate::call::Asked;
 use crate::connection::Connection;
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::output::{Facts, Format, Head, Request, Screen};
+use crate::output::{Format, Head, Screen};
+use crate::report::{Asked, Exit, Facts, Failure, Request};
 
 /// An HTTP request to a port inside a sandbox
 ///
@@ -195,7 +193,7 @@ async fn to_file(
             file.write(&piece)?;
         }
         let size = file.finish()?;
-        screen.note(format_args!("{} written to {}", crate::output::size(size), path.display()));
+        screen.note(format_args!("{} written to {}", crate::report::size(size), path.display()));
     }
     match failure {
         Some(failure) => Err(failure),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::span;
+use crate::typed::duration;
 
 /// Run sandboxes on this machine, until Ctrl-C
 ///
@@ -25,7 +25,7 @@ pub(crate) struct Host {
     #[arg(long, env = "REVEILLE_HOST_KEY", hide_env_values = true)]
     key: Option<String>,
     /// How long nothing may happen in a sandbox before it sleeps
-    #[arg(long, value_name = "DUR", default_value = "15s", value_parser = span::parse_positive)]
+    #[arg(long, value_name = "DUR", default_value = "15s", value_parser = duration::parse_positive)]
     standby_after: Duration,
     /// What becomes of requests while their sandbox wakes
     #[arg(long, value_enum, default_value_t = Waking::Hold)]
@@ -34,7 +34,7 @@ pub(crate) struct Host {
     #[arg(long, value_enum, default_value_t = Refusal::Unavailable)]
     reject_with: Refusal,
     /// How long waking takes at least
-    #[arg(long, value_name = "DUR", default_value = "0ms", value_parser = span::parse)]
+    #[arg(long, value_name = "DUR", default_value = "0ms", value_parser = duration::parse)]
     resume_delay: Duration,
     /// Show every request to a sandbox, and what became of it
     #[arg(long)]
@@ -69,28 +69,27 @@ pub(crate) fn run(
     _screen: &crate::output::Screen,
     _global: &crate::arguments::Global,
     _asked: &Host,
-) -> Result<crate::exit::Exit, crate::failure::Failure> {
-    Err(crate::failure::Failure::new(super::LINUX_ONLY))
+) -> Result<crate::report::Exit, crate::report::Failure> {
+    Err(crate::report::Failure::new(super::LINUX_ONLY))
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) use here::{agent, run};
+pub(crate) use here::run;
 
 #[cfg(target_os = "linux")]
 mod here {
-    use std::path::PathBuf;
     use std::sync::Arc;
 
     use reveille::wire::{LocalHost, state_dir};
-    use reveille_host::{AgentCommand, Error, Host as Running, HostSettings, Refuse, WhileWaking};
+    use reveille_host::{Error, Host as Running, HostSettings, Refuse, WhileWaking};
 
     use super::{Host, Refusal, Waking};
     use crate::arguments::Global;
-    use crate::commands::run_to_end;
-    use crate::exit::Exit;
-    use crate::failure::Failure;
     use crate::interrupt::asked_to_end;
     use crate::output::Screen;
+    use crate::program;
+    use crate::report::{Exit, Failure};
+    use crate::runtime::run_to_end;
 
     pub(crate) fn run(screen: &Screen, global: &Global, asked: &Host) -> Result<Exit, Failure> {
         let settings = settings(screen, global, asked)?;
@@ -122,7 +121,7 @@ mod here {
             Failure::new("there is no state directory, as neither XDG_STATE_HOME nor HOME is set")
                 .next("choose one with --data")
         })?;
-        let mut settings = HostSettings::new(agent()?, std::path::absolute(&data).unwrap_or(data));
+        let mut settings = HostSettings::new(program::agent()?, std::path::absolute(&data).unwrap_or(data));
         settings.listen = asked.listen;
         settings.key.clone_from(&asked.key);
         if let Some(workspace) = &global.workspace {
@@ -144,13 +143,6 @@ mod here {
             settings.observer = Some(Arc::new(move |passage| drop(screen.passage(passage))));
         }
         Ok(settings)
-    }
-
-    /// The command that starts an agent: this program.
-    pub(crate) fn agent() -> Result<AgentCommand, Failure> {
-        let program: PathBuf = std::env::current_exe()
-            .map_err(|error| Failure::io("this program cannot find itself", &error))?;
-        Ok(AgentCommand { program, arguments: vec!["agent".into()] })
     }
 
     fn refused(error: &Error) -> Failure {

@@ -2,9 +2,8 @@ use clap::Args;
 use reveille::SandboxList;
 
 use crate::connection::Connection;
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::output::{Request, Screen};
+use crate::output::Screen;
+use crate::report::{Exit, Failure, Request};
 
 /// How many pages are asked for at the most, against a server whose list does not end.
 const PAGES: usize = 1_000;

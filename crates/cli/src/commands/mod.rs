@@ -1,9 +1,9 @@
 //! What can be asked for, one file a command.
 
+#[cfg(target_os = "linux")]
 pub(crate) mod agent;
 pub(crate) mod create;
 pub(crate) mod delete;
-pub(crate) mod demo;
 pub(crate) mod drive;
 pub(crate) mod exec;
 pub(crate) mod faults;
@@ -16,15 +16,13 @@ pub(crate) mod sleep;
 pub(crate) mod r#try;
 pub(crate) mod upgrade;
 pub(crate) mod wake;
-
-use std::future::Future;
+pub(crate) mod witness;
 
 use crate::arguments::{Command, Global};
 use crate::connection::Connection;
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::interrupt::asked_to_end;
 use crate::output::Screen;
+use crate::report::{Exit, Failure};
+use crate::runtime::{interruptible, run_to_end};
 
 /// What a command that needs sandboxes on this machine says on another system.
 #[cfg(not(target_os = "linux"))]
@@ -48,28 +46,8 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
         Command::Drive(asked) => interruptible(drive::run(screen, &connect()?, &asked)),
         Command::Upgrade(asked) => interruptible(upgrade::run(screen, &connect()?, &asked)),
         Command::Faults(asked) => faults::run(screen, &asked),
-        Command::Demo(asked) => demo::run(&asked),
+        Command::Witness(asked) => witness::run(screen, &asked),
+        #[cfg(target_os = "linux")]
         Command::Agent(_) => Err(Failure::usage("the agent is started on its own")),
     }
-}
-
-/// Runs a command that sees to Ctrl-C by itself, or has nothing to clear away.
-pub(crate) fn run_to_end(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::io("this machine gives no runtime", &error))?;
-    let ended = runtime.block_on(command);
-    // A read of stdin that nobody waits for any more must not keep the process.
-    runtime.shutdown_background();
-    ended
-}
-
-/// Runs a command that is dropped on Ctrl-C, with all that it has half done.
-fn interruptible(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    run_to_end(async {
-        let asked = asked_to_end()?;
-        tokio::select! {
-            ended = command => ended,
-            () = asked => Ok(Exit::Interrupted),
-        }
-    })
 }

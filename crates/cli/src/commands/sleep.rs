@@ -1,9 +1,8 @@
 use clap::Args;
 
 use crate::connection::Connection;
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::output::{Request, SandboxView, Screen};
+use crate::output::{SandboxView, Screen};
+use crate::report::{Exit, Failure, Request};
 
 /// Put a sandbox to standby now; any request wakes it
 #[derive(Debug, Args)]

@@ -1,8 +1,7 @@
 use clap::Args;
 
-use crate::exit::Exit;
-use crate::failure::Failure;
 use crate::output::Screen;
+use crate::report::{Exit, Failure};
 
 /// See it: a sandbox sleeps and wakes on this machine, every claim checked
 ///
@@ -14,7 +13,7 @@ pub(crate) struct Try {}
 
 #[cfg(target_os = "linux")]
 pub(crate) fn run(screen: &Screen, _asked: &Try) -> Result<Exit, Failure> {
-    crate::trial::run(screen)
+    crate::claims::run(screen)
 }
 
 #[cfg(not(target_os = "linux"))]

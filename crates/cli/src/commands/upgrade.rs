@@ -1,9 +1,8 @@
 use clap::Args;
 
 use crate::connection::Connection;
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::output::{Request, Screen};
+use crate::output::Screen;
+use crate::report::{Exit, Failure, Request};
 
 /// Move a sandbox to the newest agent; its processes, logs and files stay
 #[derive(Debug, Args)]

@@ -4,8 +4,9 @@ use std::time::Duration;
 use reveille::Attempt;
 use serde_json::json;
 
-use super::{BAD, FAINT, Facts, Format, GOOD, Letters, STRONG, Screen, Terminal, WAIT, duration};
-use crate::trial::{Claim, Progress, Timeline};
+use super::timeline::Timeline;
+use super::{BAD, FAINT, Format, GOOD, Letters, STRONG, Screen, Terminal, WAIT};
+use crate::report::{Claim, Facts, Progress, duration};
 
 /// The columns of what a call is, and of how it was finished.
 const NAME: usize = 15;
@@ -26,7 +27,7 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    pub(crate) fn new(screen: &Screen) -> Self {
+    pub(crate) fn new(screen: &Screen, window: Duration) -> Self {
         let letters = Letters::of_locale();
         let terminal = match Terminal::at_stdout() {
             Terminal::Live { columns } if columns < NARROW => Terminal::Plain,
@@ -39,21 +40,21 @@ impl Board {
             Terminal::Plain if narrow => 0,
             Terminal::Plain => PLAIN,
         };
-        Self { screen: *screen, terminal, timeline: Timeline { cells, letters } }
+        Self { screen: *screen, terminal, timeline: Timeline { window, cells, letters } }
     }
 
     fn is_json(&self) -> bool {
         self.screen.format == Format::Json
     }
 
-    pub(crate) fn opening(&self, url: &str, isolation: &str, window: Duration) -> io::Result<()> {
+    pub(crate) fn opening(&self, url: &str, isolation: &str) -> io::Result<()> {
         if self.is_json() {
-            let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+            let window = u64::try_from(self.timeline.window.as_millis()).unwrap_or(u64::MAX);
             return self
                 .screen
                 .json(&json!({"host": {"url": url, "isolation": isolation, "windowMs": window}}));
         }
-        let window = duration(window);
+        let window = duration(self.timeline.window);
         self.screen.line(format_args!("{STRONG}one sandbox, asleep and awake{STRONG:#}"))?;
         self.screen.line(format_args!("  {FAINT}host{FAINT:#}     {url}, {isolation}"))?;
         self.screen.line(format_args!(

@@ -3,9 +3,9 @@ use std::io::Write;
 use anstyle::Style;
 use serde::Serialize;
 
-use super::{BAD, FAINT, Facts, Format, Screen};
-use crate::exit::Exit;
-use crate::failure::{Failure, Told};
+use super::{BAD, FAINT, Format, Screen};
+
+use crate::report::{Exit, Facts, Failure, Told};
 
 /// A failure as `--json` shows it, on stderr.
 #[derive(Serialize)]
@@ -16,6 +16,12 @@ struct Object<'a> {
     exit: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     reveille: Option<&'a Facts>,
+}
+
+/// Help and version go to stdout, a wrong use to stderr; a closed pipe is nobody's fault.
+pub(crate) fn said_by_clap(said: &clap::Error) -> Exit {
+    let _ = said.print();
+    if said.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
 impl Screen {

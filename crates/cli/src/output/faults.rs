@@ -3,8 +3,8 @@ use std::io;
 use reveille_faults::{Arrival, BodyState, Counts};
 use serde_json::json;
 
-use super::{FAINT, Format, STRONG, Screen, duration};
-use crate::commands::faults::{body_words, in_a_sentence};
+use super::{FAINT, Format, STRONG, Screen};
+use crate::report::{duration, size};
 
 /// What a script server shows: where it is, each arrival, and the sum at the end.
 impl Screen {
@@ -78,4 +78,25 @@ fn in_json(arrival: &Arrival) -> serde_json::Value {
         "treatment": arrival.treatment,
         "cancelled": arrival.cancelled,
     })
+}
+
+/// How much of a body arrived, in words.
+fn body_words(arrival: &Arrival) -> Option<String> {
+    let size = size(arrival.body.length);
+    match arrival.body.state {
+        BodyState::Complete if arrival.body.length == 0 => None,
+        BodyState::Complete => Some(size),
+        _ => Some(format!("{size}, not all")),
+    }
+}
+
+/// The counters in a sentence.
+fn in_a_sentence(counts: &Counts) -> String {
+    let plural = |count: u64, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    let mut text =
+        format!("{} on {}", plural(counts.arrivals, "request"), plural(counts.connections, "connection"));
+    if counts.cancelled > 0 {
+        text.push_str(&format!(", {} given up by the client", counts.cancelled));
+    }
+    text
 }

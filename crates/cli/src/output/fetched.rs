@@ -4,7 +4,8 @@ use base64::Engine as _;
 use reveille::{Bytes, HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{Facts, Screen};
+use super::Screen;
+use crate::report::Facts;
 
 /// The head of an answer.
 #[derive(Clone, Debug)]
@@ -20,6 +21,11 @@ impl Screen {
         let mut out = io::stdout();
         out.write_all(bytes)?;
         out.flush()
+    }
+
+    /// The same, of what a command wrote to its own stderr.
+    pub(crate) fn raw_to_stderr(&self, bytes: &[u8]) -> io::Result<()> {
+        io::stderr().write_all(bytes)
     }
 
     /// A head as it stands on the wire.

@@ -6,7 +6,8 @@ use reveille_host::{Host, Passage, Passed};
 use serde_json::json;
 
 use super::table::Cell;
-use super::{BAD, FAINT, Format, GOOD, STRONG, Screen, Table, WAIT, duration};
+use super::{BAD, FAINT, Format, GOOD, STRONG, Screen, Table, WAIT};
+use crate::report::duration;
 
 /// What a local host shows: where it is when it runs, and every request.
 impl Screen {

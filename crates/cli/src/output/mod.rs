@@ -5,29 +5,28 @@ mod board;
 mod failed;
 mod faults;
 mod fetched;
-mod history;
 #[cfg(target_os = "linux")]
 mod host;
-mod human;
 mod records;
 mod style;
 mod table;
 #[cfg(target_os = "linux")]
 mod terminal;
+#[cfg(target_os = "linux")]
+mod timeline;
 
 use std::io::{self, Write};
 
+use reveille::History;
 use serde::Serialize;
 
 use crate::arguments::Global;
+use crate::report::{Request, in_one_line};
 
 #[cfg(target_os = "linux")]
 pub(crate) use board::Board;
+pub(crate) use failed::said_by_clap;
 pub(crate) use fetched::Head;
-#[cfg(target_os = "linux")]
-pub(crate) use history::in_one_line;
-pub(crate) use history::{Facts, Request, seen, words};
-pub(crate) use human::{ago, duration, size, times};
 pub(crate) use records::SandboxView;
 pub(crate) use style::{BAD, FAINT, GOOD, STRONG, WAIT};
 pub(crate) use table::Table;
@@ -103,5 +102,13 @@ impl Screen {
     /// A setting that could not be used, and what was used instead.
     pub(crate) fn warning(&self, text: impl std::fmt::Display) {
         self.note(format_args!("{WAIT}warning:{WAIT:#} {text}"));
+    }
+
+    /// The attempts of a call, where they were asked for.
+    pub(crate) fn explain(&self, request: &Request, history: &History) {
+        if self.attempts == Attempts::Shown && self.format == Format::People {
+            // A stderr that is gone is no reason to stop.
+            let _ = writeln!(anstream::stderr(), "  {request}   {}", in_one_line(history));
+        }
     }
 }

@@ -8,7 +8,8 @@ use reveille::{DriveMount, Health, History, ProcessResponse, SandboxList, Sandbo
 use serde::Serialize;
 
 use super::table::Cell;
-use super::{FAINT, Facts, Format, GOOD, STRONG, Screen, Table, WAIT, ago, duration};
+use super::{FAINT, Format, GOOD, STRONG, Screen, Table, WAIT};
+use crate::report::{Facts, ago, duration, times};
 
 /// How much of a sandbox is shown to people.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +82,7 @@ impl Screen {
         self.line(format_args!(
             "{style}{status}{style:#}, agent {version}, up {}, upgraded {}",
             duration(up),
-            super::times(usize::try_from(*upgrade_count).unwrap_or(usize::MAX)),
+            times(usize::try_from(*upgrade_count).unwrap_or(usize::MAX)),
         ))
     }
 

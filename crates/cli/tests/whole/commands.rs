@@ -169,7 +169,7 @@ fn help_names_every_command() {
         assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
         place.run(["help", command]).done();
     }
-    assert!(!help.contains("agent  ") && !help.contains("demo  "), "{help}");
+    assert!(!help.contains("agent  ") && !help.contains("witness  "), "{help}");
 }
 
 #[test]

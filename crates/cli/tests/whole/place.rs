@@ -169,10 +169,10 @@ pub(crate) fn eventually(what: &str, so: impl Fn() -> bool) {
     }
 }
 
-/// Starts the demo server in a sandbox, and says on which port it listens.
+/// Starts the witness server in a sandbox, and says on which port it listens.
 pub(crate) fn serve(place: &Place, sandbox: &str) -> u16 {
     let program = env!("CARGO_BIN_EXE_reveille");
-    let line = format!("exec '{program}' demo > port.txt");
+    let line = format!("exec '{program}' witness > port.txt");
     place.run(["exec", "-d", "--name", "server", sandbox, "--", &line]).done();
     let port = Mutex::new(None);
     eventually("the server listens", || {

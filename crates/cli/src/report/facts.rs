@@ -174,14 +174,3 @@ pub(crate) fn seen(history: &History) -> String {
         }
     }
 }
-
-impl super::Screen {
-    /// The attempts of a call, where they were asked for.
-    pub(crate) fn explain(&self, request: &Request, history: &History) {
-        if self.attempts == super::Attempts::Shown && self.format == super::Format::People {
-            let line = format!("  {request}   {}", in_one_line(history));
-            // A stderr that is gone is no reason to stop.
-            let _ = std::io::Write::write_fmt(&mut anstream::stderr(), format_args!("{line}\n"));
-        }
-    }
-}

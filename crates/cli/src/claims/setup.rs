@@ -5,9 +5,9 @@ use reveille::{Client, ProcessRequest, RetryPolicy, Sandbox, SandboxRecord};
 use reveille_host::{Host, HostSettings, Passage, Refuse, WhileWaking};
 use tempfile::TempDir;
 
-use crate::commands::host::agent;
-use crate::demo::Ledger;
-use crate::failure::Failure;
+use crate::program;
+use crate::report::Failure;
+use crate::witness::Ledger;
 
 /// How long the gateway refuses everything after the first request to a sleeping sandbox.
 pub(crate) const WINDOW: Duration = Duration::from_millis(300);
@@ -19,7 +19,7 @@ pub(crate) const NAME: &str = "box";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A host, a sandbox and a server in it, and somebody who sees what passes the gateway.
-pub(crate) struct Stage {
+pub(crate) struct Setup {
     host: Host,
     directory: TempDir,
     client: Client,
@@ -27,12 +27,12 @@ pub(crate) struct Stage {
     passages: Arc<Mutex<Vec<Passage>>>,
 }
 
-impl Stage {
-    pub(crate) async fn set() -> Result<Self, Failure> {
+impl Setup {
+    pub(crate) async fn build() -> Result<Self, Failure> {
         let directory = TempDir::with_prefix("reveille-try-")
             .map_err(|error| Failure::io("there is no temporary directory", &error))?;
         let passages = Arc::new(Mutex::new(Vec::new()));
-        let mut settings = HostSettings::new(agent()?, directory.path().join("host"));
+        let mut settings = HostSettings::new(program::agent()?, directory.path().join("host"));
         settings.listen = ([127, 0, 0, 1], 0).into();
         settings.while_waking = WhileWaking::Reject(Refuse::Status503);
         settings.resume_delay = WINDOW;
@@ -49,11 +49,11 @@ impl Stage {
             .retry(RetryPolicy::new())
             .build()
             .map_err(|error| Failure::new(error.to_string()))?;
-        let mut stage = Self { host, directory, client, port: 0, passages };
-        match stage.furnish().await {
-            Ok(()) => Ok(stage),
+        let mut setup = Self { host, directory, client, port: 0, passages };
+        match setup.furnish().await {
+            Ok(()) => Ok(setup),
             Err(failure) => {
-                stage.strike().await;
+                setup.take_down().await;
                 Err(failure)
             }
         }
@@ -64,9 +64,8 @@ impl Stage {
         let mut record = SandboxRecord::default();
         NAME.clone_into(&mut record.metadata.name);
         self.client.sandboxes().create(&record).await.map_err(unable)?;
-        let program = std::env::current_exe()
-            .map_err(|error| Failure::io("this program cannot find itself", &error))?;
-        let command = format!("exec '{}' demo", program.display().to_string().replace('\'', r"'\''"));
+        let command =
+            format!("exec '{}' witness", program::path()?.display().to_string().replace('\'', r"'\''"));
         let mut request = ProcessRequest::new(command);
         request.name = Some("server".to_owned());
         let processes = self.sandbox().processes();
@@ -140,7 +139,7 @@ impl Stage {
     }
 
     /// Ends everything and removes it.
-    pub(crate) async fn strike(self) {
+    pub(crate) async fn take_down(self) {
         self.host.stop().await;
         // What cannot be removed is in the system's temporary directory.
         drop(self.directory.close());

@@ -2,12 +2,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use reveille::{Attempt, Error, History, Response, WithHistory};
 
-use super::stage::Stage;
-use crate::demo;
+use super::setup::Setup;
+use crate::witness;
 
 /// What is done while the sandbox sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Act {
+pub(crate) enum Operation {
     Get,
     Head,
     Options,
@@ -19,7 +19,7 @@ pub(crate) enum Act {
     Upgrade,
 }
 
-impl Act {
+impl Operation {
     pub(crate) const READS: [Self; 5] = [Self::Get, Self::Head, Self::Options, Self::Drives, Self::Health];
     pub(crate) const MUTATIONS: [Self; 4] = [Self::Post, Self::Mount, Self::Unmount, Self::Upgrade];
 
@@ -93,27 +93,39 @@ impl Attempts {
 }
 
 /// Makes a call, named `id` to the server.
-pub(crate) async fn make(stage: &Stage, act: Act, way: Way, id: &str, attempts: &Attempts) -> Outcome {
-    let sandbox = stage.sandbox();
+pub(crate) async fn make(
+    setup: &Setup,
+    operation: Operation,
+    way: Way,
+    id: &str,
+    attempts: &Attempts,
+) -> Outcome {
+    let sandbox = setup.sandbox();
     let seen = attempts.clone();
     let hook = move |attempt: &Attempt| seen.add(attempt);
-    let fetch = || sandbox.network().fetch(stage.port(), "/visits").header(demo::ID, id);
-    match act {
-        Act::Get => answer(finish(fetch().on_attempt(hook).with_history(), way).await),
-        Act::Head => answer(finish(fetch().head().on_attempt(hook).with_history(), way).await),
-        Act::Options => answer(finish(fetch().options().on_attempt(hook).with_history(), way).await),
-        Act::Post => answer(finish(fetch().post().on_attempt(hook).with_history(), way).await),
-        Act::Drives => typed(finish(sandbox.drives().list().on_attempt(hook).with_history(), way).await),
-        Act::Health => typed(finish(sandbox.system().health().on_attempt(hook).with_history(), way).await),
-        Act::Mount => {
-            let call = sandbox.drives().mount("data", stage.mount_path()).on_attempt(hook);
+    let fetch = || sandbox.network().fetch(setup.port(), "/visits").header(witness::ID, id);
+    match operation {
+        Operation::Get => answer(finish(fetch().on_attempt(hook).with_history(), way).await),
+        Operation::Head => answer(finish(fetch().head().on_attempt(hook).with_history(), way).await),
+        Operation::Options => answer(finish(fetch().options().on_attempt(hook).with_history(), way).await),
+        Operation::Post => answer(finish(fetch().post().on_attempt(hook).with_history(), way).await),
+        Operation::Drives => {
+            typed(finish(sandbox.drives().list().on_attempt(hook).with_history(), way).await)
+        }
+        Operation::Health => {
+            typed(finish(sandbox.system().health().on_attempt(hook).with_history(), way).await)
+        }
+        Operation::Mount => {
+            let call = sandbox.drives().mount("data", setup.mount_path()).on_attempt(hook);
             typed(finish(call.with_history(), way).await)
         }
-        Act::Unmount => {
-            let call = sandbox.drives().unmount(stage.mount_path()).on_attempt(hook);
+        Operation::Unmount => {
+            let call = sandbox.drives().unmount(setup.mount_path()).on_attempt(hook);
             typed(finish(call.with_history(), way).await)
         }
-        Act::Upgrade => typed(finish(sandbox.system().upgrade().on_attempt(hook).with_history(), way).await),
+        Operation::Upgrade => {
+            typed(finish(sandbox.system().upgrade().on_attempt(hook).with_history(), way).await)
+        }
     }
 }
 

@@ -1,4 +1,17 @@
+use std::time::Duration;
+
 use serde::Serialize;
+
+/// How a call looks while it goes on, and after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It goes on, for so long.
+    Going(Duration),
+    /// It brought what it was asked for.
+    Answered,
+    /// It stopped.
+    Stopped,
+}
 
 /// Something that is claimed, how often it was looked at, and what spoke against it.
 #[derive(Debug, Serialize)]

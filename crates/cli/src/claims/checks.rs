@@ -3,23 +3,22 @@ use std::time::{Duration, Instant};
 use reveille::{Attempt, Dispatch};
 use reveille_host::{Passage, Passed};
 
-use super::acts::{self, Act, Attempts, End, Outcome, Way};
-use super::claims::Claims;
-use super::stage::{Stage, WINDOW};
-use super::timeline::Progress;
-use crate::demo::Ledger;
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::output::{Board, Screen, duration, in_one_line};
+use super::operations::{self, Attempts, End, Operation, Outcome, Way};
+use super::setup::{Setup, WINDOW};
+use crate::output::{Board, Screen};
+use crate::report::Exit;
+use crate::report::Failure;
+use crate::report::{Claims, Progress, duration, in_one_line};
+use crate::witness::Ledger;
 
 /// How often a call that goes on is drawn.
 const FRAME: Duration = Duration::from_millis(33);
 /// The shortest pause of the heartbeat that is no pause of a loaded machine; a nap is longer.
 const PAUSE: u64 = 100;
 
-/// The performance, and what it is held to.
-pub(crate) struct Play<'a> {
-    stage: &'a Stage,
+/// What is done, and the claims that it is held to.
+pub(crate) struct Checks<'a> {
+    setup: &'a Setup,
     board: Board,
     claims: Claims,
     first: Ledger,
@@ -28,11 +27,11 @@ pub(crate) struct Play<'a> {
     requests: usize,
 }
 
-impl<'a> Play<'a> {
-    pub(crate) fn new(screen: &Screen, stage: &'a Stage) -> Self {
+impl<'a> Checks<'a> {
+    pub(crate) fn new(screen: &Screen, setup: &'a Setup) -> Self {
         Self {
-            stage,
-            board: Board::new(screen),
+            setup,
+            board: Board::new(screen, WINDOW),
             claims: Claims::new(),
             first: Ledger::default(),
             visits: 0,
@@ -41,20 +40,20 @@ impl<'a> Play<'a> {
         }
     }
 
-    pub(crate) async fn perform(mut self) -> Result<Exit, Failure> {
+    pub(crate) async fn run(mut self) -> Result<Exit, Failure> {
         let began = Instant::now();
-        self.first = self.stage.ledger().await?;
-        let host = self.stage.host();
-        self.board.opening(&host.url(), &host.isolation().to_string(), WINDOW)?;
+        self.first = self.setup.ledger().await?;
+        let host = self.setup.host();
+        self.board.opening(&host.url(), &host.isolation().to_string())?;
         self.board.section("reads: each from standby, and each arrives")?;
-        for act in Act::READS {
+        for operation in Operation::READS {
             for way in [Way::Async, Way::Blocking] {
-                self.read(act, way).await?;
+                self.read(operation, way).await?;
             }
         }
         self.board.section("mutations: refused in the window they stop, awake they run once")?;
-        for act in Act::MUTATIONS {
-            self.mutate(act).await?;
+        for operation in Operation::MUTATIONS {
+            self.mutate(operation).await?;
         }
         let kept = self.claims.all().iter().all(|claim| claim.is_kept());
         let sum = format!(
@@ -70,9 +69,9 @@ impl<'a> Play<'a> {
         Err(Failure::new("a claim does not hold").next("see the lines marked above, and report it"))
     }
 
-    async fn read(&mut self, act: Act, way: Way) -> Result<(), Failure> {
-        let id = format!("{} {}", act.label(), way.label());
-        let outcome = self.wake_with(act, way, &id).await?;
+    async fn read(&mut self, operation: Operation, way: Way) -> Result<(), Failure> {
+        let id = format!("{} {}", operation.label(), way.label());
+        let outcome = self.wake_with(operation, way, &id).await?;
         let passages = self.passed();
         self.count_attempts(&id, &outcome, &passages);
         let arrived = passages.iter().filter(|passage| passage.what == Passed::Forwarded).count();
@@ -82,17 +81,17 @@ impl<'a> Play<'a> {
             (End::Stopped(said), _) => Some(format!("{id}: {said}")),
         };
         self.claims.reads.look(against);
-        self.visits += u64::from(act.reaches_the_server());
+        self.visits += u64::from(operation.reaches_the_server());
         let progress = if outcome.end == End::Answered { Progress::Answered } else { Progress::Stopped };
         let story = outcome.history.as_ref().map(in_one_line).unwrap_or_default();
-        self.board.done(act.label(), way.label(), &attempts(&outcome), progress, &story)?;
+        self.board.done(operation.label(), way.label(), &attempts(&outcome), progress, &story)?;
         self.after_the_nap(&id).await
     }
 
-    async fn mutate(&mut self, act: Act) -> Result<(), Failure> {
+    async fn mutate(&mut self, operation: Operation) -> Result<(), Failure> {
         let way = Way::Async;
-        let refused_id = format!("{} in the window", act.label());
-        let refused = self.wake_with(act, way, &refused_id).await?;
+        let refused_id = format!("{} in the window", operation.label());
+        let refused = self.wake_with(operation, way, &refused_id).await?;
         let passages = self.passed();
         self.count_attempts(&refused_id, &refused, &passages);
         let sent = refused.history.as_ref().map_or(0, reveille::History::len);
@@ -103,23 +102,23 @@ impl<'a> Play<'a> {
             .look((!stopped).then(|| format!("{refused_id}: sent {sent} times, {inside} inside")));
         self.claims.proof.look(replayed_blindly(&refused).then(|| refused_id.clone()));
 
-        self.stage.rouse().await?;
+        self.setup.rouse().await?;
         self.passed();
-        let awake_id = format!("{} awake", act.label());
+        let awake_id = format!("{} awake", operation.label());
         let began = Instant::now();
-        let done = acts::make(self.stage, act, way, &awake_id, &Attempts::default()).await;
+        let done = operations::make(self.setup, operation, way, &awake_id, &Attempts::default()).await;
         let took = began.elapsed();
         let passages = self.passed();
         let arrived = passages.iter().filter(|passage| passage.what == Passed::Forwarded).count();
-        self.visits += u64::from(act.reaches_the_server());
-        if act == Act::Upgrade {
-            self.stage.upgraded().await?;
+        self.visits += u64::from(operation.reaches_the_server());
+        if operation == Operation::Upgrade {
+            self.setup.upgraded().await?;
         }
-        let ledger = self.stage.ledger().await?;
+        let ledger = self.setup.ledger().await?;
         let at_server = |id: &str| ledger.by_id.get(id).copied().unwrap_or(0);
-        let counted = u64::from(act.reaches_the_server());
-        let drives = self.stage.host().isolation().namespaces.can_mount();
-        let worked = done.end == End::Answered || (act.needs_drives() && !drives);
+        let counted = u64::from(operation.reaches_the_server());
+        let drives = self.setup.host().isolation().namespaces.can_mount();
+        let worked = done.end == End::Answered || (operation.needs_drives() && !drives);
         let holds = worked && arrived == 1 && at_server(&refused_id) == 0 && at_server(&awake_id) == counted;
         let against = format!("{awake_id}: arrived {arrived} times, {}", said(&done.end));
         self.claims.once.look((!holds).then_some(against));
@@ -131,19 +130,19 @@ impl<'a> Play<'a> {
             }
             End::Stopped(said) => format!("{first}, not repeated; once awake: {said}"),
         };
-        self.board.done(act.label(), way.label(), &attempts(&refused), Progress::Stopped, &story)?;
+        self.board.done(operation.label(), way.label(), &attempts(&refused), Progress::Stopped, &story)?;
         self.check(&awake_id, &ledger);
         Ok(())
     }
 
     /// Makes a call to the sleeping sandbox, and draws it as it goes.
-    async fn wake_with(&mut self, act: Act, way: Way, id: &str) -> Result<Outcome, Failure> {
-        self.stage.nap().await?;
+    async fn wake_with(&mut self, operation: Operation, way: Way, id: &str) -> Result<Outcome, Failure> {
+        self.setup.nap().await?;
         self.naps += 1;
         self.passed();
         let seen = Attempts::default();
         let began = Instant::now();
-        let call = acts::make(self.stage, act, way, id, &seen);
+        let call = operations::make(self.setup, operation, way, id, &seen);
         tokio::pin!(call);
         let mut frames = tokio::time::interval(FRAME);
         loop {
@@ -151,14 +150,14 @@ impl<'a> Play<'a> {
                 outcome = &mut call => return Ok(outcome),
                 _ = frames.tick() => {
                     let progress = Progress::Going(began.elapsed());
-                    self.board.going(act.label(), way.label(), &seen.so_far(), progress)?;
+                    self.board.going(operation.label(), way.label(), &seen.so_far(), progress)?;
                 }
             }
         }
     }
 
     async fn after_the_nap(&mut self, id: &str) -> Result<(), Failure> {
-        let ledger = self.stage.ledger().await?;
+        let ledger = self.setup.ledger().await?;
         self.check(id, &ledger);
         Ok(())
     }
@@ -184,7 +183,7 @@ impl<'a> Play<'a> {
     }
 
     fn passed(&mut self) -> Vec<Passage> {
-        let passages = self.stage.passed();
+        let passages = self.setup.passed();
         self.requests += passages.len();
         passages
     }

@@ -3,9 +3,10 @@
 use reveille::wire::header::{SOURCE, SOURCE_PLATFORM};
 use reveille::{Error, ErrorKind, FaultKind, History, Seen, StopReason};
 
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::output::{Facts, Request, duration, seen, times, words};
+use super::Exit;
+use super::Failure;
+use super::facts::{seen, words};
+use super::{Facts, Request, duration, times};
 
 /// What was asked of whom.
 #[derive(Clone, Debug)]

@@ -3,26 +3,17 @@ use std::time::Duration;
 use anstyle::Style;
 use reveille::{Attempt, Seen};
 
-use super::stage::WINDOW;
-use crate::output::{BAD, FAINT, GOOD, Letters, WAIT};
+use super::{BAD, FAINT, GOOD, Letters, WAIT};
+use crate::report::Progress;
 
 /// What a whole line stands for; longer calls end at its right edge.
 const SPAN: Duration = Duration::from_millis(1_100);
 
-/// How a call looks while it goes on, and after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    /// It goes on, for so long.
-    Going(Duration),
-    /// It brought what it was asked for.
-    Answered,
-    /// It stopped.
-    Stopped,
-}
-
 /// Draws calls on lines of one width.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeline {
+    /// How long the gateway refuses everything.
+    pub(crate) window: Duration,
     pub(crate) cells: usize,
     pub(crate) letters: Letters,
 }
@@ -87,7 +78,7 @@ impl Timeline {
     /// What stands above the lines: the window, and what comes after.
     pub(crate) fn ruler(self) -> String {
         let glyphs = self.glyphs();
-        let window = self.cell(WINDOW).max(9);
+        let window = self.cell(self.window).max(9);
         let mut text = format!("{} waking ", glyphs.edge[0]);
         while text.chars().count() + 1 < window {
             text.push(glyphs.line);
@@ -104,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_line_fills_from_left_to_right() {
-        let timeline = Timeline { cells: 11, letters: Letters::Ascii };
+        let timeline = Timeline { window: Duration::from_millis(300), cells: 11, letters: Letters::Ascii };
         let drawn = |ms| {
             let line = timeline.draw(&[], Progress::Going(Duration::from_millis(ms)));
             anstream::adapter::strip_str(&line).to_string()

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 /// The header that names a request, so that its arrivals can be counted.
-pub(crate) const ID: &str = "x-demo-id";
+pub(crate) const ID: &str = "x-witness-id";
 /// How often the server shows itself that it runs.
 const BEAT: Duration = Duration::from_millis(10);
 /// What one piece of a large answer holds.
@@ -46,13 +45,11 @@ pub(crate) struct Ledger {
 type Answer = Response<BoxBody<Bytes, Infallible>>;
 type Shared = Arc<Mutex<Ledger>>;
 
-/// Serves until the process ends, and prints where it listens.
+/// Serves what comes to a listener until the process ends.
 ///
 /// # Errors
-/// When there is no port to listen on.
-pub(crate) async fn serve(port: u16) -> io::Result<()> {
-    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
-    println!("listening on {}", listener.local_addr()?);
+/// When the system gives no thread, or no more connections.
+pub(crate) async fn serve(listener: TcpListener) -> io::Result<()> {
     let ledger = Shared::default();
     locked(&ledger).pid = std::process::id();
     let beating = Arc::clone(&ledger);

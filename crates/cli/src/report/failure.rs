@@ -1,8 +1,8 @@
 use std::fmt;
 use std::io;
 
-use crate::exit::Exit;
-use crate::output::Facts;
+use super::Exit;
+use super::Facts;
 
 /// Why a command did not do what it was asked to: what happened, what was seen, what to do next.
 #[derive(Debug)]
