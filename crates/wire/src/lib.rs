@@ -35,5 +35,7 @@ pub use failure::{ErrorBody, InvalidInput};
 pub use gateway::{GatewayAnswer, GatewayCode, GatewayError, GatewayErrorBody, refusal_of};
 pub use local::{LocalHost, state_dir};
 pub use path::AppPath;
-pub use process::{ExecFrame, ExecFrameKind, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus};
+pub use process::{
+    ExecFrame, ExecFrameKind, KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus,
+};
 pub use system::{Health, UpgradeAccepted, UpgradeRequest, UpgradeState, UpgradeStatus};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct ProcessRequest {
     /// What a shell runs.
     pub command: String,
-    /// A name to find it by; eight random letters when missing.
+    /// A name to find it by; `proc-` and eight random letters when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Where it runs.
@@ -86,6 +86,24 @@ pub struct ProcessResponse {
     /// Whether it was started with a standard input that can be written to; left out when it was not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stdin: bool,
+}
+
+/// The answer of `GET /keep-alive`: whether something that runs keeps the sandbox awake. An addition of ours, for
+/// hosts: its size does not depend on how many processes there are or on what they have written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct KeepAlive {
+    /// How many running processes were started with `keepAlive`.
+    pub processes: u64,
+}
+
+impl KeepAlive {
+    /// So many processes keep it awake.
+    #[must_use]
+    pub fn by(processes: u64) -> Self {
+        Self { processes }
+    }
 }
 
 /// Where a process stands.

@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::Processes;
-use super::record::Process;
+use super::child::Process;
 
 /// How long processes have to stop by themselves.
 const TO_STOP: Duration = Duration::from_secs(1);

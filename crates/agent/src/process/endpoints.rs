@@ -11,12 +11,12 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use reveille_wire::{ProcessLogs, ProcessRequest, ProcessResponse};
+use reveille_wire::{KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse};
 use serde::{Deserialize, Serialize};
 
 use super::input::{self, NotWritten};
 use super::ports::{self, Waited};
-use super::record::{NotRunning, Process};
+use super::child::{NotRunning, Process};
 use super::{Processes, execution, follow::Follower, lines};
 use crate::agent::Agent;
 use crate::failure::Failure;
@@ -31,6 +31,7 @@ const LONGEST_POLL: Duration = Duration::from_secs(119);
 /// The endpoints under `/process`.
 pub(crate) fn routes() -> Router<Agent> {
     Router::new()
+        .route("/keep-alive", get(keep_alive))
         .route("/process", get(list).post(start))
         .route("/process/{id}", get(show).delete(stop))
         .route("/process/{id}/kill", delete(kill))
@@ -89,7 +90,7 @@ impl From<&ProcessRequest> for Wait {
         Self {
             ports: request.wait_for_ports.clone(),
             completion: request.wait_for_completion,
-            limit: limit.map(|seconds| Duration::from_secs(seconds.cast_unsigned())),
+            limit: limit.map(super::table::seconds_of),
         }
     }
 }
@@ -143,11 +144,20 @@ async fn within<T>(
 /// Says that the wait is over and the process is not.
 pub(crate) fn still_runs(process: &Process, limit: Duration) -> String {
     let (name, pid, seconds) = (&process.orders.name, process.pid, limit.as_secs());
-    format!("process {name:?} (pid {pid}) was waited for in vain for {seconds} s; it runs on")
+    format!("process {name:?} (pid {pid}) was waited for, and that timed out after {seconds} s; it runs on")
 }
 
 async fn list(State(agent): State<Agent>) -> Json<Vec<ProcessResponse>> {
     Json(agent.processes().all().iter().map(|process| process.response()).collect())
+}
+
+async fn keep_alive(State(agent): State<Agent>) -> Json<KeepAlive> {
+    let keeps = |process: &&Arc<Process>| {
+        let standing = process.standing();
+        standing.keep_alive && !standing.is_over()
+    };
+    let count = agent.processes().all().iter().filter(keeps).count();
+    Json(KeepAlive::by(count as u64))
 }
 
 async fn show(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<ProcessResponse>, Failure> {

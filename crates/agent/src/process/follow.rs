@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::log::{Source, cut_line};
-use super::record::{Ending, Process};
+use super::child::{Ending, Process};
 
 /// How much a follower takes at once, in bytes.
 const PIECE: usize = 64 << 10;

@@ -1,5 +1,7 @@
 //! Processes: starting them, following them, ending them, and knowing of them afterwards.
 
+mod across_upgrade;
+mod child;
 mod ending;
 mod endpoints;
 mod execution;
@@ -7,14 +9,12 @@ mod follow;
 mod input;
 mod lines;
 mod log;
-mod moving;
 mod output;
 mod ports;
-mod record;
 mod shell;
 mod table;
 mod text;
 
+pub(crate) use across_upgrade::SavedProcess;
 pub(crate) use endpoints::routes;
-pub(crate) use moving::SavedProcess;
 pub(crate) use table::Processes;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::record::Process;
+use super::child::Process;
 
 /// How often the kernel's table is looked at. It tells nobody when a port opens.
 const LOOK: Duration = Duration::from_millis(20);

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use nix::unistd::Pid;
 
 use super::log::Source;
-use super::record::Orders;
+use super::child::Orders;
 
 /// The shell that runs commands: `$SHELL`, with `$SHELL_ARGS` or `-c` before the command.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! All processes that were started here, and how their ends are noticed.
 
 use std::collections::VecDeque;
-use std::io;
+use std::{io, iter};
 use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::log::Source;
 use super::output;
-use super::record::{Keep, Next, Orders, Process};
+use super::child::{Keep, Next, Orders, Process};
 use super::shell::{Shell, is_folder};
 use crate::failure::Failure;
 
@@ -26,6 +26,9 @@ const REMEMBERED: usize = 1024;
 const REMEMBERED_OUTPUT: usize = 64 << 20;
 /// How long a process may keep the sandbox awake when nothing was said: ten minutes, as on the platform.
 const KEEP_AWAKE: Duration = Duration::from_secs(600);
+
+/// The longest time that is told apart from one without an end: a hundred years. Clocks bear it being added to now.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The processes of this sandbox. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -284,9 +287,14 @@ pub(crate) fn keep(request: &ProcessRequest) -> Keep {
     match (request.keep_alive, request.timeout) {
         (false, _) => Keep::Not,
         (true, Some(0)) => Keep::Awake,
-        (true, Some(seconds @ 1..)) => Keep::AwakeFor(Duration::from_secs(seconds.cast_unsigned())),
+        (true, Some(seconds @ 1..)) => Keep::AwakeFor(seconds_of(seconds)),
         (true, _) => Keep::AwakeFor(KEEP_AWAKE),
     }
+}
+
+/// A number of seconds that a caller gave, as far as a clock can follow it.
+pub(crate) fn seconds_of(given: i64) -> Duration {
+    Duration::from_secs(given.max(0).cast_unsigned()).min(LONGEST)
 }
 
 fn orders(request: ProcessRequest) -> Orders {
@@ -295,7 +303,7 @@ fn orders(request: ProcessRequest) -> Orders {
         name: request
             .name
             .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| std::iter::repeat_with(letter).take(8).collect()),
+            .unwrap_or_else(|| format!("proc-{}", iter::repeat_with(letter).take(8).collect::<String>())),
         command: request.command,
         working_dir: request.working_dir.unwrap_or_default(),
         env: request.env,

@@ -173,3 +173,37 @@ fn an_agent_listens_on_a_socket_that_was_handed_in() {
     kill(Pid::from_raw(agent.id().cast_signed()), nix::sys::signal::Signal::SIGTERM).unwrap();
     assert!(agent.wait().unwrap().success());
 }
+
+#[test]
+fn whether_something_keeps_the_sandbox_awake_is_told_in_a_few_bytes() {
+    let agent = Running::start(&[]);
+    let kept = || agent.ask("GET", "/keep-alive", None).1;
+    agent.run("head -c 200000 /dev/zero");
+    agent.begin(&json!({"command": "sleep 300"}));
+    assert_eq!(kept(), json!({"processes": 0}));
+    agent.begin(&json!({"command": "sleep 300", "name": "kept", "keepAlive": true, "timeout": 0}));
+    assert_eq!(kept(), json!({"processes": 1}));
+    assert_eq!(agent.ask("DELETE", "/process/kept/kill", None).0, 200);
+    agent.wait_for("/keep-alive", |kept| kept["processes"] == 0);
+}
+
+#[test]
+fn a_number_of_seconds_without_measure_is_borne() {
+    let agent = Running::start(&[]);
+    for keep_alive in [false, true] {
+        for wait in [false, true] {
+            for accept in ["application/json", "text/event-stream"] {
+                let wanted = json!({
+                    "command": "true", "timeout": i64::MAX, "keepAlive": keep_alive, "waitForCompletion": wait
+                });
+                let mut answer = agent.send("POST", "/process", &[("Accept", accept)], Some(&wanted));
+                assert_eq!(answer.status, 200);
+                answer.read().unwrap();
+            }
+        }
+    }
+    let ended = agent.wait_for("/process", |all| {
+        all.as_array().unwrap().iter().all(|process| process["status"] == "completed")
+    });
+    assert_eq!(ended.as_array().unwrap().len(), 8);
+}

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Processes;
 use super::log::{Log, Source};
-use super::record::{Orders, Pipe, Process, Standing};
+use super::child::{Orders, Pipe, Process, Standing};
 
 /// A process without its output and its pipes, which go beside it.
 #[derive(Debug, Serialize, Deserialize)]

@@ -356,7 +356,7 @@ pub(crate) enum Keep {
 impl Standing {
     fn at_start(keep: Keep) -> Self {
         let expires_at = match keep {
-            Keep::AwakeFor(limit) => Some((since_1970() + limit).as_millis() as u64),
+            Keep::AwakeFor(limit) => Some(millis(since_1970().saturating_add(limit))),
             Keep::Not | Keep::Awake => None,
         };
         Self {
@@ -388,6 +388,10 @@ impl Standing {
         }
         self.completed_at = Some(since_1970().as_secs());
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn since_1970() -> Duration {
