@@ -10,8 +10,8 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::Processes;
-use super::log::{Log, Source};
 use super::child::{Orders, Pipe, Process, Standing};
+use super::log::{Log, Source};
 
 /// A process without its output and its pipes, which go beside it.
 #[derive(Debug, Serialize, Deserialize)]

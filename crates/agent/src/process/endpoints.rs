@@ -14,9 +14,9 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use reveille_wire::{KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse};
 use serde::{Deserialize, Serialize};
 
+use super::child::{NotRunning, Process};
 use super::input::{self, NotWritten};
 use super::ports::{self, Waited};
-use super::child::{NotRunning, Process};
 use super::{Processes, execution, follow::Follower, lines};
 use crate::agent::Agent;
 use crate::failure::Failure;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::log::{Source, cut_line};
 use super::child::{Ending, Process};
+use super::log::{Source, cut_line};
 
 /// How much a follower takes at once, in bytes.
 const PIECE: usize = 64 << 10;

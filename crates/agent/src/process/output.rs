@@ -8,8 +8,8 @@ use futures_util::future::select_all;
 use tokio::time::Instant;
 
 use super::Processes;
-use super::log::Source;
 use super::child::{Pipe, Process};
+use super::log::Source;
 
 /// How long output is let gather once a process has begun to write. The kernel does not tell in which order the two
 /// streams of a process came; within this time standard output is put first, which makes the order of a burst the

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::Pid;
 
-use super::log::Source;
 use super::child::Orders;
+use super::log::Source;
 
 /// The shell that runs commands: `$SHELL`, with `$SHELL_ARGS` or `-c` before the command.
 #[derive(Debug)]

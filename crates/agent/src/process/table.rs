@@ -1,11 +1,11 @@
 //! All processes that were started here, and how their ends are noticed.
 
 use std::collections::VecDeque;
-use std::{io, iter};
 use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
+use std::{io, iter};
 
 use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -14,9 +14,9 @@ use reveille_wire::ProcessRequest;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::child::{Keep, Next, Orders, Process};
 use super::log::Source;
 use super::output;
-use super::child::{Keep, Next, Orders, Process};
 use super::shell::{Shell, is_folder};
 use crate::failure::Failure;
 
