@@ -104,9 +104,11 @@ impl fmt::Display for Port {
 impl FromStr for Port {
     type Err = InvalidInput;
     fn from_str(s: &str) -> Result<Self, InvalidInput> {
+        // One port has one name: no sign, no zeros before it.
+        let plain = s.bytes().all(|b| b.is_ascii_digit()) && !s.starts_with('0');
         match s.parse::<u16>() {
-            Ok(number) => Self::new(number),
-            Err(_) => Err(InvalidInput::new("port", s, "use a number from 1 to 65535")),
+            Ok(number) if plain => Self::new(number),
+            _ => Err(InvalidInput::new("port", s, "use a number from 1 to 65535")),
         }
     }
 }
@@ -208,6 +210,15 @@ mod tests {
         );
         assert!(Port::new(0).is_err() && Port::new(-1).is_err() && Port::new(65536).is_err());
         assert_eq!(Port::new(65535).unwrap().get(), 65535);
+    }
+
+    #[test]
+    fn a_port_is_written_in_one_way() {
+        assert_eq!("80".parse::<Port>().unwrap().get(), 80);
+        for bad in ["", "+80", "080", "0", "65536", "-1", "8 0", "0x50", "٨٠", "80.0", "99999999999999999999"]
+        {
+            assert!(bad.parse::<Port>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

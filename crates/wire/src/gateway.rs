@@ -33,6 +33,13 @@ pub enum GatewayCode {
     PolicyViolation,
     /// The body is too large.
     RequestEntityTooLarge,
+    /// Nothing listens on the port of the sandbox that the request is for, so that nobody has seen it. Ours: the
+    /// platform's gateway says nothing but the status.
+    PortNotListening,
+    /// What listens on the port takes no connections, so that nobody has seen the request. Ours, too.
+    PortNotAccepting,
+    /// The sandbox, or the server in it, broke off before it answered. The request may have run. Ours, too.
+    BadGateway,
     /// One that this crate does not know.
     #[serde(other)]
     Other,
@@ -54,6 +61,9 @@ impl GatewayCode {
             Self::UsageLimitExceeded => "USAGE_LIMIT_EXCEEDED",
             Self::PolicyViolation => "POLICY_VIOLATION",
             Self::RequestEntityTooLarge => "REQUEST_ENTITY_TOO_LARGE",
+            Self::PortNotListening => "PORT_NOT_LISTENING",
+            Self::PortNotAccepting => "PORT_NOT_ACCEPTING",
+            Self::BadGateway => "BAD_GATEWAY",
             Self::Other => "OTHER",
         }
     }
@@ -71,6 +81,7 @@ impl GatewayCode {
             Self::BadRequest | Self::Other => StatusCode::BAD_REQUEST,
             Self::UsageLimitExceeded => StatusCode::PAYMENT_REQUIRED,
             Self::RequestEntityTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::PortNotListening | Self::PortNotAccepting | Self::BadGateway => StatusCode::BAD_GATEWAY,
         }
     }
 }

@@ -20,6 +20,11 @@ pub const DISPATCH_STATE: HeaderName = HeaderName::from_static("x-blaxel-dispatc
 pub const NOT_DISPATCHED: &str = "not_dispatched";
 /// Names one request in the logs of both sides.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How long to wait before the next try, in milliseconds; beside `Retry-After`, which knows only seconds.
+pub const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// `false` on an answer to a request that is not to be sent again, because it may have run. The official Go client
+/// obeys it.
+pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// A preview's token.
 pub const PREVIEW_TOKEN: HeaderName = HeaderName::from_static("x-blaxel-preview-token");
 

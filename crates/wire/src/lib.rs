@@ -20,9 +20,11 @@ mod drive;
 mod failure;
 mod gateway;
 pub mod header;
+pub mod hop;
 mod local;
 mod path;
 mod process;
+mod refusal;
 mod system;
 
 pub use address::{Port, SandboxName, SandboxUrl};
@@ -38,4 +40,5 @@ pub use path::AppPath;
 pub use process::{
     ExecFrame, ExecFrameKind, KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus,
 };
+pub use refusal::Refusal;
 pub use system::{Health, UpgradeAccepted, UpgradeRequest, UpgradeState, UpgradeStatus};

@@ -1,0 +1,104 @@
+//! What a message takes along over one hop, and what stays behind.
+//!
+//! The rules of a proxy (RFC 9110, section 7.6; RFC 9112, section 6), the same for everything between a client and
+//! a server in a sandbox: headers that belong to one connection, lengths and transfer codings, trailers, and how
+//! large a head may be. A proxy that has read a message calls [`strip`] on its headers and frames the body anew.
+
+mod framing;
+mod trailers;
+
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+pub use framing::{Framing, UnknownCoding};
+pub use trailers::strip_trailers;
+
+/// The largest head of a message that goes through, in bytes: the longest path that a client of ours sends, escaped,
+/// and headers beside it.
+pub const MAX_HEAD: usize = 128 * 1024;
+/// The most headers of a message that goes through.
+pub const MAX_HEADERS: usize = 200;
+/// How many headers one proxy adds at the most: a proxy behind another takes so many more.
+pub const MAX_ADDED: usize = 8;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Those that are meant for one hop whether or not `Connection` names them.
+const ALWAYS: [HeaderName; 6] = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
+
+/// Takes out of a message's headers what is not to go further, and says how its body was framed.
+///
+/// `TE: trailers` goes on: it is a promise for the whole way. A `Content-Length` beside a `Transfer-Encoding` says
+/// nothing (RFC 9112, section 6.3) and goes; several that agree become one.
+///
+/// # Errors
+/// When the body has a transfer coding that a proxy would have to undo, and the headers are left as they are.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue};
+/// use reveille_wire::hop::{self, Framing};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("connection", HeaderValue::from_static("close, x-near"));
+/// headers.insert("x-near", HeaderValue::from_static("1"));
+/// headers.insert("x-far", HeaderValue::from_static("2"));
+/// headers.insert("content-length", HeaderValue::from_static("5"));
+/// headers.insert("transfer-encoding", HeaderValue::from_static("chunked"));
+/// assert_eq!(hop::strip(&mut headers), Ok(Framing::Chunked));
+/// assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-far"]);
+/// # Ok::<(), hop::UnknownCoding>(())
+/// ```
+pub fn strip(headers: &mut HeaderMap) -> Result<Framing, UnknownCoding> {
+    let framing = framing::of(headers)?;
+    if framing == Framing::Chunked {
+        headers.remove(CONTENT_LENGTH);
+    }
+    framing::join_lengths(headers);
+    let trailers = listed(headers, &TE).any(|word| word.eq_ignore_ascii_case("trailers"));
+    if headers.contains_key(CONNECTION) {
+        // A list that names what must stay with the message is an attempt to get it lost on the way.
+        let named: Vec<HeaderName> = listed(headers, &CONNECTION)
+            .filter_map(|word| word.parse().ok())
+            .filter(|name| name != HOST && name != CONTENT_LENGTH && name != TRAILER)
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in &ALWAYS {
+        headers.remove(name);
+    }
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    Ok(framing)
+}
+
+/// The protocol that a message changes over to, where `Connection` says that it does.
+#[must_use]
+pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let asks = listed(headers, &CONNECTION).any(|word| word.eq_ignore_ascii_case("upgrade"));
+    asks.then(|| headers.get(UPGRADE).cloned()).flatten()
+}
+
+/// Writes a change of protocol for the next hop into headers that [`strip`] has gone over.
+pub fn write_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
+
+/// Whether whoever sends a request waits for a word before it sends the body.
+#[must_use]
+pub fn expects_continue(headers: &HeaderMap) -> bool {
+    listed(headers, &EXPECT).any(|word| word.eq_ignore_ascii_case("100-continue"))
+}
+
+/// The words of all of a header's lists.
+fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+mod tests;
