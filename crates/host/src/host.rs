@@ -14,6 +14,7 @@ use crate::control::{self, Control};
 use crate::engine::{Engine, Isolation, LocalEngine, LocalEngineSettings};
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
+use crate::observer::{Hub, Observation};
 use crate::sandbox::{Registered, Registry, Terms};
 use crate::server::{self, Bounds, Front};
 use crate::settings::{HostSettings, WhileWaking};
@@ -98,7 +99,8 @@ impl Host {
         let key = Arc::new(Key::given_or_new(settings.key.take())?);
         let stop = CancellationToken::new();
         let residents = Arc::new(Registry::default());
-        let terms = Arc::new(Terms::new(engine, &settings, stop.clone()));
+        let hub = Hub::new();
+        let terms = Arc::new(Terms::new(engine, Arc::clone(&hub), &settings, stop.clone()));
         let control = Control {
             residents: Arc::clone(&residents),
             terms,
@@ -111,7 +113,7 @@ impl Host {
         let front = Front {
             key: Arc::clone(&key),
             workspace: settings.workspace.clone(),
-            gateway: Gateway::new(residents, Arc::clone(&key), &settings),
+            gateway: Gateway::new(residents, Arc::clone(&key), hub, &settings),
             control: control::routes(control.clone()),
         };
         let bounds = Bounds {
@@ -164,6 +166,31 @@ impl Host {
     #[must_use]
     pub fn isolation(&self) -> &Isolation {
         self.control.terms.engine.isolation()
+    }
+
+    /// What is true of its sandboxes and of the requests to them, and everything that happens from now on.
+    ///
+    /// ```
+    /// use reveille_host::observer::{Seen, What};
+    /// # use reveille_host::{AgentCommand, Host, HostSettings};
+    ///
+    /// async fn print_what_happens(host: &Host) {
+    ///     let mut observation = host.observe();
+    ///     for sandbox in &observation.snapshot.sandboxes {
+    ///         println!("{} is {}", sandbox.name, sandbox.phase);
+    ///     }
+    ///     while let Some(seen) = observation.events.next().await {
+    ///         match seen {
+    ///             Seen::Event(event) => println!("{}: {:?}", event.sandbox, event.what),
+    ///             Seen::Missed(events) => println!("{events} events were missed"),
+    ///             _ => {}
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn observe(&self) -> Observation {
+        self.control.terms.hub.observe()
     }
 
     /// What a client needs to know of it.

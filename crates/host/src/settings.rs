@@ -3,7 +3,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Observer;
 use crate::engine::AgentCommand;
 use crate::error::{Error, ErrorKind};
 
@@ -29,8 +28,6 @@ pub struct HostSettings {
     pub agent: AgentCommand,
     /// The file in which the host's address and key are left for clients of the same user.
     pub announce: Option<PathBuf>,
-    /// Who is told of every request at the gateway.
-    pub observer: Option<Observer>,
     /// What is bounded, and by how much.
     pub limits: Limits,
 }
@@ -112,7 +109,6 @@ impl HostSettings {
             resume_delay: Duration::ZERO,
             agent,
             announce: None,
-            observer: None,
             limits: Limits::default(),
         }
     }

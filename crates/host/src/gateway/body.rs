@@ -9,30 +9,38 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::agent::Connection;
+use crate::observer::Passage;
 use crate::sandbox::Lease;
 
 /// What a client sends.
 pub(super) struct Upload {
     body: Incoming,
     lease: Arc<Lease>,
+    passage: Arc<Passage>,
 }
 
 /// What an agent answers. The request is open until this ends or is dropped.
 pub(super) struct Download {
     body: Incoming,
     lease: Arc<Lease>,
+    passage: Arc<Passage>,
     connection: Option<Connection>,
 }
 
 impl Upload {
-    pub(super) fn new(body: Incoming, lease: Arc<Lease>) -> Self {
-        Self { body, lease }
+    pub(super) fn new(body: Incoming, lease: Arc<Lease>, passage: Arc<Passage>) -> Self {
+        Self { body, lease, passage }
     }
 }
 
 impl Download {
-    pub(super) fn new(body: Incoming, lease: Arc<Lease>, connection: Connection) -> Self {
-        let mut download = Self { body, lease, connection: Some(connection) };
+    pub(super) fn new(
+        body: Incoming,
+        lease: Arc<Lease>,
+        passage: Arc<Passage>,
+        connection: Connection,
+    ) -> Self {
+        let mut download = Self { body, lease, passage, connection: Some(connection) };
         if download.body.is_end_stream() {
             download.keep_connection();
         }
@@ -55,13 +63,16 @@ impl Body for Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if matches!(frame, Some(Ok(_))) {
+        if let Some(Ok(frame)) = &frame {
             self.lease.sent();
+            self.passage.sent(frame.data_ref().map_or(0, Bytes::len));
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
+        // This is asked for when the head is written to the agent.
+        self.passage.forwarded();
         self.body.is_end_stream()
     }
 
@@ -80,7 +91,10 @@ impl Body for Download {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         match &frame {
-            Some(Ok(_)) => self.lease.received(),
+            Some(Ok(frame)) => {
+                self.lease.received();
+                self.passage.received(frame.data_ref().map_or(0, Bytes::len));
+            }
             // Its connection is not fit for another request.
             Some(Err(_)) => drop(self.connection.take()),
             None => self.keep_connection(),

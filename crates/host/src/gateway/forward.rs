@@ -13,6 +13,7 @@ use super::answer::Refused;
 use super::body::{Download, Upload};
 use super::{headers, tunnel};
 use crate::agent::{Connection, NotAnswered};
+use crate::observer::Passage;
 use crate::sandbox::Lease;
 
 /// How long a request that could not reach its agent waits before each next waking, in milliseconds; then it
@@ -72,15 +73,19 @@ impl Forward {
         &mut self,
         mut connection: Connection,
         lease: &Arc<Lease>,
+        passage: &Arc<Passage>,
     ) -> Result<Response<Body>, Unreachable> {
         if self.kind == Kind::AgentUpgrade {
             connection.agent().renew();
         }
-        let mut request = self.request(lease);
+        let mut request = self.request(lease, passage);
         for _ in 0..MAX_CONNECTIONS {
             request = match connection.send(request).await {
-                Ok(response) => return Ok(self.answer(response, connection, lease)),
-                Err(NotAnswered::Broken(error)) => return Ok(broken(&error)),
+                Ok(response) => return Ok(self.answer(response, connection, lease, passage)),
+                Err(NotAnswered::Broken(error)) => {
+                    passage.forwarded();
+                    return Ok(broken(&error));
+                }
                 Err(NotAnswered::NeverWritten(again)) => *again,
             };
             match connection.agent().connect_anew().await {
@@ -92,12 +97,12 @@ impl Forward {
         Err(Unreachable)
     }
 
-    fn request(&mut self, lease: &Arc<Lease>) -> Request<Body> {
+    fn request(&mut self, lease: &Arc<Lease>, passage: &Arc<Passage>) -> Request<Body> {
         if let Some(request) = self.unsent.take() {
             return request;
         }
         let body = match self.body.take() {
-            Some(body) => Body::new(Upload::new(body, Arc::clone(lease))),
+            Some(body) => Body::new(Upload::new(body, Arc::clone(lease), Arc::clone(passage))),
             None => Body::empty(),
         };
         let mut request = Request::new(body);
@@ -112,8 +117,10 @@ impl Forward {
         mut response: Response<Incoming>,
         connection: Connection,
         lease: &Arc<Lease>,
+        passage: &Arc<Passage>,
     ) -> Response<Body> {
         lease.answered();
+        passage.answered(response.status());
         if self.kind == Kind::AgentUpgrade {
             connection.agent().renew();
         }
@@ -122,13 +129,16 @@ impl Forward {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return match self.upgrade.take() {
                 Some(Upgrade { protocol, client }) => {
-                    tunnel::open(response, protocol, client, Arc::clone(lease))
+                    tunnel::open(response, protocol, client, (Arc::clone(lease), Arc::clone(passage)))
                 }
                 None => broken(&"it switched to a protocol that nobody asked for"),
             };
         }
         let (head, body) = response.into_parts();
-        Response::from_parts(head, Body::new(Download::new(body, Arc::clone(lease), connection)))
+        Response::from_parts(
+            head,
+            Body::new(Download::new(body, Arc::clone(lease), Arc::clone(passage), connection)),
+        )
     }
 }
 

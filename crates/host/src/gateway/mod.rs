@@ -9,16 +9,15 @@ mod tunnel;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use reveille_wire::{GatewayCode, SandboxName};
 
 use crate::auth::Key;
-use crate::observer::{Observer, Passage, Passed};
+use crate::observer::{Hub, Passage};
 use crate::sandbox::Patience;
 use crate::sandbox::{Lease, Refusal, Registry, Resident};
 use crate::settings::{HostSettings, Refuse, WhileWaking};
@@ -32,7 +31,7 @@ pub(crate) struct Gateway {
     key: Arc<Key>,
     workspace: String,
     while_waking: WhileWaking,
-    observer: Option<Observer>,
+    hub: Arc<Hub>,
 }
 
 /// What the gateway does with a request.
@@ -48,39 +47,19 @@ impl From<Refused> for Served {
     }
 }
 
-/// What is told of a request once it is decided what becomes of it.
-struct Witness<'a> {
-    observer: Option<&'a Observer>,
-    sandbox: &'a SandboxName,
-    method: Method,
-    path: &'a str,
-    told: AtomicBool,
-}
-
-impl Witness<'_> {
-    fn tell(&self, what: Passed) {
-        let Some(observer) = self.observer else { return };
-        if self.told.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        observer(&Passage {
-            at: Instant::now(),
-            sandbox: self.sandbox.clone(),
-            method: self.method.clone(),
-            path: self.path.to_owned(),
-            what,
-        });
-    }
-}
-
 impl Gateway {
-    pub(crate) fn new(residents: Arc<Registry>, key: Arc<Key>, settings: &HostSettings) -> Self {
+    pub(crate) fn new(
+        residents: Arc<Registry>,
+        key: Arc<Key>,
+        hub: Arc<Hub>,
+        settings: &HostSettings,
+    ) -> Self {
         Self {
             residents,
             key,
             workspace: settings.workspace.clone(),
             while_waking: settings.while_waking,
-            observer: settings.observer.clone(),
+            hub,
         }
     }
 
@@ -93,18 +72,13 @@ impl Gateway {
         let Some(resident) = self.residents.find(&route.sandbox) else {
             return no_such_sandbox(&route.sandbox).into();
         };
-        let witness = Witness {
-            observer: self.observer.as_ref(),
-            sandbox: &route.sandbox,
-            method: request.method().clone(),
-            path: route.target.path(),
-            told: AtomicBool::new(false),
-        };
+        let passage = self.hub.request(&route.sandbox, request.method(), route.target.path());
+        let passage = Arc::new(passage);
         let lease = match resident.admit(self.patience()).await {
             Ok(lease) => lease,
-            Err(refusal) => return self.refuse(&refusal, &witness),
+            Err(refusal) => return self.refuse(&refusal, &passage),
         };
-        self.forward(&resident, lease, request, &route, client, &witness).await
+        self.forward(&resident, lease, request, &route, client, &passage).await
     }
 
     async fn forward(
@@ -114,15 +88,14 @@ impl Gateway {
         mut request: Request<Incoming>,
         route: &Route,
         client: SocketAddr,
-        witness: &Witness<'_>,
+        passage: &Arc<Passage>,
     ) -> Served {
         self.key.strip(request.headers_mut());
         let mut forward = forward::Forward::new(request, route.target.clone(), client);
         let mut lease = Arc::new(lease);
         for pause in forward::PAUSES {
             if let Ok(connection) = lease.agent().connect().await {
-                witness.tell(Passed::Forwarded);
-                if let Ok(response) = forward.send(connection, &lease).await {
+                if let Ok(response) = forward.send(connection, &lease, passage).await {
                     return Served::Answer(response);
                 }
             }
@@ -132,10 +105,10 @@ impl Gateway {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             lease = match resident.admit(self.patience()).await {
                 Ok(lease) => Arc::new(lease),
-                Err(refusal) => return self.refuse(&refusal, witness),
+                Err(refusal) => return self.refuse(&refusal, passage),
             };
         }
-        self.refuse(&Refusal::Failed("its agent cannot be reached".into()), witness)
+        self.refuse(&Refusal::Failed("its agent cannot be reached".into()), passage)
     }
 
     fn patience(&self) -> Patience {
@@ -145,8 +118,8 @@ impl Gateway {
         }
     }
 
-    fn refuse(&self, refusal: &Refusal, witness: &Witness<'_>) -> Served {
-        let sandbox = witness.sandbox;
+    fn refuse(&self, refusal: &Refusal, passage: &Arc<Passage>) -> Served {
+        let sandbox = passage.sandbox();
         let refused = match refusal {
             Refusal::Gone => no_such_sandbox(sandbox),
             Refusal::Full => unavailable("too many requests wait for it to wake"),
@@ -154,7 +127,7 @@ impl Gateway {
             Refusal::Failed(reason) => unavailable(&format!("it did not wake: {reason}")),
             Refusal::Waking { left } => match self.while_waking {
                 WhileWaking::Reset => {
-                    witness.tell(Passed::Reset);
+                    passage.reset();
                     return Served::Reset;
                 }
                 WhileWaking::Reject(Refuse::Status503) => Refused::resuming(*left),
@@ -166,7 +139,7 @@ impl Gateway {
                 }
             },
         };
-        witness.tell(Passed::Rejected(refused.status()));
+        passage.refused(refused.status());
         refused.into()
     }
 }

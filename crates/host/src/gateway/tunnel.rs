@@ -13,6 +13,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::observer::Passage;
 use crate::sandbox::Lease;
 
 /// Answers the client that its connection switches, and joins it with the agent's when it has.
@@ -20,13 +21,13 @@ pub(super) fn open(
     mut response: Response<Incoming>,
     protocol: HeaderValue,
     client: OnUpgrade,
-    lease: Arc<Lease>,
+    (lease, passage): (Arc<Lease>, Arc<Passage>),
 ) -> Response<Body> {
     let agent = hyper::upgrade::on(&mut response);
     tokio::spawn(async move {
         let joined = tokio::try_join!(client, agent);
         match joined {
-            Ok((client, agent)) => join(client, agent, &lease).await,
+            Ok((client, agent)) => join(client, agent, &lease, &passage).await,
             Err(error) => tracing::debug!(%error, "a connection was not switched"),
         }
     });
@@ -36,9 +37,17 @@ pub(super) fn open(
     Response::from_parts(head, Body::empty())
 }
 
-async fn join(client: Upgraded, agent: Upgraded, lease: &Lease) {
-    let mut client = Counted { io: TokioIo::new(client), count: || lease.sent() };
-    let mut agent = Counted { io: TokioIo::new(agent), count: || lease.received() };
+async fn join(client: Upgraded, agent: Upgraded, lease: &Lease, passage: &Passage) {
+    let sent = |bytes| {
+        lease.sent();
+        passage.sent(bytes);
+    };
+    let received = |bytes| {
+        lease.received();
+        passage.received(bytes);
+    };
+    let mut client = Counted { io: TokioIo::new(client), count: sent };
+    let mut agent = Counted { io: TokioIo::new(agent), count: received };
     if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut agent).await {
         tracing::debug!(%error, "a tunnel broke");
     }
@@ -50,7 +59,7 @@ struct Counted<T, F> {
     count: F,
 }
 
-impl<T: AsyncRead + Unpin, F: Fn() + Unpin> AsyncRead for Counted<T, F> {
+impl<T: AsyncRead + Unpin, F: Fn(usize) + Unpin> AsyncRead for Counted<T, F> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -58,8 +67,9 @@ impl<T: AsyncRead + Unpin, F: Fn() + Unpin> AsyncRead for Counted<T, F> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
-            (self.count)();
+        let read = buffer.filled().len() - before;
+        if read > 0 {
+            (self.count)(read);
         }
         Poll::Ready(Ok(()))
     }

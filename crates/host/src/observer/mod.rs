@@ -1,49 +1,260 @@
-use std::fmt;
-use std::sync::Arc;
-use std::time::Instant;
+//! What happens in a host, told once, as it happens, to whoever wants to know.
+//!
+//! There is one stream of [`Event`]s. Who subscribes gets what is true now and then every change of it, without
+//! a gap between the two. Telling never waits: a listener that is too slow is told how much it has missed.
 
-use http::{Method, StatusCode};
+mod event;
+mod passage;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use http::Method;
 use reveille_wire::SandboxName;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
-/// Is told of every request that reached a sandbox's gateway, once, when it is decided what becomes of it.
-///
-/// It runs on the host's threads: it must be quick and must not block.
-pub type Observer = Arc<dyn Fn(&Passage) + Send + Sync>;
+pub use event::{Began, Ended, Event, Outcome, Phase, RequestId, SandboxSeen, Seen, Snapshot, What};
+pub(crate) use passage::Passage;
 
-/// A request at the gateway, and what became of it.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Passage {
-    /// When that was decided.
-    pub at: Instant,
-    /// The sandbox that it was for.
-    pub sandbox: SandboxName,
-    /// Its method.
-    pub method: Method,
-    /// Its path below the sandbox's base, as it was sent, without the query: `/port/3000/status`.
-    pub path: String,
-    /// What became of it.
-    pub what: Passed,
+/// How many events a listener may be behind before it misses some.
+const BACKLOG: usize = 4096;
+
+/// Tells what happens.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    known: Mutex<Known>,
+    events: broadcast::Sender<Event>,
 }
 
-/// What became of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Passed {
-    /// It was handed to the sandbox's agent.
-    Forwarded,
-    /// The gateway answered by itself with this status; the agent has not seen it.
-    Rejected(StatusCode),
-    /// Its connection was reset without an answer; the agent has not seen it.
-    Reset,
+/// What is true now.
+#[derive(Debug, Default)]
+struct Known {
+    said: u64,
+    requests: u64,
+    phases: BTreeMap<SandboxName, Phase>,
+    open: BTreeMap<RequestId, Began>,
 }
 
-impl fmt::Display for Passed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Forwarded => f.write_str("forwarded"),
-            Self::Rejected(status) => write!(f, "answered {} by the gateway", status.as_u16()),
-            Self::Reset => f.write_str("reset"),
+/// What is true of a host, and everything that happens from then on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Observation {
+    /// What was true when this was asked for.
+    pub snapshot: Snapshot,
+    /// What happened since then.
+    pub events: Events,
+}
+
+/// The events of a host, from a snapshot on.
+#[derive(Debug)]
+pub struct Events(broadcast::Receiver<Event>);
+
+impl Hub {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { known: Mutex::default(), events: broadcast::channel(BACKLOG).0 })
+    }
+
+    /// What is true now, and everything that happens from now on.
+    pub(crate) fn observe(&self) -> Observation {
+        let known = self.known();
+        let sandboxes =
+            known.phases.iter().map(|(name, phase)| SandboxSeen { name: name.clone(), phase: *phase });
+        let snapshot = Snapshot {
+            at: SystemTime::now(),
+            number: known.said,
+            sandboxes: sandboxes.collect(),
+            requests: known.open.values().cloned().collect(),
+        };
+        Observation { snapshot, events: Events(self.events.subscribe()) }
+    }
+
+    /// A request to a sandbox has reached the gateway.
+    pub(crate) fn request(self: &Arc<Self>, sandbox: &SandboxName, method: &Method, path: &str) -> Passage {
+        let mut known = self.known();
+        known.requests += 1;
+        let began = Began {
+            id: RequestId(known.requests),
+            at: SystemTime::now(),
+            sandbox: sandbox.clone(),
+            method: method.clone(),
+            path: path.to_owned(),
+        };
+        known.open.insert(began.id, began.clone());
+        self.say(&mut known, sandbox, What::RequestBegan(began.clone()));
+        drop(known);
+        Passage::new(Arc::clone(self), began)
+    }
+
+    /// A sandbox is in another phase than before.
+    pub(crate) fn phase(&self, sandbox: &SandboxName, phase: Phase) {
+        let mut known = self.known();
+        let before = match phase {
+            Phase::Gone => known.phases.remove(sandbox),
+            _ => known.phases.insert(sandbox.clone(), phase),
+        };
+        if before != Some(phase) {
+            self.say(&mut known, sandbox, What::Phase(phase));
         }
+    }
+
+    /// A sandbox did not wake.
+    pub(crate) fn wake_failed(&self, sandbox: &SandboxName, reason: Arc<str>) {
+        self.say(&mut self.known(), sandbox, What::WakeFailed { reason });
+    }
+
+    fn forwarded(&self, began: &Began) {
+        self.say(&mut self.known(), &began.sandbox, What::RequestForwarded(began.id));
+    }
+
+    fn ended(&self, sandbox: &SandboxName, ended: Ended) {
+        let mut known = self.known();
+        known.open.remove(&ended.id);
+        self.say(&mut known, sandbox, What::RequestEnded(ended));
+    }
+
+    fn say(&self, known: &mut Known, sandbox: &SandboxName, what: What) {
+        known.said += 1;
+        let event = Event { number: known.said, at: SystemTime::now(), sandbox: sandbox.clone(), what };
+        // Nobody has to listen.
+        self.events.send(event).ok();
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // What is behind the lock is whole between any two statements that can panic.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Events {
+    /// The next one, once there is one; `None`: the host has ended, and nothing happens any more.
+    pub async fn next(&mut self) -> Option<Seen> {
+        match self.0.recv().await {
+            Ok(event) => Some(Seen::Event(event)),
+            Err(RecvError::Lagged(missed)) => Some(Seen::Missed(missed)),
+            Err(RecvError::Closed) => None,
+        }
+    }
+
+    /// The next one if it has happened already.
+    pub fn try_next(&mut self) -> Option<Seen> {
+        match self.0.try_recv() {
+            Ok(event) => Some(Seen::Event(event)),
+            Err(TryRecvError::Lagged(missed)) => Some(Seen::Missed(missed)),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+
+    fn name() -> SandboxName {
+        SandboxName::new("box").unwrap()
+    }
+
+    fn said(events: &mut Events) -> Vec<What> {
+        let mut all = Vec::new();
+        while let Some(Seen::Event(event)) = events.try_next() {
+            assert_eq!(event.sandbox, name());
+            all.push(event.what);
+        }
+        all
+    }
+
+    #[test]
+    fn a_snapshot_and_what_follows_have_no_gap_between_them() {
+        let hub = Hub::new();
+        hub.phase(&name(), Phase::Asleep);
+        let before = hub.request(&name(), &Method::GET, "/before");
+        let Observation { snapshot, mut events } = hub.observe();
+        assert_eq!(snapshot.sandboxes, [SandboxSeen { name: name(), phase: Phase::Asleep }]);
+        assert_eq!(
+            snapshot.requests.iter().map(|began| began.path.as_str()).collect::<Vec<_>>(),
+            ["/before"]
+        );
+        hub.phase(&name(), Phase::Awake);
+        drop(before);
+        let Some(Seen::Event(first)) = events.try_next() else { panic!("something happened") };
+        assert_eq!((first.number, first.what), (snapshot.number + 1, What::Phase(Phase::Awake)));
+        assert!(matches!(said(&mut events)[..], [What::RequestEnded(_)]));
+        assert!(hub.observe().snapshot.requests.is_empty());
+    }
+
+    #[test]
+    fn a_phase_is_told_when_it_changes_and_only_then() {
+        let hub = Hub::new();
+        let mut events = hub.observe().events;
+        for phase in [Phase::Asleep, Phase::Asleep, Phase::Waking, Phase::Gone] {
+            hub.phase(&name(), phase);
+        }
+        let phases = [Phase::Asleep, Phase::Waking, Phase::Gone].map(What::Phase);
+        assert_eq!(said(&mut events), phases);
+        assert!(hub.observe().snapshot.sandboxes.is_empty());
+    }
+
+    #[test]
+    fn who_is_too_slow_is_told_how_much_it_missed() {
+        let hub = Hub::new();
+        let mut events = hub.observe().events;
+        for _ in 0..BACKLOG + 10 {
+            hub.wake_failed(&name(), "no room".into());
+        }
+        assert!(matches!(events.try_next(), Some(Seen::Missed(missed)) if missed >= 10));
+        assert!(matches!(events.try_next(), Some(Seen::Event(_))));
+    }
+
+    #[test]
+    fn a_request_ends_once_with_what_became_of_it_and_what_passed() {
+        let hub = Hub::new();
+        let mut events = hub.observe().events;
+        let passage = hub.request(&name(), &Method::POST, "/orders");
+        passage.forwarded();
+        passage.forwarded();
+        passage.sent(3);
+        passage.answered(StatusCode::CREATED);
+        passage.received(4);
+        passage.received(5);
+        drop(passage);
+        let said = said(&mut events);
+        let [What::RequestBegan(began), What::RequestForwarded(id), What::RequestEnded(ended)] = &said[..]
+        else {
+            panic!("{said:?}")
+        };
+        assert_eq!((began.id, ended.id), (*id, *id));
+        assert_eq!(
+            (ended.outcome, ended.sent, ended.received),
+            (Outcome::Answered(StatusCode::CREATED), 3, 9)
+        );
+    }
+
+    #[test]
+    fn what_became_of_a_request_is_what_it_was_seen_to_be() {
+        let outcome = |act: fn(&Passage)| {
+            let hub = Hub::new();
+            let mut events = hub.observe().events;
+            act(&hub.request(&name(), &Method::GET, "/"));
+            let Some(What::RequestEnded(ended)) = said(&mut events).pop() else { panic!("it ended") };
+            ended.outcome
+        };
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        assert_eq!(outcome(|_| {}), Outcome::Left);
+        assert_eq!(outcome(|passage| passage.refused(unavailable)), Outcome::Refused(unavailable));
+        assert_eq!(outcome(Passage::reset), Outcome::Reset);
+        assert_eq!(outcome(Passage::forwarded), Outcome::Broken);
+        let then_refused = |passage: &Passage| {
+            passage.answered(StatusCode::OK);
+            passage.refused(StatusCode::BAD_GATEWAY);
+        };
+        assert_eq!(outcome(then_refused), Outcome::Answered(StatusCode::OK));
+        let forwarded_then_refused = |passage: &Passage| {
+            passage.forwarded();
+            passage.refused(StatusCode::BAD_GATEWAY);
+        };
+        assert_eq!(outcome(forwarded_then_refused), Outcome::Broken);
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::Agent;
 use crate::engine::{Engine, Plan};
+use crate::observer::{self, Hub};
 use crate::settings::{HostSettings, Limits};
 
 use standby::core::{Core, Entry};
@@ -30,6 +31,7 @@ pub(crate) use standby::wake::Patience;
 #[derive(Debug)]
 pub(crate) struct Terms {
     pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) hub: Arc<Hub>,
     pub(crate) standby_after: Duration,
     pub(crate) window: Duration,
     pub(crate) limits: Limits,
@@ -37,9 +39,15 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    pub(crate) fn new(engine: Arc<dyn Engine>, settings: &HostSettings, stop: CancellationToken) -> Self {
+    pub(crate) fn new(
+        engine: Arc<dyn Engine>,
+        hub: Arc<Hub>,
+        settings: &HostSettings,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             engine,
+            hub,
             standby_after: settings.standby_after,
             window: settings.resume_delay,
             limits: settings.limits.clone(),
@@ -106,6 +114,7 @@ impl Resident {
             ended: watch::Sender::new(0),
             commands: watch::Sender::new(0),
         });
+        resident.terms.hub.phase(&resident.name, observer::Phase::Asleep);
         tokio::spawn(standby::watch::run(Arc::clone(&resident)));
         resident
     }
@@ -195,7 +204,9 @@ impl Resident {
     /// Ends a step: tells the new phase and starts what has to be carried out.
     fn end(self: &Arc<Self>, kept: MutexGuard<'_, Kept>, command: Option<wake::Command>) {
         let phase = kept.core.phase();
-        self.phase.send_if_modified(|told| std::mem::replace(told, phase) != phase);
+        if self.phase.send_if_modified(|told| std::mem::replace(told, phase) != phase) {
+            self.terms.hub.phase(&self.name, phase.into());
+        }
         drop(kept);
         if let Some(command) = command {
             standby::carrying_out::start(self, command);

@@ -52,6 +52,7 @@ async fn wake(resident: Arc<Resident>) {
         }
         if let Err(reason) = &result {
             tracing::warn!(sandbox = %resident.name, reason = %reason, "the sandbox did not wake");
+            resident.terms.hub.wake_failed(&resident.name, Arc::clone(reason));
         }
         let Some(calls) = call(&resident, result) else { continue };
         return tell(calls);

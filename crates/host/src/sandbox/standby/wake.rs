@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::observer;
+
 /// How often in a row a waking may be overtaken by somebody else before those who wait are told.
 const MAX_ROUNDS: u32 = 5;
 
@@ -108,6 +110,18 @@ pub(crate) enum Phase {
     Awake,
     Settling,
     Gone,
+}
+
+impl From<Phase> for observer::Phase {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Resting => Self::Asleep,
+            Phase::Waking => Self::Waking,
+            Phase::Awake => Self::Awake,
+            Phase::Settling => Self::Settling,
+            Phase::Gone => Self::Gone,
+        }
+    }
 }
 
 impl<A: Clone> Machine<A> {
