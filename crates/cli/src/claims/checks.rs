@@ -1,10 +1,9 @@
 use std::time::{Duration, Instant};
 
 use reveille::{Attempt, Dispatch};
-use reveille_host::{Passage, Passed};
 
 use super::operations::{self, Attempts, End, Operation, Outcome, Way};
-use super::setup::{Setup, WINDOW};
+use super::setup::{Passed, Setup, WINDOW};
 use crate::output::{Board, Screen};
 use crate::report::Exit;
 use crate::report::Failure;
@@ -18,7 +17,7 @@ const PAUSE: u64 = 100;
 
 /// What is done, and the claims that it is held to.
 pub(crate) struct Checks<'a> {
-    setup: &'a Setup,
+    setup: &'a mut Setup,
     board: Board,
     claims: Claims,
     first: Ledger,
@@ -28,7 +27,7 @@ pub(crate) struct Checks<'a> {
 }
 
 impl<'a> Checks<'a> {
-    pub(crate) fn new(screen: &Screen, setup: &'a Setup) -> Self {
+    pub(crate) fn new(screen: &Screen, setup: &'a mut Setup) -> Self {
         Self {
             setup,
             board: Board::new(screen, WINDOW),
@@ -72,9 +71,9 @@ impl<'a> Checks<'a> {
     async fn read(&mut self, operation: Operation, way: Way) -> Result<(), Failure> {
         let id = format!("{} {}", operation.label(), way.label());
         let outcome = self.wake_with(operation, way, &id).await?;
-        let passages = self.passed();
-        self.count_attempts(&id, &outcome, &passages);
-        let arrived = passages.iter().filter(|passage| passage.what == Passed::Forwarded).count();
+        let passed = self.passed();
+        self.count_attempts(&id, &outcome, passed);
+        let arrived = passed.inside;
         let against = match (&outcome.end, arrived) {
             (End::Answered, 1) => None,
             (End::Answered, count) => Some(format!("{id}: arrived {count} times")),
@@ -92,10 +91,10 @@ impl<'a> Checks<'a> {
         let way = Way::Async;
         let refused_id = format!("{} in the window", operation.label());
         let refused = self.wake_with(operation, way, &refused_id).await?;
-        let passages = self.passed();
-        self.count_attempts(&refused_id, &refused, &passages);
+        let passed = self.passed();
+        self.count_attempts(&refused_id, &refused, passed);
         let sent = refused.history.as_ref().map_or(0, reveille::History::len);
-        let inside = passages.iter().filter(|passage| passage.what == Passed::Forwarded).count();
+        let inside = passed.inside;
         let stopped = matches!(refused.end, End::Stopped(_)) && sent == 1 && inside == 0;
         self.claims
             .stopped
@@ -108,8 +107,8 @@ impl<'a> Checks<'a> {
         let began = Instant::now();
         let done = operations::make(self.setup, operation, way, &awake_id, &Attempts::default()).await;
         let took = began.elapsed();
-        let passages = self.passed();
-        let arrived = passages.iter().filter(|passage| passage.what == Passed::Forwarded).count();
+        let passed = self.passed();
+        let arrived = passed.inside;
         self.visits += u64::from(operation.reaches_the_server());
         if operation == Operation::Upgrade {
             self.setup.upgraded().await?;
@@ -174,18 +173,18 @@ impl<'a> Checks<'a> {
         self.claims.still.look((pause < PAUSE).then(|| format!("{id}: it paused for {pause} ms only")));
     }
 
-    fn count_attempts(&mut self, id: &str, outcome: &Outcome, passages: &[Passage]) {
+    fn count_attempts(&mut self, id: &str, outcome: &Outcome, passed: Passed) {
         let told = outcome.history.as_ref().map_or(0, reveille::History::len);
-        let seen = passages.len();
+        let seen = passed.requests;
         self.claims
             .attempts
             .look((told != seen).then(|| format!("{id}: told of {told}, the gateway saw {seen}")));
     }
 
-    fn passed(&mut self) -> Vec<Passage> {
-        let passages = self.setup.passed();
-        self.requests += passages.len();
-        passages
+    fn passed(&mut self) -> Passed {
+        let passed = self.setup.passed();
+        self.requests += passed.requests;
+        passed
     }
 }
 

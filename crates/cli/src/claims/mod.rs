@@ -15,12 +15,12 @@ pub(crate) fn run(screen: &Screen) -> Result<Exit, Failure> {
     run_to_end(async {
         let asked = asked_to_end()?;
         tokio::pin!(asked);
-        let setup = tokio::select! {
+        let mut setup = tokio::select! {
             setup = Setup::build() => setup?,
             () = &mut asked => return Ok(stopped(screen)),
         };
         let ended = tokio::select! {
-            ended = Checks::new(screen, &setup).run() => ended,
+            ended = Checks::new(screen, &mut setup).run() => ended,
             () = &mut asked => Ok(stopped(screen)),
         };
         setup.take_down().await;

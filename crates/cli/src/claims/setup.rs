@@ -1,8 +1,8 @@
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reveille::{Client, ProcessRequest, RetryPolicy, Sandbox, SandboxRecord};
-use reveille_host::{Host, HostSettings, Passage, Refuse, WhileWaking};
+use reveille_host::observer::{Events, Seen, What};
+use reveille_host::{Host, HostSettings, Refuse, WhileWaking};
 use tempfile::TempDir;
 
 use crate::program;
@@ -24,24 +24,28 @@ pub(crate) struct Setup {
     directory: TempDir,
     client: Client,
     port: u16,
-    passages: Arc<Mutex<Vec<Passage>>>,
+    events: Events,
+}
+
+/// What passed the gateway in some time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Passed {
+    /// Requests that reached it.
+    pub(crate) requests: usize,
+    /// Requests that it handed to the sandbox.
+    pub(crate) inside: usize,
 }
 
 impl Setup {
     pub(crate) async fn build() -> Result<Self, Failure> {
         let directory = TempDir::with_prefix("reveille-try-")
             .map_err(|error| Failure::io("there is no temporary directory", &error))?;
-        let passages = Arc::new(Mutex::new(Vec::new()));
         let mut settings = HostSettings::new(program::agent()?, directory.path().join("host"));
         settings.listen = ([127, 0, 0, 1], 0).into();
         settings.while_waking = WhileWaking::Reject(Refuse::Status503);
         settings.resume_delay = WINDOW;
         // It sleeps when it is told to.
         settings.standby_after = Duration::from_secs(3_600);
-        let seen = Arc::clone(&passages);
-        settings.observer = Some(Arc::new(move |passage: &Passage| {
-            seen.lock().unwrap_or_else(PoisonError::into_inner).push(passage.clone());
-        }));
         let host = Host::start(settings).await.map_err(|error| Failure::new(error.to_string()))?;
         let client = Client::builder()
             .local_host(host.local_host())
@@ -49,7 +53,8 @@ impl Setup {
             .retry(RetryPolicy::new())
             .build()
             .map_err(|error| Failure::new(error.to_string()))?;
-        let mut setup = Self { host, directory, client, port: 0, passages };
+        let events = host.observe().events;
+        let mut setup = Self { host, directory, client, port: 0, events };
         match setup.furnish().await {
             Ok(()) => Ok(setup),
             Err(failure) => {
@@ -134,8 +139,21 @@ impl Setup {
     }
 
     /// What passed the gateway since this was last asked.
-    pub(crate) fn passed(&self) -> Vec<Passage> {
-        std::mem::take(&mut *self.passages.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn passed(&mut self) -> Passed {
+        let mut passed = Passed::default();
+        while let Some(seen) = self.events.try_next() {
+            match seen {
+                Seen::Event(event) => match event.what {
+                    What::RequestBegan(_) => passed.requests += 1,
+                    What::RequestForwarded(_) => passed.inside += 1,
+                    _ => {}
+                },
+                // Nothing that is lost may look like a claim that is kept.
+                Seen::Missed(events) => passed.requests += usize::try_from(events).unwrap_or(usize::MAX),
+                _ => {}
+            }
+        }
+        passed
     }
 
     /// Ends everything and removes it.

@@ -36,7 +36,7 @@ pub(crate) struct Host {
     /// How long waking takes at least
     #[arg(long, value_name = "DUR", default_value = "0ms", value_parser = duration::parse)]
     resume_delay: Duration,
-    /// Show every request to a sandbox, and what became of it
+    /// Show what happens: every request and what became of it, every waking and falling asleep
     #[arg(long)]
     log: bool,
 }
@@ -78,9 +78,10 @@ pub(crate) use here::run;
 
 #[cfg(target_os = "linux")]
 mod here {
-    use std::sync::Arc;
+    use std::time::Duration;
 
     use reveille::wire::{LocalHost, state_dir};
+    use reveille_host::observer::{Events, Seen};
     use reveille_host::{Error, Host as Running, HostSettings, Refuse, WhileWaking};
 
     use super::{Host, Refusal, Waking};
@@ -91,21 +92,30 @@ mod here {
     use crate::report::{Exit, Failure};
     use crate::runtime::run_to_end;
 
+    /// How long the last lines of the log may take.
+    const LAST_LINES: Duration = Duration::from_secs(1);
+
     pub(crate) fn run(screen: &Screen, global: &Global, asked: &Host) -> Result<Exit, Failure> {
-        let settings = settings(screen, global, asked)?;
+        let settings = settings(global, asked)?;
+        let log = asked.log;
         let data = settings.data.clone();
         let announced = settings.announce.clone();
         let standby_after = settings.standby_after;
         crate::logging::begin();
         run_to_end(async {
-            let asked = asked_to_end()?;
+            let ended = asked_to_end()?;
             let host = Running::start(settings).await.map_err(|error| refused(&error))?;
             for warning in host.warnings() {
                 screen.warning(warning);
             }
             screen.host_runs(&host, &data, announced.as_deref(), standby_after)?;
-            asked.await;
+            let log = log.then(|| tokio::spawn(tell(*screen, host.observe().events)));
+            ended.await;
             host.stop().await;
+            if let Some(log) = log {
+                // The last requests have ended with the host; a reader that has stopped does not keep it.
+                drop(tokio::time::timeout(LAST_LINES, log).await);
+            }
             screen.note(format_args!(
                 "stopped, with every process of every sandbox; their files and the drives stay in {}",
                 data.display()
@@ -114,7 +124,19 @@ mod here {
         })
     }
 
-    fn settings(screen: &Screen, global: &Global, asked: &Host) -> Result<HostSettings, Failure> {
+    /// Shows what happens until nothing does any more.
+    async fn tell(screen: Screen, mut events: Events) {
+        while let Some(seen) = events.next().await {
+            // A log that nobody reads any more is no reason to stop the host.
+            drop(match seen {
+                Seen::Event(event) => screen.happened(&event),
+                Seen::Missed(count) => screen.missed(count),
+                _ => Ok(()),
+            });
+        }
+    }
+
+    fn settings(global: &Global, asked: &Host) -> Result<HostSettings, Failure> {
         let state = state_dir(|name| std::env::var_os(name));
         let data = asked.data.clone().or_else(|| state.as_ref().map(|state| state.join("host")));
         let data = data.ok_or_else(|| {
@@ -137,11 +159,6 @@ mod here {
             (Waking::Reject, Refusal::NotDispatched) => WhileWaking::Reject(Refuse::Status404NotDispatched),
         };
         settings.announce = state.map(|state| state.join(LocalHost::FILE));
-        if asked.log {
-            let screen = *screen;
-            // A log that nobody reads any more is no reason to stop the host.
-            settings.observer = Some(Arc::new(move |passage| drop(screen.passage(passage))));
-        }
         Ok(settings)
     }
 

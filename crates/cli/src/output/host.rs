@@ -2,12 +2,13 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use reveille_host::{Host, Passage, Passed};
+use reveille_host::Host;
+use reveille_host::observer::{Ended, Event, Outcome, Phase, What};
 use serde_json::json;
 
 use super::table::Cell;
 use super::{BAD, FAINT, Format, GOOD, STRONG, Screen, Table, WAIT};
-use crate::report::duration;
+use crate::report::{duration, size};
 
 /// What a local host shows: where it is when it runs, and every request.
 impl Screen {
@@ -27,7 +28,7 @@ impl Screen {
                 "isolation": host.isolation(),
                 "data": data,
                 "announced": announced,
-                "standbyAfterMs": u64::try_from(standby_after.as_millis()).unwrap_or(u64::MAX),
+                "standbyAfterMs": millis(standby_after),
             }));
         }
         let mut table = Table::<2>::bare();
@@ -54,23 +55,70 @@ impl Screen {
         Ok(())
     }
 
-    pub(crate) fn passage(&self, passage: &Passage) -> io::Result<()> {
-        let Passage { sandbox, method, path, what, .. } = passage;
-        if self.format == Format::Json {
-            let (what, status) = match what {
-                Passed::Forwarded => ("forwarded", None),
-                Passed::Rejected(status) => ("rejected", Some(status.as_u16())),
-                _ => ("reset", None),
-            };
-            return self.json(&json!({"passage": {
-                "sandbox": sandbox.as_str(), "method": method.as_str(), "path": path, "what": what, "status": status,
-            }}));
+    /// One thing that happened: a request that ended, a sandbox that woke or fell asleep, or did not wake.
+    pub(crate) fn happened(&self, event: &Event) -> io::Result<()> {
+        let sandbox = event.sandbox.as_str();
+        let at = humantime::format_rfc3339_millis(event.at);
+        match &event.what {
+            What::RequestEnded(ended) if self.format == Format::Json => {
+                let (what, status) = named(ended.outcome);
+                self.json(&json!({"request": {
+                    "at": at.to_string(), "sandbox": sandbox, "method": ended.method.as_str(), "path": ended.path,
+                    "what": what, "status": status, "sentBytes": ended.sent, "receivedBytes": ended.received,
+                    "tookMs": millis(ended.took),
+                }}))
+            }
+            What::RequestEnded(ended) => self.request(sandbox, ended),
+            What::Phase(phase) if self.format == Format::Json => self.json(
+                &json!({"phase": {"at": at.to_string(), "sandbox": sandbox, "phase": phase.to_string()}}),
+            ),
+            What::Phase(phase @ (Phase::Awake | Phase::Asleep | Phase::Gone)) => {
+                self.line(format_args!("{sandbox}  {FAINT}{phase}{FAINT:#}"))
+            }
+            What::WakeFailed { reason } if self.format == Format::Json => self.json(&json!({"wakeFailed": {
+                "at": at.to_string(), "sandbox": sandbox, "reason": &**reason,
+            }})),
+            What::WakeFailed { reason } => {
+                self.line(format_args!("{sandbox}  {BAD}did not wake{BAD:#}  {reason}"))
+            }
+            _ => Ok(()),
         }
-        let style = match what {
-            Passed::Forwarded => GOOD,
-            Passed::Rejected(_) => WAIT,
+    }
+
+    /// The log has not shown everything.
+    pub(crate) fn missed(&self, count: u64) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.json(&json!({"missed": count}));
+        }
+        self.line(format_args!("{BAD}{count} events are not shown: they came too fast{BAD:#}"))
+    }
+
+    fn request(&self, sandbox: &str, ended: &Ended) -> io::Result<()> {
+        let Ended { method, path, outcome, .. } = ended;
+        let style = match outcome {
+            Outcome::Answered(_) => GOOD,
+            Outcome::Refused(_) => WAIT,
             _ => BAD,
         };
-        self.line(format_args!("{sandbox}  {method:<7} {path}  {style}{what}{style:#}"))
+        let (sent, received) = (size(ended.sent), size(ended.received));
+        self.line(format_args!(
+            "{sandbox}  {method:<7} {path}  {style}{outcome}{style:#}  {}  {FAINT}{sent} in, {received} out{FAINT:#}",
+            duration(ended.took),
+        ))
     }
+}
+
+/// What became of a request, for programs.
+fn named(outcome: Outcome) -> (&'static str, Option<u16>) {
+    match outcome {
+        Outcome::Answered(status) => ("answered", Some(status.as_u16())),
+        Outcome::Refused(status) => ("refused", Some(status.as_u16())),
+        Outcome::Reset => ("reset", None),
+        Outcome::Left => ("left", None),
+        _ => ("broken", None),
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

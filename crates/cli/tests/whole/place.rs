@@ -113,8 +113,10 @@ impl Host {
         let seen = Arc::clone(&passages);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                let passage: Value = serde_json::from_str(&line).unwrap();
-                seen.lock().unwrap().push(passage["passage"].clone());
+                let mut event: Value = serde_json::from_str(&line).unwrap();
+                if event["request"].is_object() {
+                    seen.lock().unwrap().push(event["request"].take());
+                }
             }
         });
         Self { child, about, passages }

@@ -152,7 +152,10 @@ impl Tried {
             attempts,
             may_have_run: facts["mayHaveRun"] == true,
             seen: passages.len(),
-            inside: passages.iter().filter(|passage| passage["what"] == "forwarded").count(),
+            inside: passages
+                .iter()
+                .filter(|passage| passage["what"] == "answered" || passage["what"] == "broken")
+                .count(),
             said: said.text() + &said.err,
         }
     }

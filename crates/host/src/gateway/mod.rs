@@ -94,10 +94,10 @@ impl Gateway {
         let mut forward = forward::Forward::new(request, route.target.clone(), client);
         let mut lease = Arc::new(lease);
         for pause in forward::PAUSES {
-            if let Ok(connection) = lease.agent().connect().await {
-                if let Ok(response) = forward.send(connection, &lease, passage).await {
-                    return Served::Answer(response);
-                }
+            if let Ok(connection) = lease.agent().connect().await
+                && let Ok(response) = forward.send(connection, &lease, passage).await
+            {
+                return Served::Answer(response);
             }
             tracing::debug!(sandbox = %route.sandbox, "the agent of this waking is gone");
             lease.lost();

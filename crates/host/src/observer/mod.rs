@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_became_of_a_request_is_what_it_was_seen_to_be() {
-        let outcome = |act: fn(&Passage)| {
+        let outcome = |act: &dyn Fn(&Passage)| {
             let hub = Hub::new();
             let mut events = hub.observe().events;
             act(&hub.request(&name(), &Method::GET, "/"));
@@ -242,19 +242,19 @@ mod tests {
             ended.outcome
         };
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-        assert_eq!(outcome(|_| {}), Outcome::Left);
-        assert_eq!(outcome(|passage| passage.refused(unavailable)), Outcome::Refused(unavailable));
-        assert_eq!(outcome(Passage::reset), Outcome::Reset);
-        assert_eq!(outcome(Passage::forwarded), Outcome::Broken);
+        assert_eq!(outcome(&|_: &Passage| {}), Outcome::Left);
+        assert_eq!(outcome(&|passage: &Passage| passage.refused(unavailable)), Outcome::Refused(unavailable));
+        assert_eq!(outcome(&Passage::reset), Outcome::Reset);
+        assert_eq!(outcome(&Passage::forwarded), Outcome::Broken);
         let then_refused = |passage: &Passage| {
             passage.answered(StatusCode::OK);
             passage.refused(StatusCode::BAD_GATEWAY);
         };
-        assert_eq!(outcome(then_refused), Outcome::Answered(StatusCode::OK));
+        assert_eq!(outcome(&then_refused), Outcome::Answered(StatusCode::OK));
         let forwarded_then_refused = |passage: &Passage| {
             passage.forwarded();
             passage.refused(StatusCode::BAD_GATEWAY);
         };
-        assert_eq!(outcome(forwarded_then_refused), Outcome::Broken);
+        assert_eq!(outcome(&forwarded_then_refused), Outcome::Broken);
     }
 }
