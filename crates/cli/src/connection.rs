@@ -1,5 +1,4 @@
-use reveille::wire::{LocalHost, state_dir};
-use reveille::{Client, Origin, RetryPolicy, Sandbox};
+use reveille::{Client, ClientBuilder, LocalHost, Origin, Sandbox};
 
 use crate::arguments::Global;
 use crate::output::Screen;
@@ -58,15 +57,9 @@ impl Connection {
 }
 
 fn build(global: &Global, local: Option<LocalHost>) -> Result<Client, Failure> {
-    let mut builder = Client::builder();
+    let mut builder = settings(global);
     if let Some(local) = local {
         builder = builder.local_host(local);
-    }
-    if let Some(workspace) = &global.workspace {
-        builder = builder.workspace(workspace);
-    }
-    if let Some(policy) = policy(global)? {
-        builder = builder.retry(policy);
     }
     builder.build().map_err(|error| Failure::new(error.to_string()))
 }
@@ -78,7 +71,7 @@ fn at(url: &str, global: &Global, typed: TypedUrls) -> Result<Client, Failure> {
     if named.api_url() == api {
         return Ok(named);
     }
-    if let Some(local) = running_host().filter(|local| local.url == url) {
+    if let Some(local) = reveille::local_host().filter(|local| local.url == url) {
         return build(global, Some(local));
     }
     if typed == TypedUrls::Bare {
@@ -87,32 +80,21 @@ fn at(url: &str, global: &Global, typed: TypedUrls) -> Result<Client, Failure> {
         ))
         .next("send them all the same with --auth, or set BL_API_URL and BL_RUN_URL"));
     }
-    let mut builder = Client::builder().api_url(api).run_url(url);
-    if let Some(workspace) = &global.workspace {
-        builder = builder.workspace(workspace);
-    }
-    if let Some(policy) = policy(global)? {
-        builder = builder.retry(policy);
-    }
+    let builder = settings(global).api_url(api).run_url(url);
     builder.build().map_err(|error| Failure::new(error.to_string()))
 }
 
-/// The policy that the flags ask for. A deadline alone means: as often as fits.
-fn policy(global: &Global) -> Result<Option<RetryPolicy>, Failure> {
-    let switched = std::env::var("BL_SANDBOX_READ_RETRIES").ok().and_then(|value| value.trim().parse().ok());
-    let policy = match (global.retries, global.deadline) {
-        (None, None) => return Ok(None),
-        (Some(retries), None) => RetryPolicy::new().with_retries(retries),
-        (retries, Some(deadline)) => {
-            let retries = retries.or(switched).unwrap_or(u32::MAX);
-            let built = RetryPolicy::builder().retries(retries).limit(deadline).build();
-            built.map_err(|error| Failure::usage(error.to_string()))?
-        }
-    };
-    Ok(Some(policy))
-}
-
-fn running_host() -> Option<LocalHost> {
-    let path = state_dir(|name| std::env::var_os(name))?.join(LocalHost::FILE);
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+/// What the flags say.
+fn settings(global: &Global) -> ClientBuilder {
+    let mut builder = Client::builder();
+    if let Some(workspace) = &global.workspace {
+        builder = builder.workspace(workspace);
+    }
+    if let Some(retries) = global.retries {
+        builder = builder.retries(retries);
+    }
+    if let Some(deadline) = global.deadline {
+        builder = builder.deadline(deadline);
+    }
+    builder
 }

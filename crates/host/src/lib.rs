@@ -24,3 +24,5 @@ pub use engine::{AgentCommand, Isolation};
 pub use error::{Error, ErrorKind};
 pub use host::Host;
 pub use settings::{HostSettings, Limits, Refuse, WhileWaking};
+
+pub use reveille_wire::{LocalHost, state_dir};

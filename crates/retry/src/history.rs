@@ -56,7 +56,7 @@ impl Attempt {
 }
 
 /// Every attempt of a call, in order.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct History {
     inline: [Attempt; INLINE],
     more: Vec<Attempt>,
@@ -119,6 +119,19 @@ impl History {
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.last().map_or(Duration::ZERO, |last| last.began.saturating_add(last.took))
+    }
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The attempts, and none of the places that are kept for more.
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 

@@ -3,19 +3,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use http::HeaderValue;
+use http::Method;
 use reveille_retry::RetryPolicy;
-use reveille_wire::{LocalHost, SandboxName, SandboxUrl};
+use reveille_wire::{AppPath, LocalHost, SandboxName, SandboxUrl};
 
-use crate::credentials::{Secret, Tokens};
+use crate::call::{Operation, Target};
+use crate::core::settings::{Environment, Origin, Overrides, Settings};
+use crate::core::transport::{HttpVersion, TransportSettings};
+use crate::core::{Core, Secret};
 use crate::error::Error;
-use crate::sandbox::Sandbox;
-use crate::sandboxes::Sandboxes;
-use crate::settings::{Environment, Origin, Overrides, Settings};
-use crate::transport::{HttpVersion, Transport, TransportSettings};
-
-/// `blaxel/sdk/<language>/<version> (<os>/<arch>)`, as the platform's own clients say it, and our name.
-const USER_AGENT: &str = concat!("blaxel/sdk/rust/", env!("CARGO_PKG_VERSION"));
+use crate::features::{Request, Sandbox, Sandboxes};
+use crate::record::Site;
 
 /// The way to the platform, or to the local host. It is cheap to clone, and may be used from any number of
 /// threads and runtimes.
@@ -29,15 +27,7 @@ const USER_AGENT: &str = concat!("blaxel/sdk/rust/", env!("CARGO_PKG_VERSION"));
 /// # Ok::<(), reveille::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
-
-struct Inner {
-    settings: Settings,
-    transport: Transport,
-    tokens: Tokens,
-    user_agent: HeaderValue,
-    version: HeaderValue,
-}
+pub struct Client(Arc<Core>);
 
 impl Client {
     /// A client by the environment (`BL_API_KEY`, `BL_WORKSPACE`, ...), the platform's config file
@@ -63,20 +53,42 @@ impl Client {
     /// `BL_SANDBOX_<NAME>_URL`; upper case, `-` as `_`), or at `{run}/{workspace}/sandboxes/{name}`.
     #[must_use]
     pub fn sandbox(&self, name: impl Into<String>) -> Sandbox {
-        Sandbox::named(self.clone(), SandboxName::new(name))
+        Sandbox::named(Arc::clone(&self.0), SandboxName::new(name))
     }
 
     /// The sandbox at this URL, as it is. No credentials are sent there, unless
     /// [`authorized`](Sandbox::authorized) says so.
     #[must_use]
     pub fn sandbox_at(&self, url: impl AsRef<str>) -> Sandbox {
-        Sandbox::at(self.clone(), SandboxUrl::new(url.as_ref()))
+        Sandbox::at(Arc::clone(&self.0), SandboxUrl::new(url.as_ref()))
     }
 
     /// The sandboxes of the workspace: to make, find, list and delete them.
     #[must_use]
     pub fn sandboxes(&self) -> Sandboxes {
-        Sandboxes::new(self.clone())
+        Sandboxes::new(Arc::clone(&self.0))
+    }
+
+    /// A request to an endpoint of the control plane that this crate has no method for; `path` with its query,
+    /// below [`api_url`](Self::api_url).
+    ///
+    /// ```
+    /// # let server = reveille_faults::FaultServer::start(reveille_faults::Step::ok(r#"{"features":{}}"#))?;
+    /// # let client = reveille::Client::builder().api_key("k").workspace("w").api_url(server.url()).build()?;
+    /// use reveille::Method;
+    ///
+    /// let features = client.request(Method::GET, "/features").wait()?.error_for_status()?;
+    /// println!("{}", features.text());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn request(&self, method: Method, path: impl AsRef<str>) -> Request {
+        let operation = match AppPath::new(path.as_ref()) {
+            Ok(path) => {
+                Operation::new(method, Target::new(self.api_url(), path.as_str(), Site::ControlPlane))
+            }
+            Err(invalid) => Operation::invalid(method, invalid),
+        };
+        Request::new(Arc::clone(&self.0), operation)
     }
 
     /// What is wrong with the settings. Each was passed over, and is also a warning in the log (`tracing`).
@@ -108,48 +120,11 @@ impl Client {
     pub fn api_url(&self) -> &str {
         &self.0.settings.api_url
     }
-
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.0.settings
-    }
-
-    pub(crate) fn transport(&self) -> &Transport {
-        &self.0.transport
-    }
-
-    pub(crate) fn user_agent(&self) -> HeaderValue {
-        self.0.user_agent.clone()
-    }
-
-    pub(crate) fn version_header(&self) -> HeaderValue {
-        self.0.version.clone()
-    }
-
-    pub(crate) fn workspace_header(&self) -> Result<Option<HeaderValue>, Error> {
-        let Some(workspace) = self.workspace() else { return Ok(None) };
-        let value = HeaderValue::try_from(workspace);
-        value
-            .map(Some)
-            .map_err(|_| Error::settings("the workspace holds characters that no header can carry"))
-    }
-
-    /// What says who the client is, where it knows.
-    pub(crate) async fn bearer(&self) -> Result<Option<HeaderValue>, Error> {
-        match &self.0.settings.credentials {
-            Some(credentials) => credentials.bearer(self, &self.0.tokens).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// The server did not take the token: the next call gets a new one.
-    pub(crate) fn forget_token(&self) {
-        self.0.tokens.forget();
-    }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.settings.fmt(f)
+        self.0.fmt(f)
     }
 }
 
@@ -219,6 +194,19 @@ impl ClientBuilder {
         self
     }
 
+    /// How often calls are tried again that do not say how; of the policy that is used this number alone changes.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.code.retries = Some(retries);
+        self
+    }
+
+    /// Ends every call after this long that has no deadline of its own, whatever it is doing, the body of a
+    /// stream included. Where no number of retries is set anywhere, reads are then tried as often as fits.
+    pub fn deadline(mut self, most: Duration) -> Self {
+        self.code.deadline = Some(most);
+        self
+    }
+
     /// The local host to speak to: its address, its key, its workspace.
     pub fn local_host(mut self, host: LocalHost) -> Self {
         self.code.local_host = Some(host);
@@ -258,24 +246,8 @@ impl ClientBuilder {
     }
 
     fn build_in(self, environment: &Environment) -> Result<Client, Error> {
-        let mut settings = Settings::resolve(self.code, environment);
-        for url in [&mut settings.api_url, &mut settings.run_url] {
-            *url = SandboxUrl::new(url).map_err(Error::bad_base)?.as_str().to_owned();
-        }
-        for warning in &settings.warnings {
-            tracing::warn!("{warning}");
-        }
-        let version = HeaderValue::try_from(&settings.version)
-            .map_err(|_| Error::settings("BL_API_VERSION holds characters that no header can carry"))?;
-        let agent = format!(
-            "{USER_AGENT} ({}/{}) reveille/{}",
-            std::env::consts::OS,
-            std::env::consts::ARCH,
-            env!("CARGO_PKG_VERSION")
-        );
-        let user_agent = HeaderValue::try_from(agent).map_err(|bad| Error::settings(bad.to_string()))?;
-        let transport = Transport::new(&self.transport);
-        Ok(Client(Arc::new(Inner { settings, transport, tokens: Tokens::default(), user_agent, version })))
+        let settings = Settings::resolve(self.code, environment);
+        Ok(Client(Arc::new(Core::new(settings, &self.transport)?)))
     }
 }
 

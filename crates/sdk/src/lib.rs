@@ -59,7 +59,7 @@
 //! | workspace | [`ClientBuilder::workspace`], `BL_WORKSPACE`, `~/.blaxel/config.yaml`, the local host's |
 //! | where the platform is | [`ClientBuilder::api_url`] and [`run_url`](ClientBuilder::run_url), `BL_API_URL` and `BL_RUN_URL`, `BL_ENV` |
 //! | where a sandbox is | [`Client::sandbox_at`], `BL_SANDBOXES_<NAME>_URL`, `BL_SANDBOX_<NAME>_URL`, the platform |
-//! | retries of reads | [`Call::retry`], [`ClientBuilder::retry`], `BL_SANDBOX_READ_RETRIES`, 5 |
+//! | retries of reads | [`Call::retry`], [`ClientBuilder::retry`] or [`retries`](ClientBuilder::retries), `BL_SANDBOX_READ_RETRIES`, 5 |
 //!
 //! A setting that cannot be read is passed over and told in [`Client::warnings`].
 //!
@@ -68,47 +68,32 @@
 //! `blocking` (on): `.wait()`, `retry_blocking`, streams as iterators. `tls` (on): https, by rustls.
 #![forbid(unsafe_code)]
 
-mod body;
+mod answer;
 mod call;
 mod client;
-mod credentials;
-mod driver;
-mod drives;
+mod core;
 mod error;
-mod exec;
-mod network;
-mod operation;
-mod processes;
-mod response;
+mod features;
+mod record;
 pub mod retry;
-mod runtime;
-mod sandbox;
-mod sandboxes;
-mod settings;
-mod stream;
-mod system;
-mod transport;
 
-pub use body::Body;
+#[cfg(feature = "blocking")]
+pub use answer::Blocking;
+pub use answer::{Response, StreamResponse};
 pub use call::{Call, CallFuture, WithHistory};
 pub use client::{Client, ClientBuilder};
-pub use drives::{Drives, Mount};
+pub use core::Body;
+pub use core::settings::{Origin, local_host};
+pub use core::transport::HttpVersion;
 pub use error::{Error, ErrorKind};
-pub use exec::ExecStream;
-pub use network::{Fetch, Network};
-pub use processes::Processes;
-pub use response::{AnsweredBy, Response};
+pub use features::{
+    CreateSandbox, Drives, ExecStream, ListSandboxes, Mount, Network, Processes, Request, Sandbox, Sandboxes,
+    System, Upgrade,
+};
+pub use record::{AnsweredBy, Site};
 #[cfg(feature = "blocking")]
 pub use retry::retry_blocking;
 pub use retry::{Evidence, Saw, retry};
-pub use sandbox::Sandbox;
-pub use sandboxes::{ListSandboxes, Sandboxes};
-pub use settings::Origin;
-#[cfg(feature = "blocking")]
-pub use stream::Blocking;
-pub use stream::StreamResponse;
-pub use system::{System, Upgrade};
-pub use transport::HttpVersion;
 
 pub use bytes::Bytes;
 pub use http::{HeaderMap, Method, StatusCode};
@@ -116,8 +101,9 @@ pub use reveille_retry::{
     Attempt, Dispatch, Fault, FaultKind, History, InvalidPolicy, Proof, Replay, RetryPolicy,
     RetryPolicyBuilder, Seen, StatusSet, StopReason,
 };
-pub use reveille_wire as wire;
 pub use reveille_wire::{
-    DriveMount, ExecFrame, ExecFrameKind, Health, InvalidInput, LocalHost, ProcessLogs, ProcessRequest,
-    ProcessResponse, ProcessStatus, Sandbox as SandboxRecord, SandboxList, SandboxState,
+    DriveMount, EnvVar, ExecFrame, ExecFrameKind, Health, InvalidInput, LocalHost, Metadata, PageMeta,
+    PortSpec, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus, Sandbox as SandboxRecord,
+    SandboxList, SandboxRuntime, SandboxSpec, SandboxState, Status, UnmountOutcome, UpgradeAccepted,
+    UpgradeState, UpgradeStatus,
 };

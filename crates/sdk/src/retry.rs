@@ -7,8 +7,8 @@ use std::time::Instant;
 use http::{HeaderMap, StatusCode};
 use reveille_retry::{Fault, FaultKind, Head, Replay, RetryPolicy, Session, StopReason, Tick, Verdict};
 
+use crate::core::runtime::{self, OnRuntime};
 use crate::error::{Error, ErrorKind};
-use crate::runtime::{self, OnRuntime};
 
 /// What an operation of the caller's saw when it failed.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use reveille::{Client, ProcessRequest, RetryPolicy, Sandbox, SandboxRecord};
+use reveille::{Client, ProcessRequest, RetryPolicy, Sandbox};
 use reveille_host::observer::{Events, Seen, What};
 use reveille_host::{Host, HostSettings, Refuse, WhileWaking};
 use tempfile::TempDir;
@@ -66,9 +66,7 @@ impl Setup {
 
     /// Makes the sandbox and starts the server in it.
     async fn furnish(&mut self) -> Result<(), Failure> {
-        let mut record = SandboxRecord::default();
-        NAME.clone_into(&mut record.metadata.name);
-        self.client.sandboxes().create(&record).await.map_err(unable)?;
+        self.client.sandboxes().create(NAME).await.map_err(unable)?;
         let command =
             format!("exec '{}' witness", program::path()?.display().to_string().replace('\'', r"'\''"));
         let mut request = ProcessRequest::new(command);

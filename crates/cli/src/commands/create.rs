@@ -1,6 +1,5 @@
 use clap::Args;
-use reveille::SandboxRecord;
-use reveille::wire::{EnvVar, SandboxRuntime};
+use reveille::CreateSandbox;
 
 use crate::connection::Connection;
 use crate::output::{SandboxView, Screen};
@@ -34,29 +33,27 @@ pub(crate) struct Create {
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Create) -> Result<Exit, Failure> {
     let asking = connection.asking(&asked.name, Request::new("POST", "/sandboxes"));
-    let name = asked.name.parse::<reveille::wire::SandboxName>();
-    name.map_err(|error| Failure::usage(error.to_string()))?;
-    let call = connection.client().sandboxes().create(&record(asked)).with_history();
+    let call = wanted(connection, asked).with_history();
     let (sandbox, history) = call.await.map_err(|error| asking.failed(&error))?;
     screen.explain(&asking.request, &history);
     screen.sandbox(SandboxView::Sentence("is awake"), &sandbox, &history)?;
     Ok(Exit::Done)
 }
 
-fn record(asked: &Create) -> SandboxRecord {
-    let mut runtime = SandboxRuntime::default();
-    runtime.image.clone_from(&asked.image);
-    runtime.memory = asked.memory;
-    runtime.ttl.clone_from(&asked.ttl);
-    runtime.envs = asked
-        .env
-        .iter()
-        .map(|(name, value)| EnvVar { name: name.clone(), value: value.clone(), secret: None })
-        .collect();
-    let mut record = SandboxRecord::default();
-    record.metadata.name.clone_from(&asked.name);
-    record.metadata.labels = asked.label.iter().cloned().collect();
-    record.spec.region.clone_from(&asked.region);
-    record.spec.runtime = Some(runtime);
-    record
+fn wanted(connection: &Connection, asked: &Create) -> CreateSandbox {
+    let mut call = connection.client().sandboxes().create(asked.name.as_str());
+    if let Some(image) = &asked.image {
+        call = call.image(image);
+    }
+    if let Some(memory) = asked.memory {
+        call = call.memory(memory);
+    }
+    if let Some(ttl) = &asked.ttl {
+        call = call.ttl(ttl);
+    }
+    if let Some(region) = &asked.region {
+        call = call.region(region);
+    }
+    let call = asked.env.iter().fold(call, |call, (name, value)| call.env(name, value));
+    asked.label.iter().fold(call, |call, (key, value)| call.label(key, value))
 }

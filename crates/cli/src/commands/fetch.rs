@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use futures_util::{Stream, StreamExt};
 use reveille::{
-    AnsweredBy, Body, Bytes, Fetch as Call, History, Method, Response, StatusCode, StopReason, StreamResponse,
+    AnsweredBy, Body, Bytes, History, Method, Request as Call, Response, StatusCode, StopReason,
+    StreamResponse,
 };
 
 use crate::connection::Connection;
@@ -64,6 +65,7 @@ struct Answered<'a> {
     status: StatusCode,
     history: &'a History,
     stopped: Option<StopReason>,
+    may_have_run: bool,
 }
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Fetch) -> Result<Exit, Failure> {
@@ -127,7 +129,13 @@ async fn whole(screen: &Screen, asking: &Asked, asked: &Fetch, call: Call) -> Re
     let response = call.await.map_err(|error| asking.failed(&error))?;
     let history = response.history();
     screen.explain(&asking.request, history);
-    let answered = Answered { asking, status: response.status(), history, stopped: response.stop_reason() };
+    let answered = Answered {
+        asking,
+        status: response.status(),
+        history,
+        stopped: response.stop_reason(),
+        may_have_run: response.may_have_run(),
+    };
     let failure = answered.failure(asked).or_else(|| refusal(asking, &response));
     match screen.format() {
         Format::Json if failure.is_none() => {
@@ -157,7 +165,13 @@ async fn begun(
     let response = call.stream().await.map_err(|error| asking.failed(&error))?;
     let history = response.history();
     screen.explain(&asking.request, history);
-    let answered = Answered { asking, status: response.status(), history, stopped: response.stop_reason() };
+    let answered = Answered {
+        asking,
+        status: response.status(),
+        history,
+        stopped: response.stop_reason(),
+        may_have_run: response.may_have_run(),
+    };
     let failure = answered.failure(asked).or_else(|| streamed_refusal(asking, &response));
     Ok((response, failure))
 }
@@ -243,9 +257,8 @@ impl Answered<'_> {
     /// What is wrong with an answer that came.
     fn failure(&self, asked: &Fetch) -> Option<Failure> {
         let facts = Facts::new(self.history).stopped(self.stopped);
-        let read = matches!(self.asking.request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
         match self.stopped {
-            Some(StopReason::NotReplayable | StopReason::BodyOnce) if !read => {
+            Some(_) if self.may_have_run => {
                 Some(self.asking.ambiguous(Some(self.history)).knowing(facts.ambiguous()))
             }
             Some(stopped) => Some(self.asking.unavailable(Some(self.history), Some(stopped)).knowing(facts)),

@@ -80,9 +80,8 @@ pub(crate) use here::run;
 mod here {
     use std::time::Duration;
 
-    use reveille::wire::{LocalHost, state_dir};
     use reveille_host::observer::{Events, Seen};
-    use reveille_host::{Error, Host as Running, HostSettings, Refuse, WhileWaking};
+    use reveille_host::{Error, Host as Running, HostSettings, LocalHost, Refuse, WhileWaking, state_dir};
 
     use super::{Host, Refusal, Waking};
     use crate::arguments::Global;

@@ -3,8 +3,10 @@
 use std::io;
 use std::time::SystemTime;
 
-use reveille::wire::{DriveMounts, UnmountOutcome, UpgradeAccepted};
-use reveille::{DriveMount, Health, History, ProcessResponse, SandboxList, SandboxRecord, SandboxState};
+use reveille::{
+    DriveMount, Health, History, ProcessResponse, SandboxList, SandboxRecord, SandboxState, UnmountOutcome,
+    UpgradeAccepted,
+};
 use serde::Serialize;
 
 use super::table::Cell;
@@ -26,6 +28,12 @@ struct WithFacts<'a, T> {
     #[serde(flatten)]
     platform: &'a T,
     reveille: Facts,
+}
+
+/// The drives of a sandbox, as its API lists them.
+#[derive(Serialize)]
+struct Mounts {
+    mounts: Vec<DriveMount>,
 }
 
 impl Screen {
@@ -110,7 +118,7 @@ impl Screen {
     }
 
     pub(crate) fn mounts(&self, sandbox: &str, mounts: Vec<DriveMount>, history: &History) -> io::Result<()> {
-        let mounts = DriveMounts { mounts };
+        let mounts = Mounts { mounts };
         if self.format == Format::Json {
             return self.answer(&mounts, history);
         }

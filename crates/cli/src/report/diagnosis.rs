@@ -1,7 +1,6 @@
 //! What is said of a call that failed: what happened, what was seen, what to do next.
 
-use reveille::wire::header::{SOURCE, SOURCE_PLATFORM};
-use reveille::{Error, ErrorKind, FaultKind, History, Seen, StopReason};
+use reveille::{AnsweredBy, Error, ErrorKind, FaultKind, History, Seen, Site, StopReason};
 
 use super::Exit;
 use super::Failure;
@@ -129,7 +128,7 @@ impl Asked {
                 "this key is for another workspace: see --workspace and BL_WORKSPACE"
             }
             (ErrorKind::Denied, _) => "check BL_API_KEY, or unset it to use the local host that is running",
-            (ErrorKind::NotFound, _) if self.is_name() && is_of_the_platform(error, &self.request) => {
+            (ErrorKind::NotFound, _) if self.is_name() && is_of_the_platform(error) => {
                 "see what there is: reveille list"
             }
             (ErrorKind::Conflict, _) if self.is_name() => {
@@ -144,7 +143,6 @@ impl Asked {
 }
 
 /// Whether an answer is about the sandbox itself, and not of something inside it.
-fn is_of_the_platform(error: &Error, request: &Request) -> bool {
-    let source = error.headers().and_then(|headers| headers.get(SOURCE));
-    request.path.starts_with("/sandboxes") || source.is_some_and(|source| source == SOURCE_PLATFORM)
+fn is_of_the_platform(error: &Error) -> bool {
+    error.site() == Some(Site::ControlPlane) || error.answered_by() == Some(AnsweredBy::Platform)
 }

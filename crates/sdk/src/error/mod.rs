@@ -1,6 +1,7 @@
 mod words;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode};
 use reveille_retry::{Attempt, Dispatch, Fault, FaultKind, History, Replay, Seen, StopReason, retry_after};
 use reveille_wire::{InvalidInput, header};
 
-use crate::transport::Broken;
+use crate::record::{AnsweredBy, Record, Site};
 use words::{phrase, sentence};
 
 /// What lies beneath an error.
@@ -56,16 +57,6 @@ pub enum ErrorKind {
     Decode,
     /// A stream ended before its end.
     Interrupted,
-}
-
-/// What a call did.
-#[derive(Clone, Debug)]
-pub(crate) struct Record {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) replay: Replay,
-    pub(crate) history: History,
-    pub(crate) stop: Option<StopReason>,
 }
 
 /// The answer that an error is made of.
@@ -160,6 +151,14 @@ impl Error {
         error
     }
 
+    /// A call that was not made, as no access token was to be had for it.
+    pub(crate) fn of_token(why: Arc<Self>, record: Record) -> Self {
+        let mut error = Self::new(why.kind()).saying(format!("no access token: {why}"));
+        error.0.record = Some(record);
+        error.0.source = Some(Box::new(why));
+        error
+    }
+
     /// Adds the answer whose body broke.
     pub(crate) fn with_answer(mut self, answer: Answered) -> Self {
         self.0.answer = Some(answer.preview());
@@ -175,12 +174,18 @@ impl Error {
     }
 
     /// A stream that broke after `received` bytes.
-    pub(crate) fn of_stream(received: u64, expected: Option<u64>, record: Record, broken: Broken) -> Self {
+    pub(crate) fn of_stream(
+        received: u64,
+        expected: Option<u64>,
+        record: Record,
+        kind: FaultKind,
+        source: Option<Source>,
+    ) -> Self {
         let of = expected.map(|all| format!(" of {all}")).unwrap_or_default();
-        let why = phrase(broken.fault.kind);
+        let why = phrase(kind);
         let mut error =
             Self::of_broken_stream(&format!("the body ended after {received}{of} bytes: {why}"), record);
-        error.0.source = broken.source;
+        error.0.source = source;
         error
     }
 
@@ -195,6 +200,30 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// The method of the request, where one was made.
+    #[must_use]
+    pub fn method(&self) -> Option<&Method> {
+        self.0.record.as_ref().map(|record| &record.method)
+    }
+
+    /// The path of the request, below the sandbox or the control plane, without its query.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        self.0.record.as_ref().map(|record| record.path.as_str())
+    }
+
+    /// Where the request went, or was to go.
+    #[must_use]
+    pub fn site(&self) -> Option<Site> {
+        self.0.record.as_ref().map(|record| record.site)
+    }
+
+    /// Who made the last answer, where there was one.
+    #[must_use]
+    pub fn answered_by(&self) -> Option<AnsweredBy> {
+        self.headers().map(AnsweredBy::of)
     }
 
     /// The status of the last answer, where there was one.
@@ -244,18 +273,8 @@ impl Error {
     #[must_use]
     pub fn may_have_run(&self) -> bool {
         let Some(record) = &self.0.record else { return false };
-        if record.replay == Replay::Read {
-            return false;
-        }
-        if matches!(self.0.kind, ErrorKind::Interrupted | ErrorKind::Decode) {
-            return true;
-        }
-        let ambiguous = |attempt: &Attempt| match (attempt.dispatch, attempt.seen) {
-            (Dispatch::NotDispatched(_), _) => false,
-            (Dispatch::Unknown, _) | (_, Seen::Fault(_)) => true,
-            (Dispatch::Answered, _) => record.stop.is_some(),
-        };
-        record.history.iter().any(ambiguous)
+        let broken = matches!(self.0.kind, ErrorKind::Interrupted | ErrorKind::Decode);
+        (broken && record.replay != Replay::Read) || record.may_have_run()
     }
 
     /// Whether the sandbox, or the way to it, stayed unavailable until the call had to stop.
@@ -290,7 +309,8 @@ impl Error {
     }
 
     /// The fault of the last attempt, where it was one.
-    pub(crate) fn last_fault(&self) -> Option<Fault> {
+    #[must_use]
+    pub fn last_fault(&self) -> Option<Fault> {
         match self.last()? {
             Attempt { seen: Seen::Fault(kind), dispatch, .. } => {
                 Some(Fault { kind: *kind, dispatch: *dispatch })

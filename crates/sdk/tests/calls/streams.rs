@@ -1,8 +1,8 @@
 //! Streams: they start like any other call, and end with the thing or with an error that says how far it came.
 
 use futures_util::StreamExt;
-use reveille::wire::{ExecFrameKind, ProcessRequest};
 use reveille::{Error, ErrorKind, StopReason};
+use reveille::{ExecFrameKind, ProcessRequest};
 use reveille_faults::{Body, End, FaultServer, Moment, Script, Step};
 
 use crate::harness::{BOTH, client, everywhere};

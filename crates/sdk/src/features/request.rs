@@ -1,88 +1,41 @@
-use std::fmt;
+use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method, header};
 use reveille_retry::Replay;
-use reveille_wire::{AppPath, InvalidInput, Port};
 use serde::Serialize;
 
-use crate::body::Body;
-use crate::call::{Call, like_a_call};
-use crate::driver::Taking;
+use crate::answer::{Reading, Response, StreamResponse};
+use crate::call::{Call, Operation, like_a_call};
+use crate::core::{Body, Core};
 use crate::error::Error;
-use crate::operation::replay_of;
-use crate::response::Response;
-use crate::sandbox::Sandbox;
-use crate::stream::StreamResponse;
 
 /// Headers that belong to one connection, or to the framing of a body, and that the client sets by itself.
 const OWN: [HeaderName; 5] =
     [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE, header::TE];
 
-/// HTTP servers inside a sandbox.
-///
-/// ```
-/// # use reveille_faults::{FaultServer, Script, Step};
-/// # let script = Script::new().step(Step::status(503)).then(Step::ok("ready"));
-/// # let server = FaultServer::start(script)?;
-/// # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
-/// # let sandbox = client.sandbox("box");
-/// // A read: it survives the resume of a sandbox that was asleep.
-/// let page = sandbox.network().fetch(3000, "/status").query("full", "1").wait()?;
-/// assert_eq!((page.status().as_u16(), page.text().as_ref()), (200, "ready"));
-/// assert_eq!(page.history().len(), 2);
-///
-/// // A mutation: it is sent once, and again only if it is proven that it did not run.
-/// let made = sandbox.network().fetch(3000, "/orders").post().json(&["tea"]).wait()?;
-/// assert!(made.status().is_success());
-///
-/// // The same in async code.
-/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-/// # runtime.block_on(async {
-/// let page = sandbox.network().fetch(3000, "/status").await?;
-/// # assert_eq!(page.text(), "ready");
-/// # Ok::<(), reveille::Error>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Network(Sandbox);
-
-impl Network {
-    pub(crate) fn new(sandbox: Sandbox) -> Self {
-        Self(sandbox)
-    }
-
-    /// A request to the HTTP server on `port`; a GET until told otherwise. A port or path that cannot be used
-    /// is an error of the call.
-    ///
-    /// A path without a leading `/` gets one, and `..` never climbs above the port. Every status is a
-    /// [`Response`], also the last one of the resume window when the retries are spent
-    /// ([`Response::stop_reason`] tells); redirects are not followed.
-    pub fn fetch<N>(&self, port: N, path: &str) -> Fetch
-    where
-        N: TryInto<u16> + fmt::Display + Copy,
-    {
-        let place = || Ok::<_, InvalidInput>(format!("/port/{}{}", Port::new(port)?, AppPath::new(path)?));
-        let operation = self.0.app(Method::GET, place()).replay(Replay::Read);
-        Fetch { call: Call::new(self.0.client().clone(), operation, Taking::Whole, Response::of) }
-    }
-}
-
-/// A request to an HTTP server inside a sandbox; made by [`Network::fetch`].
+/// A request that ends as a [`Response`] or as a stream; made by [`Network::fetch`](crate::Network::fetch),
+/// [`Sandbox::request`](crate::Sandbox::request) and [`Client::request`](crate::Client::request).
 ///
 /// GET, HEAD and OPTIONS, spelt exactly so, are reads and are tried again. Every other method is sent again
-/// only if it is proven that it did not run. [`mutation`](Self::mutation) and [`vouched`](Self::vouched) say
-/// otherwise for one request.
+/// only if it is proven that it did not run. [`replay`](Self::replay), [`mutation`](Self::mutation) and
+/// [`vouched`](Self::vouched) say otherwise for one request.
+///
+/// Every status is a [`Response`], also the last one of the resume window when the retries are spent
+/// ([`Response::stop_reason`] tells); redirects are not followed.
 #[derive(Debug)]
 #[must_use = "nothing is sent until the call is awaited, or waited for with `.wait()`"]
-pub struct Fetch {
+pub struct Request {
     call: Call<Response>,
 }
 
-impl Fetch {
-    /// Uses this method. What was said of repeats before is forgotten.
+impl Request {
+    pub(crate) fn new(core: Arc<Core>, operation: Operation) -> Self {
+        let reading = Reading::Whole(Box::new(|answer| Ok(Response::of(answer))));
+        Self { call: Call::new(core, operation, reading) }
+    }
+
+    /// Uses this method. What was said of repeats stays.
     pub fn method(mut self, method: Method) -> Self {
-        self.call.operation.replay = replay_of(&method);
         self.call.operation.method = method;
         self
     }
@@ -122,19 +75,21 @@ impl Fetch {
         self.method(Method::DELETE)
     }
 
-    /// Treats the request as a mutation whatever its method, for a GET that starts something.
-    pub fn mutation(mut self) -> Self {
-        self.call.operation.replay = Replay::Never;
+    /// Says what a repeat of the request would do, whatever its method. A read that is vouched for stays a read.
+    pub fn replay(mut self, replay: Replay) -> Self {
+        self.call.operation = self.call.operation.declare(replay);
         self
+    }
+
+    /// Treats the request as a mutation whatever its method, for a GET that starts something.
+    pub fn mutation(self) -> Self {
+        self.replay(Replay::Never)
     }
 
     /// States that a repeat is harmless, so that the request is tried again like a read: a PUT of the same
     /// bytes, a query by POST.
-    pub fn vouched(mut self) -> Self {
-        if self.call.operation.replay == Replay::Never {
-            self.call.operation.replay = Replay::Vouched;
-        }
-        self
+    pub fn vouched(self) -> Self {
+        self.replay(Replay::Vouched)
     }
 
     /// Adds a header. One that cannot be sent is an error of the call.
@@ -203,7 +158,7 @@ impl Fetch {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stream(self) -> Call<StreamResponse> {
-        self.call.taken(Taking::Stream, StreamResponse::of)
+        self.call.read_as(Reading::Stream(Box::new(|answer| Ok(StreamResponse::of(answer)))))
     }
 
     fn into_call(self) -> Call<Response> {
@@ -211,4 +166,4 @@ impl Fetch {
     }
 }
 
-like_a_call!(Fetch => Response);
+like_a_call!(Request => Response);

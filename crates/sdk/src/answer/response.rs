@@ -3,29 +3,11 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 use reveille_retry::{History, StopReason};
-use reveille_wire::header;
 use serde::de::DeserializeOwned;
 
-use crate::driver::Outcome;
-use crate::error::{Answered, Error, Record};
-
-/// Who made an answer, as its headers say (`X-Blaxel-Source`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnsweredBy {
-    /// The platform's gateway, instead of the sandbox: there is none of that name, say.
-    Platform,
-    /// The sandbox, or an app in it.
-    Sandbox,
-}
-
-impl AnsweredBy {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        match headers.get(header::SOURCE) {
-            Some(source) if source == header::SOURCE_PLATFORM => Self::Platform,
-            _ => Self::Sandbox,
-        }
-    }
-}
+use super::Whole;
+use crate::error::{Answered, Error};
+use crate::record::{AnsweredBy, Record};
 
 /// An answer, with its whole body.
 #[derive(Clone, Debug)]
@@ -36,10 +18,9 @@ pub struct Response {
 }
 
 impl Response {
-    pub(crate) fn of(outcome: Outcome) -> Result<(Self, Record), Error> {
-        let version = outcome.version;
-        let (answered, record) = outcome.into_answered();
-        Ok((Self { version, answered, record: record.clone() }, record))
+    pub(crate) fn of(answer: Whole) -> Self {
+        let Whole { version, answered, record } = answer;
+        Self { version, answered, record }
     }
 
     /// The status.
@@ -104,6 +85,14 @@ impl Response {
     #[must_use]
     pub fn stop_reason(&self) -> Option<StopReason> {
         self.record.stop
+    }
+
+    /// Whether a request with a side effect may have run without this answer telling of it: one that speaks of
+    /// the resume window without proof, or one that came after an attempt of which nothing is known. Look before
+    /// you repeat it.
+    #[must_use]
+    pub fn may_have_run(&self) -> bool {
+        self.record.may_have_run()
     }
 
     /// This answer, where its status is a success.

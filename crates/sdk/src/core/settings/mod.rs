@@ -6,11 +6,12 @@ mod environment;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use reveille_retry::RetryPolicy;
 use reveille_wire::{LocalHost, SandboxName, header, state_dir};
 
-use crate::credentials::{Credentials, Secret};
+use crate::core::{Credentials, Secret};
 pub(crate) use environment::Environment;
 
 /// What a client knows before its first call.
@@ -23,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) region: Option<String>,
     pub(crate) version: String,
     pub(crate) policy: RetryPolicy,
+    /// Ends calls that have no deadline of their own.
+    pub(crate) deadline: Option<Duration>,
     pub(crate) forced: HashMap<String, String>,
     pub(crate) origin: Origin,
     pub(crate) warnings: Vec<String>,
@@ -49,7 +52,24 @@ pub(crate) struct Overrides {
     pub(crate) run_url: Option<String>,
     pub(crate) region: Option<String>,
     pub(crate) policy: Option<RetryPolicy>,
+    pub(crate) retries: Option<u32>,
+    pub(crate) deadline: Option<Duration>,
     pub(crate) local_host: Option<LocalHost>,
+}
+
+impl Overrides {
+    /// How reads are tried again. A deadline without a number of retries means: as often as fits.
+    fn read_policy(&self, environment: &Environment, warnings: &mut Vec<String>) -> RetryPolicy {
+        let retries = match (self.retries, self.policy) {
+            (Some(retries), _) => Some(retries),
+            (None, Some(_)) => None,
+            (None, None) => {
+                environment.read_retries(warnings).or(self.deadline.is_some().then_some(u32::MAX))
+            }
+        };
+        let policy = self.policy.unwrap_or_default();
+        retries.map_or(policy, |retries| policy.with_retries(retries))
+    }
 }
 
 impl Settings {
@@ -60,7 +80,7 @@ impl Settings {
         let (key, client) = (var("BL_API_KEY"), var("BL_CLIENT_CREDENTIALS"));
         let (workspace, env, region) = (var("BL_WORKSPACE"), var("BL_ENV"), var("BL_REGION"));
         let (api_url, run_url, version) = (var("BL_API_URL"), var("BL_RUN_URL"), var("BL_API_VERSION"));
-        let policy = code.policy.unwrap_or_else(|| environment.read_policy(&mut warnings));
+        let policy = code.read_policy(environment, &mut warnings);
 
         let in_code = code.api_key.map(Credentials::ApiKey).or(code.client.map(Credentials::Client));
         let named_in_code = in_code.is_some() || code.local_host.is_some();
@@ -91,6 +111,7 @@ impl Settings {
             region: code.region.or(region),
             version: version.unwrap_or_else(|| header::VERSION_DEFAULT.to_owned()),
             policy,
+            deadline: code.deadline,
             forced: environment.forced_urls(),
             origin: Origin::Platform,
             warnings,
@@ -112,7 +133,13 @@ impl Settings {
     }
 }
 
-/// The local host that left its address and key in the user's state directory.
+/// The local host that runs on this machine, by the address and key that it left in the user's state directory.
+#[must_use]
+pub fn local_host() -> Option<LocalHost> {
+    running_host(&Environment::of_process(), &mut Vec::new())
+}
+
+/// The same, in an environment.
 fn running_host(environment: &Environment, warnings: &mut Vec<String>) -> Option<LocalHost> {
     let path: PathBuf = state_dir(|name| environment.raw(name))?.join(LocalHost::FILE);
     let text = match std::fs::read(&path) {
@@ -157,6 +184,18 @@ mod tests {
         assert_eq!(settings.run_url, "https://run.blaxel.ai");
         assert_eq!((settings.workspace.as_deref(), settings.version.as_str()), (Some("w"), "2026-04-28"));
         assert!(settings.warnings.is_empty());
+    }
+
+    #[test]
+    fn a_deadline_alone_means_as_often_as_fits() {
+        let policy = |retries, deadline, vars: &[(&str, &str)]| {
+            let code = Overrides { retries, deadline, ..Overrides::default() };
+            Settings::resolve(code, &Environment::of(vars)).policy.retries()
+        };
+        let (second, seven) = (Some(Duration::from_secs(1)), [("BL_SANDBOX_READ_RETRIES", "7")]);
+        assert_eq!([policy(None, None, &[]), policy(Some(2), None, &seven)], [5, 2]);
+        assert_eq!([policy(None, second, &[]), policy(None, second, &seven)], [u32::MAX, 7]);
+        assert_eq!(policy(Some(2), second, &seven), 2);
     }
 
     #[test]

@@ -1,13 +1,13 @@
-use http::Method;
-use reveille_wire::{InvalidInput, SandboxName, SandboxUrl};
+use std::sync::Arc;
 
-use crate::client::Client;
-use crate::drives::Drives;
+use http::Method;
+use reveille_wire::{AppPath, InvalidInput, SandboxName, SandboxUrl};
+
+use super::{Drives, Network, Processes, Request, System};
+use crate::call::{Identity, Operation, Target};
+use crate::core::Core;
 use crate::error::Error;
-use crate::network::Network;
-use crate::operation::{Identity, Operation, Target};
-use crate::processes::Processes;
-use crate::system::System;
+use crate::record::Site;
 
 /// One sandbox. It is a handle: to make one sends nothing, and to clone it is cheap.
 ///
@@ -21,7 +21,7 @@ use crate::system::System;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Sandbox {
-    client: Client,
+    core: Arc<Core>,
     place: Place,
 }
 
@@ -33,12 +33,12 @@ enum Place {
 }
 
 impl Sandbox {
-    pub(crate) fn named(client: Client, name: Result<SandboxName, InvalidInput>) -> Self {
-        Self { client, place: Place::Named(name) }
+    pub(crate) fn named(core: Arc<Core>, name: Result<SandboxName, InvalidInput>) -> Self {
+        Self { core, place: Place::Named(name) }
     }
 
-    pub(crate) fn at(client: Client, url: Result<SandboxUrl, InvalidInput>) -> Self {
-        Self { client, place: Place::At(url, Identity::Nobody) }
+    pub(crate) fn at(core: Arc<Core>, url: Result<SandboxUrl, InvalidInput>) -> Self {
+        Self { core, place: Place::At(url, Identity::Nobody) }
     }
 
     /// Sends the client's credentials to the URL that was named in code, and so takes what answers there for
@@ -51,18 +51,34 @@ impl Sandbox {
         self
     }
 
-    /// The client that it was made by.
-    #[must_use]
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// Where it answers: the base of its data plane.
+    /// Where it answers: the base of its data plane, without a trailing slash.
     ///
     /// # Errors
     /// When its name or URL is none, or no workspace is set.
-    pub fn url(&self) -> Result<SandboxUrl, Error> {
-        self.resolved().map(|(url, _)| url)
+    pub fn url(&self) -> Result<String, Error> {
+        self.resolved().map(|(url, _)| url.as_str().to_owned())
+    }
+
+    /// A request to an endpoint of the sandbox's API that this crate has no method for; `path` with its query,
+    /// below the sandbox. Below `/port/` it is one to an app, as by [`Network::fetch`].
+    ///
+    /// ```
+    /// # let server = reveille_faults::FaultServer::start(reveille_faults::Step::ok("{}"))?;
+    /// # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
+    /// use reveille::{Method, Replay};
+    ///
+    /// let sandbox = client.sandbox("box");
+    /// // A GET is a read, a POST a mutation, unless it is said otherwise.
+    /// let found = sandbox.request(Method::GET, "/filesystem-find/src").query("patterns", "*.rs").wait()?;
+    /// assert!(found.status().is_success() && !found.may_have_run());
+    /// let asked = sandbox.request(Method::POST, "/novel/question").json(&["why"]).replay(Replay::Read).wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn request(&self, method: Method, path: impl AsRef<str>) -> Request {
+        let path = AppPath::new(path.as_ref()).map(|path| path.to_string());
+        let is_app = path.as_ref().is_ok_and(|path| path.starts_with("/port/"));
+        let operation = if is_app { self.app(method, path) } else { self.endpoint(method, path) };
+        Request::new(Arc::clone(&self.core), operation)
     }
 
     /// HTTP servers inside the sandbox.
@@ -89,30 +105,33 @@ impl Sandbox {
         Processes::new(self.clone())
     }
 
+    pub(crate) fn core(&self) -> Arc<Core> {
+        Arc::clone(&self.core)
+    }
+
     /// An operation of the agent's API.
     pub(crate) fn endpoint(&self, method: Method, path: Result<String, InvalidInput>) -> Operation {
         // What answers at a URL that only code names may be anybody, an app behind a preview among others.
-        self.operation(method, path, |url, path, identity| match identity {
-            Identity::Nobody => Target::App(url, path),
-            Identity::Client | Identity::ClientIfAny => Target::Endpoint(url, path),
+        self.operation(method, path, |identity| match identity {
+            Identity::Nobody => Site::App,
+            Identity::Client | Identity::ClientIfAny => Site::Agent,
         })
     }
 
     /// A request to an app behind a port.
     pub(crate) fn app(&self, method: Method, path: Result<String, InvalidInput>) -> Operation {
-        self.operation(method, path, |url, path, _| Target::App(url, path))
+        self.operation(method, path, |_| Site::App)
     }
 
     fn operation(
         &self,
         method: Method,
         path: Result<String, InvalidInput>,
-        target: fn(SandboxUrl, String, Identity) -> Target,
+        site: fn(Identity) -> Site,
     ) -> Operation {
-        let resolved = self.resolved().and_then(|(url, identity)| Ok((url, identity, path?)));
-        match resolved {
+        match self.resolved().and_then(|(url, identity)| Ok((url, identity, path?))) {
             Ok((url, identity, path)) => {
-                Operation::new(method, target(url, path, identity)).identity(identity)
+                Operation::new(method, Target::new(url.as_str(), path, site(identity))).identity(identity)
             }
             Err(error) => Operation::invalid(method, error),
         }
@@ -123,7 +142,7 @@ impl Sandbox {
             Place::At(url, identity) => return Ok((url.clone()?, *identity)),
             Place::Named(name) => name.clone()?,
         };
-        let settings = self.client.settings();
+        let settings = &self.core.settings;
         if let Some(forced) = settings.forced_url(&name) {
             return Ok((SandboxUrl::new(forced)?, Identity::ClientIfAny));
         }

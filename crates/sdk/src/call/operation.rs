@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reveille_retry::{Attempt, Replay, RetryPolicy};
-use reveille_wire::{InvalidInput, SandboxUrl};
+use reveille_retry::{Attempt, History, Replay, RetryPolicy};
+use reveille_wire::InvalidInput;
 use serde::Serialize;
 
-use crate::body::Body;
-use crate::client::Client;
+use crate::core::Body;
 use crate::error::Error;
+use crate::record::{Record, Site};
 
 /// One logical request, before it is sent.
 pub(crate) struct Operation {
@@ -19,7 +19,7 @@ pub(crate) struct Operation {
     pub(crate) target: Target,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
-    pub(crate) replay: Replay,
+    declared: Option<Replay>,
     pub(crate) identity: Identity,
     pub(crate) patience: Patience,
     invalid: Option<Error>,
@@ -27,13 +27,12 @@ pub(crate) struct Operation {
 
 /// Where it goes.
 #[derive(Clone, Debug)]
-pub(crate) enum Target {
-    /// A path of the control plane, query included.
-    Control(String),
-    /// An endpoint of a sandbox that the platform serves; the path with its query.
-    Endpoint(SandboxUrl, String),
-    /// An app behind a port, which could forge whatever the platform says.
-    App(SandboxUrl, String),
+pub(crate) struct Target {
+    /// A URL without a trailing slash.
+    base: String,
+    /// What follows it, query included.
+    path: String,
+    site: Site,
 }
 
 /// Whose name it is sent in.
@@ -69,14 +68,14 @@ pub(crate) struct Tuning {
 pub(crate) type OnAttempt = Arc<dyn Fn(&Attempt) + Send + Sync>;
 
 impl Operation {
-    /// An operation with a side effect, until told otherwise.
+    /// An operation of which a repeat does what one of its method does, until told otherwise.
     pub(crate) fn new(method: Method, target: Target) -> Self {
         Self {
             method,
             target,
             headers: HeaderMap::new(),
             body: Body::empty(),
-            replay: Replay::Never,
+            declared: None,
             identity: Identity::Client,
             patience: Patience::Usual,
             invalid: None,
@@ -85,14 +84,24 @@ impl Operation {
 
     /// An operation that cannot be sent, and why.
     pub(crate) fn invalid(method: Method, error: impl Into<Error>) -> Self {
-        let mut operation = Self::new(method, Target::Control(String::new()));
+        let mut operation = Self::new(method, Target::new("", "", Site::ControlPlane));
         operation.refuse(error);
         operation
     }
 
-    pub(crate) fn replay(mut self, replay: Replay) -> Self {
-        self.replay = replay;
+    /// Says what a repeat would do, whatever the method.
+    pub(crate) fn declare(mut self, replay: Replay) -> Self {
+        self.declared = Some(replay);
         self
+    }
+
+    /// What a repeat would do: what was declared, else what its method says. A read that is vouched for stays one.
+    pub(crate) fn replay(&self) -> Replay {
+        match (self.declared, replay_of(&self.method)) {
+            (Some(Replay::Vouched), Replay::Read) => Replay::Read,
+            (Some(declared), _) => declared,
+            (None, by_method) => by_method,
+        }
     }
 
     pub(crate) fn identity(mut self, identity: Identity) -> Self {
@@ -140,16 +149,27 @@ impl Operation {
         self.invalid.take()
     }
 
+    /// What it is, before anything was done.
+    pub(crate) fn record(&self) -> Record {
+        Record {
+            method: self.method.clone(),
+            path: self.target.shown().to_owned(),
+            site: self.target.site(),
+            replay: self.replay(),
+            history: History::default(),
+            stop: None,
+        }
+    }
+
     /// Adds a pair to the query.
     pub(crate) fn query(&mut self, name: &str, value: &str) {
-        let (Target::Control(path) | Target::Endpoint(_, path) | Target::App(_, path)) = &mut self.target;
-        add_pair(path, name, value);
+        add_pair(&mut self.target.path, name, value);
     }
 }
 
-/// What a fetch with this method would do if repeated. Methods are told apart by their exact letters
+/// What a request with this method would do if repeated. Methods are told apart by their exact letters
 /// (RFC 9110, section 9.1).
-pub(crate) fn replay_of(method: &Method) -> Replay {
+fn replay_of(method: &Method) -> Replay {
     if [Method::GET, Method::HEAD, Method::OPTIONS].contains(method) { Replay::Read } else { Replay::Never }
 }
 
@@ -173,23 +193,21 @@ fn add_pair(path: &mut String, name: &str, value: &str) {
 }
 
 impl Target {
-    pub(crate) fn uri(&self, client: &Client) -> Result<Uri, Error> {
-        let url = match self {
-            Self::Control(path) => format!("{}{path}", client.api_url()),
-            Self::Endpoint(url, path) | Self::App(url, path) => url.endpoint(path),
-        };
+    pub(crate) fn new(base: impl Into<String>, path: impl Into<String>, site: Site) -> Self {
+        Self { base: base.into(), path: path.into(), site }
+    }
+
+    pub(crate) fn uri(&self) -> Result<Uri, Error> {
         let refused = |_| Error::input(format!("{:?} is no URL that a request can be sent to", self.shown()));
-        Uri::try_from(url).map_err(refused)
+        Uri::try_from(format!("{}{}", self.base, self.path)).map_err(refused)
     }
 
     /// The path as it stands in errors, spans and logs: without its query, which may hold secrets.
     pub(crate) fn shown(&self) -> &str {
-        let (Self::Control(path) | Self::Endpoint(_, path) | Self::App(_, path)) = self;
-        path.split('?').next().unwrap_or_default()
+        self.path.split('?').next().unwrap_or_default()
     }
 
-    /// Whether what the answer says of the platform is the platform's own word.
-    pub(crate) fn is_platforms(&self) -> bool {
-        !matches!(self, Self::App(..))
+    pub(crate) fn site(&self) -> Site {
+        self.site
     }
 }

@@ -6,10 +6,8 @@ use futures_util::stream::Stream;
 use reveille_retry::History;
 use reveille_wire::{ExecFrame, ExecFrameKind};
 
-use crate::call::success;
-use crate::driver::Outcome;
-use crate::error::{Error, Record};
-use crate::stream::StreamResponse;
+use crate::answer::{Begun, StreamResponse};
+use crate::error::Error;
 
 /// The longest line of a streamed execution, in bytes: a result holds the tails of all its output.
 const MAX_LINE: usize = 8 * 1024 * 1024;
@@ -34,9 +32,8 @@ enum State {
 }
 
 impl ExecStream {
-    pub(crate) fn of(outcome: Outcome) -> Result<(Self, Record), Error> {
-        let (response, record) = StreamResponse::of(success(outcome)?)?;
-        Ok((Self { response, line: BytesMut::new(), state: State::Open }, record))
+    pub(crate) fn of(answer: Begun) -> Self {
+        Self { response: StreamResponse::of(answer), line: BytesMut::new(), state: State::Open }
     }
 
     /// Every attempt up to the start of the process.
@@ -99,9 +96,9 @@ impl Stream for ExecStream {
 #[cfg(feature = "blocking")]
 impl IntoIterator for ExecStream {
     type Item = Result<ExecFrame, Error>;
-    type IntoIter = crate::stream::Blocking<Self>;
+    type IntoIter = crate::answer::Blocking<Self>;
 
     fn into_iter(self) -> Self::IntoIter {
-        crate::stream::Blocking::new(self)
+        crate::answer::Blocking::new(self)
     }
 }

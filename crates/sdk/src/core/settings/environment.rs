@@ -1,8 +1,6 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 
-use reveille_retry::RetryPolicy;
-
 /// The most retries that the environment can ask for.
 const MOST_RETRIES: u32 = 100;
 
@@ -35,24 +33,23 @@ impl Environment {
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
-    /// The policy of reads by `BL_SANDBOX_READ_RETRIES`: digits; below zero counts as zero.
-    pub(super) fn read_policy(&self, warnings: &mut Vec<String>) -> RetryPolicy {
+    /// How often reads are tried again, by `BL_SANDBOX_READ_RETRIES`: digits; below zero counts as zero.
+    pub(super) fn read_retries(&self, warnings: &mut Vec<String>) -> Option<u32> {
         const NAME: &str = "BL_SANDBOX_READ_RETRIES";
-        let policy = RetryPolicy::new();
-        let Some(text) = self.text(NAME, warnings) else { return policy };
+        let text = self.text(NAME, warnings)?;
         let (digits, negative) = match text.strip_prefix('-') {
             Some(digits) => (digits, true),
             None => (text.as_str(), false),
         };
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            warnings.push(format!("{NAME} is no number ({text:?}); {} is used", policy.retries()));
-            return policy;
+            warnings.push(format!("{NAME} is no number ({text:?}), and is passed over"));
+            return None;
         }
         let asked: u32 = if negative { 0 } else { digits.parse().unwrap_or(u32::MAX) };
         if asked > MOST_RETRIES {
             warnings.push(format!("{NAME} is above {MOST_RETRIES} ({text}); {MOST_RETRIES} is used"));
         }
-        policy.with_retries(asked.min(MOST_RETRIES))
+        Some(asked.min(MOST_RETRIES))
     }
 
     /// `BL_SANDBOXES_<NAME>_URL`, then `BL_SANDBOX_<NAME>_URL`, by NAME.
@@ -75,26 +72,26 @@ impl Environment {
 mod tests {
     use super::*;
 
-    fn retries(value: &str) -> (u32, usize) {
+    fn retries(value: &str) -> (Option<u32>, usize) {
         let mut warnings = Vec::new();
-        let policy = Environment::of(&[("BL_SANDBOX_READ_RETRIES", value)]).read_policy(&mut warnings);
-        (policy.retries(), warnings.len())
+        let retries = Environment::of(&[("BL_SANDBOX_READ_RETRIES", value)]).read_retries(&mut warnings);
+        (retries, warnings.len())
     }
 
     #[test]
     fn a_number_of_retries_is_digits() {
-        for (value, expected) in [("", 5), (" 5 ", 5), ("0", 0), ("7", 7), ("100", 100), ("-1", 0), ("-0", 0)]
-        {
-            assert_eq!(retries(value), (expected, 0), "{value}");
+        assert_eq!(retries(""), (None, 0));
+        for (value, expected) in [(" 5 ", 5), ("0", 0), ("7", 7), ("100", 100), ("-1", 0), ("-0", 0)] {
+            assert_eq!(retries(value), (Some(expected), 0), "{value}");
         }
     }
 
     #[test]
-    fn a_bad_number_is_reported_once_and_the_default_is_used() {
+    fn a_bad_number_is_reported_once_and_passed_over() {
         for value in ["5abc", "1e3", "0x5", "٥", "-", "5.0", "+5"] {
-            assert_eq!(retries(value), (5, 1), "{value}");
+            assert_eq!(retries(value), (None, 1), "{value}");
         }
-        assert_eq!(retries("4294967296"), (100, 1));
+        assert_eq!(retries("4294967296"), (Some(100), 1));
     }
 
     #[cfg(unix)]
@@ -104,6 +101,6 @@ mod tests {
         let value = OsString::from_vec(vec![0xff]);
         let environment = Environment([("BL_SANDBOX_READ_RETRIES".to_owned(), value)].into());
         let mut warnings = Vec::new();
-        assert_eq!((environment.read_policy(&mut warnings).retries(), warnings.len()), (5, 1));
+        assert_eq!((environment.read_retries(&mut warnings), warnings.len()), (None, 1));
     }
 }

@@ -1,3 +1,8 @@
+//! One call: what is to be sent, how it is tuned, and the one loop that sends it.
+
+mod driver;
+mod operation;
+
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -7,16 +12,15 @@ use std::time::Duration;
 use reveille_retry::{Attempt, History, RetryPolicy};
 use serde::de::DeserializeOwned;
 
-use crate::client::Client;
-use crate::driver::{Outcome, Taking, drive};
-use crate::error::{Error, Record};
-use crate::operation::{Operation, Tuning};
-use crate::runtime::{self, OnRuntime};
+use crate::answer::Reading;
+use crate::core::Core;
+use crate::core::runtime::{self, OnRuntime};
+use crate::error::Error;
+use driver::drive;
+pub(crate) use operation::{Identity, Operation, Patience, Target, Tuning, segment};
 
 /// The future of a call. It may be polled on any executor.
 pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
-
-type Finished<T> = Result<(T, History), Error>;
 
 /// A call that is ready to be made: nothing is sent until it is awaited, or waited for with
 /// [`wait`](Self::wait).
@@ -40,31 +44,21 @@ type Finished<T> = Result<(T, History), Error>;
 /// ```
 #[must_use = "nothing is sent until the call is awaited, or waited for with `.wait()`"]
 pub struct Call<T> {
-    pub(crate) client: Client,
+    core: Arc<Core>,
     pub(crate) operation: Operation,
-    pub(crate) tuning: Tuning,
-    taking: Taking,
-    parse: fn(Outcome) -> Result<(T, Record), Error>,
+    tuning: Tuning,
+    reading: Reading<T>,
 }
 
 impl<T> Call<T> {
-    pub(crate) fn new(
-        client: Client,
-        operation: Operation,
-        taking: Taking,
-        parse: fn(Outcome) -> Result<(T, Record), Error>,
-    ) -> Self {
-        Self { client, operation, tuning: Tuning::default(), taking, parse }
+    pub(crate) fn new(core: Arc<Core>, operation: Operation, reading: Reading<T>) -> Self {
+        Self { core, operation, tuning: Tuning::default(), reading }
     }
 
-    /// The same request, taken in another way.
-    pub(crate) fn taken<U>(
-        self,
-        taking: Taking,
-        parse: fn(Outcome) -> Result<(U, Record), Error>,
-    ) -> Call<U> {
-        let Self { client, operation, tuning, .. } = self;
-        Call { client, operation, tuning, taking, parse }
+    /// The same request, whose answer is taken in another way.
+    pub(crate) fn read_as<U>(self, reading: Reading<U>) -> Call<U> {
+        let Self { core, operation, tuning, .. } = self;
+        Call { core, operation, tuning, reading }
     }
 
     /// Tries this call under a policy of its own; the client's stays what it was.
@@ -97,12 +91,16 @@ impl<T> Call<T> {
         self
     }
 
-    async fn run(self) -> Finished<T> {
+    async fn run(self) -> Result<T, Error> {
+        self.run_with_history().await.map(|(value, _)| value)
+    }
+
+    async fn run_with_history(self) -> Result<(T, History), Error> {
         let runtime = runtime::handle().map_err(Error::local)?;
-        let Self { client, operation, tuning, taking, parse } = self;
-        let outcome = OnRuntime::new(runtime, drive(client, operation, tuning, taking)).await?;
-        let (value, record) = parse(outcome)?;
-        Ok((value, record.history))
+        let Self { core, operation, tuning, reading } = self;
+        let answer = OnRuntime::new(runtime, drive(core, operation, tuning, reading.taking())).await?;
+        let history = answer.record.history.clone();
+        Ok((reading.make(answer)?, history))
     }
 }
 
@@ -130,7 +128,7 @@ impl<T: 'static> Call<T> {
     /// See [`Error`].
     #[cfg(feature = "blocking")]
     pub fn wait(self) -> Result<T, Error> {
-        pollster::block_on(self.run()).map(|(value, _)| value)
+        pollster::block_on(self.run())
     }
 }
 
@@ -139,7 +137,7 @@ impl<T: 'static> IntoFuture for Call<T> {
     type IntoFuture = CallFuture<T>;
 
     fn into_future(self) -> CallFuture<T> {
-        Box::pin(async { self.run().await.map(|(value, _)| value) })
+        Box::pin(self.run())
     }
 }
 
@@ -161,7 +159,7 @@ impl<T: 'static> WithHistory<T> {
     /// See [`Error`].
     #[cfg(feature = "blocking")]
     pub fn wait(self) -> Result<(T, History), Error> {
-        pollster::block_on(self.0.run())
+        pollster::block_on(self.0.run_with_history())
     }
 }
 
@@ -170,40 +168,22 @@ impl<T: 'static> IntoFuture for WithHistory<T> {
     type IntoFuture = CallFuture<(T, History)>;
 
     fn into_future(self) -> CallFuture<(T, History)> {
-        Box::pin(self.0.run())
+        Box::pin(self.0.run_with_history())
     }
 }
 
-impl<T: DeserializeOwned> Call<T> {
+impl<T: DeserializeOwned + 'static> Call<T> {
     /// A call whose answer is JSON.
-    pub(crate) fn json(client: Client, mut operation: Operation) -> Self {
+    pub(crate) fn json(core: Arc<Core>, mut operation: Operation) -> Self {
         operation.accept_json();
-        Self::new(client, operation, Taking::Typed, parse_json)
+        Self::new(core, operation, Reading::json())
     }
 }
 
 impl Call<()> {
     /// A call whose answer says no more than its status.
-    pub(crate) fn empty(client: Client, operation: Operation) -> Self {
-        Self::new(client, operation, Taking::Typed, |outcome| Ok(((), success(outcome)?.record)))
-    }
-}
-
-/// The outcome, where its status is a success.
-pub(crate) fn success(outcome: Outcome) -> Result<Outcome, Error> {
-    if outcome.status.is_success() {
-        return Ok(outcome);
-    }
-    let (answered, record) = outcome.into_answered();
-    Err(Error::of_status(answered, record))
-}
-
-/// A success, read as JSON.
-pub(crate) fn parse_json<T: DeserializeOwned>(outcome: Outcome) -> Result<(T, Record), Error> {
-    let (answered, record) = success(outcome)?.into_answered();
-    match serde_json::from_slice(&answered.body) {
-        Ok(value) => Ok((value, record)),
-        Err(error) => Err(Error::of_decode(answered, record, error)),
+    pub(crate) fn empty(core: Arc<Core>, operation: Operation) -> Self {
+        Self::new(core, operation, Reading::status())
     }
 }
 

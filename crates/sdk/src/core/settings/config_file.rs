@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::Environment;
-use crate::credentials::{Credentials, Secret};
+use crate::core::{Credentials, Secret};
 
 /// What the vendor's config file says of the workspace in use.
 #[derive(Default)]

@@ -1,12 +1,11 @@
 use http::Method;
-use reveille_retry::Replay;
 use reveille_wire::{
     DriveMount, DriveMounts, DriveName, InvalidInput, MountOutcome, MountPath, UnmountOutcome,
 };
 
-use crate::call::{Call, like_a_call, parse_json};
-use crate::driver::Taking;
-use crate::sandbox::Sandbox;
+use super::Sandbox;
+use crate::answer::Reading;
+use crate::call::{Call, like_a_call};
 
 const MOUNTS: &str = "/drives/mount";
 
@@ -45,11 +44,9 @@ impl Drives {
 
     /// What is mounted. A read.
     pub fn list(&self) -> Call<Vec<DriveMount>> {
-        let mut operation = self.0.endpoint(Method::GET, Ok(MOUNTS.to_owned())).replay(Replay::Read);
+        let mut operation = self.0.endpoint(Method::GET, Ok(MOUNTS.to_owned()));
         operation.accept_json();
-        Call::new(self.0.client().clone(), operation, Taking::Typed, |outcome| {
-            parse_json::<DriveMounts>(outcome).map(|(listed, record)| (listed.mounts, record))
-        })
+        Call::new(self.0.core(), operation, Reading::json_as(|listed: DriveMounts| listed.mounts))
     }
 
     /// Mounts a drive at a path, all of it and writable until told otherwise. A mutation.
@@ -64,16 +61,14 @@ impl Drives {
             operation.refuse(invalid);
             DriveMount::default()
         });
-        let call = Call::new(self.0.client().clone(), operation, Taking::Typed, |outcome| {
-            parse_json::<MountOutcome>(outcome).map(|(done, record)| (done.mount, record))
-        });
+        let call = Call::new(self.0.core(), operation, Reading::json_as(|done: MountOutcome| done.mount));
         Mount { call, request }
     }
 
     /// Unmounts what is mounted at a path. A mutation.
     pub fn unmount(&self, path: impl AsRef<str>) -> Call<UnmountOutcome> {
         let path = MountPath::new(path.as_ref()).map(|path| path.as_url_path(MOUNTS));
-        Call::json(self.0.client().clone(), self.0.endpoint(Method::DELETE, path))
+        Call::json(self.0.core(), self.0.endpoint(Method::DELETE, path))
     }
 }
 

@@ -17,7 +17,7 @@ use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection}
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use reveille_retry::{Dispatch, Fault, FaultKind, Proof};
 
-use crate::body::SendBody;
+use crate::core::SendBody;
 use crate::error::Source;
 use connect::Connector;
 

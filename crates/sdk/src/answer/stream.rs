@@ -7,15 +7,16 @@ use futures_util::stream::{self, BoxStream, Stream};
 use http::{HeaderMap, StatusCode, Version};
 use reveille_retry::{History, StopReason};
 
-use crate::driver::{Arriving, Outcome};
-use crate::error::{Error, Record};
-use crate::response::AnsweredBy;
-use crate::runtime;
+use super::{Arriving, Begun};
+use crate::core::runtime;
+use crate::core::transport::Broken;
+use crate::error::Error;
+use crate::record::{AnsweredBy, Record};
 
 /// An answer whose body is still to come: a [`Stream`] of pieces in async code, an [`Iterator`] by
 /// [`into_iter`](IntoIterator::into_iter) elsewhere.
 ///
-/// Made by [`Fetch::stream`](crate::Fetch::stream). To drop it ends the transfer.
+/// Made by [`Request::stream`](crate::Request::stream). To drop it ends the transfer.
 pub struct StreamResponse {
     status: StatusCode,
     version: Version,
@@ -26,12 +27,12 @@ pub struct StreamResponse {
 }
 
 impl StreamResponse {
-    pub(crate) fn of(outcome: Outcome) -> Result<(Self, Record), Error> {
-        let Outcome { status, version, headers, body, record } = outcome;
+    pub(crate) fn of(answer: Begun) -> Self {
+        let Begun { status, version, headers, body, record } = answer;
         let expected = body.expected();
         let state = Pieces { body, received: 0, expected, record: record.clone() };
         let pieces = Box::pin(stream::unfold(Some(state), Pieces::next));
-        Ok((Self { status, version, headers, record: record.clone(), expected, pieces }, record))
+        Self { status, version, headers, record, expected, pieces }
     }
 
     /// The status.
@@ -76,6 +77,13 @@ impl StreamResponse {
         self.record.stop
     }
 
+    /// Whether a request with a side effect may have run without this answer telling of it; see
+    /// [`Response::may_have_run`](crate::Response::may_have_run).
+    #[must_use]
+    pub fn may_have_run(&self) -> bool {
+        self.record.may_have_run()
+    }
+
     pub(crate) fn record(&self) -> &Record {
         &self.record
     }
@@ -99,9 +107,9 @@ impl Pieces {
                 Some((Ok(piece), Some(state)))
             }
             Ok(None) => None,
-            Err(broken) => {
+            Err(Broken { fault, source }) => {
                 let Self { received, expected, record, .. } = state;
-                Some((Err(Error::of_stream(received, expected, record, broken)), None))
+                Some((Err(Error::of_stream(received, expected, record, fault.kind, source)), None))
             }
         }
     }

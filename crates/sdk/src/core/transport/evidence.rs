@@ -8,7 +8,7 @@ use reveille_retry::{Fault, FaultKind, Proof};
 
 use super::Broken;
 use super::connect::{ConnectFault, Unresolved};
-use crate::body::RequestBodyError;
+use crate::core::RequestBodyError;
 
 /// What an attempt that brought no head says.
 pub(super) fn of_send(error: legacy::Error) -> Broken {

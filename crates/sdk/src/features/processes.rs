@@ -1,14 +1,11 @@
 use std::borrow::Borrow;
 
 use http::{HeaderValue, Method, header};
-use reveille_retry::Replay;
 use reveille_wire::{InvalidInput, ProcessLogs, ProcessRequest, ProcessResponse};
 
-use crate::call::Call;
-use crate::driver::Taking;
-use crate::exec::ExecStream;
-use crate::operation::{Operation, Patience, segment};
-use crate::sandbox::Sandbox;
+use super::{ExecStream, Sandbox};
+use crate::answer::Reading;
+use crate::call::{Call, Operation, Patience, segment};
 
 const PROCESS: &str = "/process";
 
@@ -22,7 +19,7 @@ const PROCESS: &str = "/process";
 /// #     .on("*", "/", Step::ok(done));
 /// # let server = FaultServer::start(script)?;
 /// # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
-/// use reveille::wire::ProcessRequest;
+/// use reveille::ProcessRequest;
 ///
 /// let processes = client.sandbox("box").processes();
 /// let mut request = ProcessRequest::new("echo hi");
@@ -55,7 +52,7 @@ impl Processes {
         let request = request.borrow();
         let waits = request.wait_for_completion || !request.wait_for_ports.is_empty();
         let patience = if waits { Patience::Waiting } else { Patience::Usual };
-        Call::json(self.0.client().clone(), self.begin(request).patience(patience))
+        Call::json(self.0.core(), self.begin(request).patience(patience))
     }
 
     /// Starts a process and follows its output to its end. A mutation: it never runs twice.
@@ -66,7 +63,7 @@ impl Processes {
     /// # let server = FaultServer::start(Step::ok(frames))?;
     /// # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
     /// # let processes = client.sandbox("box").processes();
-    /// use reveille::wire::{ExecFrameKind, ProcessRequest};
+    /// use reveille::{ExecFrameKind, ProcessRequest};
     ///
     /// for frame in processes.exec_stream(ProcessRequest::new("echo hi")).wait()? {
     ///     let frame = frame?;
@@ -79,7 +76,11 @@ impl Processes {
     pub fn exec_stream(&self, request: impl Borrow<ProcessRequest>) -> Call<ExecStream> {
         let ndjson = HeaderValue::from_static("text/event-stream");
         let operation = self.begin(request.borrow()).header(header::ACCEPT, ndjson);
-        Call::new(self.0.client().clone(), operation, Taking::TypedStream, ExecStream::of)
+        Call::new(
+            self.0.core(),
+            operation,
+            Reading::SuccessStream(Box::new(|answer| Ok(ExecStream::of(answer)))),
+        )
     }
 
     fn begin(&self, request: &ProcessRequest) -> Operation {
@@ -104,17 +105,17 @@ impl Processes {
     /// Asks a process to end (SIGTERM). A mutation.
     pub fn stop(&self, id: impl AsRef<str>) -> Call<()> {
         let operation = self.0.endpoint(Method::DELETE, of(id.as_ref(), ""));
-        Call::empty(self.0.client().clone(), operation)
+        Call::empty(self.0.core(), operation)
     }
 
     /// Ends a process (SIGKILL). A mutation.
     pub fn kill(&self, id: impl AsRef<str>) -> Call<()> {
         let operation = self.0.endpoint(Method::DELETE, of(id.as_ref(), "/kill"));
-        Call::empty(self.0.client().clone(), operation)
+        Call::empty(self.0.core(), operation)
     }
 
-    fn read<T: serde::de::DeserializeOwned>(&self, path: Result<String, InvalidInput>) -> Call<T> {
-        Call::json(self.0.client().clone(), self.0.endpoint(Method::GET, path).replay(Replay::Read))
+    fn read<T: serde::de::DeserializeOwned + 'static>(&self, path: Result<String, InvalidInput>) -> Call<T> {
+        Call::json(self.0.core(), self.0.endpoint(Method::GET, path))
     }
 }
 

@@ -1,9 +1,8 @@
 use http::Method;
-use reveille_retry::Replay;
 use reveille_wire::{Health, UpgradeAccepted, UpgradeRequest};
 
+use super::Sandbox;
 use crate::call::{Call, like_a_call};
-use crate::sandbox::Sandbox;
 
 /// The agent inside a sandbox.
 ///
@@ -37,15 +36,15 @@ impl System {
 
     /// How the agent is. A read, so that it wakes a sandbox that is asleep.
     pub fn health(&self) -> Call<Health> {
-        let operation = self.0.endpoint(Method::GET, Ok("/health".to_owned())).replay(Replay::Read);
-        Call::json(self.0.client().clone(), operation)
+        let operation = self.0.endpoint(Method::GET, Ok("/health".to_owned()));
+        Call::json(self.0.core(), operation)
     }
 
     /// Upgrades the agent, by default to the latest version. It answers at once and upgrades in the
     /// background; [`health`](Self::health) tells how it went. A mutation.
     pub fn upgrade(&self) -> Upgrade {
         let operation = self.0.endpoint(Method::POST, Ok("/upgrade".to_owned()));
-        Upgrade { call: Call::json(self.0.client().clone(), operation), request: UpgradeRequest::default() }
+        Upgrade { call: Call::json(self.0.core(), operation), request: UpgradeRequest::default() }
     }
 }
 

@@ -1,65 +1,29 @@
 //! The one loop that sends, decides and waits.
 
-mod arriving;
 mod attempt;
+mod token;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, StatusCode, Version};
 use reveille_retry::{AttemptPlan, FaultKind, Head, RetryPolicy, Session, StopReason, Tick, Verdict};
 use tracing::Instrument;
 
-use crate::client::Client;
-use crate::error::{Answered, Error, Record};
-use crate::operation::{Operation, Patience, Tuning};
-use crate::transport::Broken;
-
-pub(crate) use arriving::Arriving;
+use super::{Operation, Patience, Tuning};
+use crate::answer::{Begun, Taking, Whole};
+use crate::core::transport::Broken;
+use crate::core::{Core, Secret};
+use crate::error::Error;
+use crate::record::Record;
 use attempt::Answer;
-
-/// How the answer is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taking {
-    /// Whole, read inside the attempt, whatever its status.
-    Whole,
-    /// Whole; of a status that is no success its beginning is enough.
-    Typed,
-    /// Its body is handed on as it comes, whatever its status.
-    Stream,
-    /// The body of a success is handed on as it comes.
-    TypedStream,
-}
-
-impl Taking {
-    fn streams(self, status: StatusCode) -> bool {
-        self == Self::Stream || (self == Self::TypedStream && status.is_success())
-    }
-}
-
-/// What a call brought.
-pub(crate) struct Outcome {
-    pub(crate) status: StatusCode,
-    pub(crate) version: Version,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Arriving,
-    pub(crate) record: Record,
-}
-
-impl Outcome {
-    /// The part of it that an error keeps.
-    pub(crate) fn into_answered(self) -> (Answered, Record) {
-        let body = self.body.into_held();
-        (Answered { status: self.status, headers: self.headers, body }, self.record)
-    }
-}
 
 /// Sends an operation as often as its session says.
 pub(crate) async fn drive(
-    client: Client,
+    core: Arc<Core>,
     operation: Operation,
     tuning: Tuning,
     taking: Taking,
-) -> Result<Outcome, Error> {
+) -> Result<Begun, Error> {
     let span = tracing::debug_span!(
         "reveille.call",
         http.request.method = %operation.method,
@@ -67,7 +31,7 @@ pub(crate) async fn drive(
         http.request.resend_count = tracing::field::Empty,
         http.response.status_code = tracing::field::Empty,
     );
-    let call = Driver::new(client, operation, tuning, taking)?;
+    let call = Driver::new(core, operation, tuning, taking)?;
     let outcome = call.run().instrument(span.clone()).await;
     let (history, status) = match &outcome {
         Ok(outcome) => (Some(&outcome.record.history), Some(outcome.status)),
@@ -82,7 +46,7 @@ pub(crate) async fn drive(
 
 /// One logical call on its way.
 struct Driver {
-    client: Client,
+    core: Arc<Core>,
     operation: Operation,
     uri: http::Uri,
     tuning: Tuning,
@@ -90,33 +54,41 @@ struct Driver {
     session: Session,
     start: Instant,
     quiet: Duration,
+    /// The access token that the last attempt showed.
+    token: Option<Secret>,
 }
 
 impl Driver {
-    fn new(client: Client, mut operation: Operation, tuning: Tuning, taking: Taking) -> Result<Self, Error> {
+    fn new(
+        core: Arc<Core>,
+        mut operation: Operation,
+        mut tuning: Tuning,
+        taking: Taking,
+    ) -> Result<Self, Error> {
+        tuning.deadline = tuning.deadline.or(core.settings.deadline);
         if let Some(error) = operation.take_invalid() {
             return Err(error);
         }
-        let uri = operation.target.uri(&client)?;
-        let policy = tuning.policy.unwrap_or(client.policy());
+        let uri = operation.target.uri()?;
+        let policy = tuning.policy.unwrap_or(core.settings.policy);
         let policy: RetryPolicy = match tuning.attempt_timeout {
             Some(timeout) => policy.with_attempt_timeout(timeout),
             None => policy,
         };
         let session =
-            Session::new(&policy, operation.replay, fastrand::u64(..)).resend(operation.body.resend());
+            Session::new(&policy, operation.replay(), fastrand::u64(..)).resend(operation.body.resend());
         let session = match tuning.deadline {
             Some(deadline) => session.deadline(Tick::ZERO.after(deadline)),
             None => session,
         };
         let quiet = match operation.patience {
-            Patience::Usual => client.transport().read_timeout(),
+            Patience::Usual => core.transport.read_timeout(),
             Patience::Waiting => Duration::MAX,
         };
-        Ok(Self { client, operation, uri, tuning, taking, session, start: Instant::now(), quiet })
+        Ok(Self { core, operation, uri, tuning, taking, session, start: Instant::now(), quiet, token: None })
     }
 
-    async fn run(mut self) -> Result<Outcome, Error> {
+    async fn run(mut self) -> Result<Begun, Error> {
         loop {
             let plan = match self.session.begin(self.now()) {
                 Ok(plan) => plan,
@@ -181,9 +153,9 @@ impl Driver {
         mut answer: Answer,
         plan: &AttemptPlan,
         stop: Option<StopReason>,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Begun, Error> {
         let status = answer.parts.status;
-        let broken = if self.taking == Taking::Whole {
+        let broken = if self.taking.wants_all(status) {
             self.within_plan(plan, answer.body.whole()).await.err()
         } else {
             None
@@ -191,7 +163,7 @@ impl Driver {
         if self.taking.streams(status) {
             answer.body.bound_by(self.tuning.deadline.and_then(|deadline| self.start.checked_add(deadline)));
         }
-        let outcome = Outcome {
+        let answer = Begun {
             status,
             version: answer.parts.version,
             headers: answer.parts.headers,
@@ -199,21 +171,19 @@ impl Driver {
             record: self.record(stop),
         };
         match broken {
-            None => Ok(outcome),
+            None => Ok(answer),
             Some(Broken { fault, source }) => {
-                let (answered, record) = outcome.into_answered();
+                let Whole { answered, record, .. } = answer.into_whole();
                 Err(Error::of_fault(fault.kind, record, source).with_answer(answered))
             }
         }
     }
 
     fn record(self, stop: Option<StopReason>) -> Record {
-        Record {
-            path: self.operation.target.shown().to_owned(),
-            method: self.operation.method,
-            replay: self.operation.replay,
-            history: self.session.finish(),
-            stop,
-        }
+        Record { history: self.session.finish(), stop, ..self.operation.record() }
+    }
+
+    fn record_so_far(&self) -> Record {
+        Record { history: self.session.history().clone(), ..self.operation.record() }
     }
 }

@@ -1,5 +1,6 @@
 //! One attempt: a request, what comes back, and what it proves.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Request, Response, header};
@@ -7,11 +8,13 @@ use hyper::body::Incoming;
 use reveille_retry::{AttemptPlan, Dispatch, Fault, FaultKind, Limit, Proof, Refusal};
 use reveille_wire::{GatewayAnswer, header as platform, refusal_of};
 
-use super::{Arriving, Driver, Taking};
-use crate::body::SendBody;
+use super::{Driver, token};
+use crate::answer::{Arriving, Taking};
+use crate::call::Identity;
+use crate::core::transport::{Broken, Quiet, Trace};
+use crate::core::{Credentials, SendBody};
 use crate::error::Error;
-use crate::operation::Identity;
-use crate::transport::{Broken, Quiet, Trace};
+use crate::record::{AnsweredBy, Site};
 
 /// How long the rest of a transient answer is waited for, before its connection is given up.
 const PEEK_TIME: Duration = Duration::from_millis(250);
@@ -70,7 +73,7 @@ impl Driver {
             Err(Unsent::Broken(broken)) => return Ok(Err(broken)),
             Err(Unsent::Error(error)) => return Err(error),
         };
-        match self.client.transport().send(request, quiet.clone(), trace).await {
+        match self.core.transport.send(request, quiet.clone(), trace).await {
             Ok(response) => Ok(self.take(response, quiet).await),
             Err(broken) => Ok(Err(broken)),
         }
@@ -93,30 +96,55 @@ impl Driver {
     /// stays.
     async fn headers(&mut self) -> Result<HeaderMap, Error> {
         let mut headers = self.operation.headers.clone();
-        headers.entry(header::USER_AGENT).or_insert_with(|| self.client.user_agent());
+        headers.entry(header::USER_AGENT).or_insert_with(|| self.core.user_agent());
         headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        let bearer = match self.operation.identity {
-            Identity::Nobody => return Ok(headers),
-            Identity::ClientIfAny => self.client.bearer().await?,
-            Identity::Client => Some(self.client.bearer().await?.ok_or_else(Error::no_key)?),
-        };
-        if let Some(bearer) = bearer {
-            headers.entry(platform::AUTHORIZATION).or_insert(bearer);
+        if self.operation.identity == Identity::Nobody {
+            return Ok(headers);
         }
-        if let Some(workspace) = self.client.workspace_header()? {
+        match self.bearer().await? {
+            Some(bearer) => drop(headers.entry(platform::AUTHORIZATION).or_insert(bearer)),
+            None if self.operation.identity == Identity::Client => return Err(Error::no_key()),
+            None => {}
+        }
+        if let Some(workspace) = self.core.workspace_header()? {
             headers.entry(platform::WORKSPACE).or_insert(workspace);
         }
-        headers.entry(platform::VERSION).or_insert_with(|| self.client.version_header());
+        headers.entry(platform::VERSION).or_insert_with(|| self.core.version_header());
         Ok(headers)
+    }
+
+    /// What says who the client is, where it knows.
+    async fn bearer(&mut self) -> Result<Option<HeaderValue>, Error> {
+        let core = &self.core;
+        let token = match &core.settings.credentials {
+            None => return Ok(None),
+            Some(Credentials::ApiKey(secret) | Credentials::AccessToken(secret)) => secret,
+            Some(Credentials::Client(pair)) => {
+                let fetched = core.tokens.current(|| token::fetch(Arc::clone(core), pair.clone())).await;
+                let token = fetched.map_err(|why| Error::of_token(why, self.record_so_far()))?;
+                &*self.token.insert(token)
+            }
+        };
+        token.header("Bearer").map(Some)
+    }
+
+    /// Lets go of an access token that the platform did not take. An app's own 401 says nothing of it.
+    fn heed_refusal(&self, head: &http::response::Parts) {
+        let platforms = self.operation.target.site() != Site::App
+            || AnsweredBy::of(&head.headers) == AnsweredBy::Platform;
+        if let Some(token) = &self.token
+            && head.status == http::StatusCode::UNAUTHORIZED
+            && platforms
+        {
+            self.core.tokens.refused(token);
+        }
     }
 
     /// Reads as much of an answer as is needed to judge it; all of it, where it is to be delivered whole.
     async fn take(&mut self, response: Response<Incoming>, quiet: Quiet) -> Result<Answer, Broken> {
         let (parts, incoming) = response.into_parts();
         let mut body = Arriving::new(incoming, quiet);
-        if parts.status == http::StatusCode::UNAUTHORIZED {
-            self.client.forget_token();
-        }
+        self.heed_refusal(&parts);
         if refusal_of(parts.status, &parts.headers, None).is_some() {
             body.peek(PROOF_TIME).await;
             let answer = refusal_of(parts.status, &parts.headers, body.whole_if_here());
@@ -127,7 +155,7 @@ impl Driver {
             body.peek(PEEK_TIME).await;
         } else if !self.taking.streams(parts.status) {
             match self.taking {
-                Taking::TypedStream => body.peek(PROOF_TIME).await,
+                Taking::SuccessStream => body.peek(PROOF_TIME).await,
                 _ => body.whole().await?,
             }
         }
@@ -137,7 +165,9 @@ impl Driver {
     /// An app could write the gateway's proof by itself, so that behind a port it proves nothing.
     fn believed(&self, answer: GatewayAnswer) -> Refusal {
         match answer {
-            GatewayAnswer::NotDispatched if self.operation.target.is_platforms() => Refusal::NotDispatched,
+            GatewayAnswer::NotDispatched if self.operation.target.site() != Site::App => {
+                Refusal::NotDispatched
+            }
             GatewayAnswer::NotDispatched | GatewayAnswer::Unavailable => Refusal::Unavailable,
         }
     }

@@ -1,0 +1,131 @@
+//! What comes back: how it is taken, and what is made of it.
+
+mod arriving;
+mod response;
+mod stream;
+
+use http::{HeaderMap, StatusCode, Version};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Answered, Error};
+use crate::record::Record;
+pub(crate) use arriving::Arriving;
+pub use response::Response;
+#[cfg(feature = "blocking")]
+pub use stream::Blocking;
+pub use stream::StreamResponse;
+
+type Make<A, T> = Box<dyn FnOnce(A) -> Result<T, Error> + Send + Sync>;
+
+/// How an answer is taken and what is made of it, which is one thing, so that the two cannot disagree.
+pub(crate) enum Reading<T> {
+    /// Its body is read inside the attempt, whatever its status.
+    Whole(Make<Whole, T>),
+    /// A success is read whole; of another status the beginning is enough for an error.
+    Success(Make<Whole, T>),
+    /// Its body is handed on as it comes, whatever its status.
+    Stream(Make<Begun, T>),
+    /// The body of a success is handed on as it comes; another status is an error.
+    SuccessStream(Make<Begun, T>),
+}
+
+/// How an answer is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taking {
+    Whole,
+    Success,
+    Stream,
+    SuccessStream,
+}
+
+/// An answer with its whole body.
+pub(crate) struct Whole {
+    pub(crate) version: Version,
+    pub(crate) answered: Answered,
+    pub(crate) record: Record,
+}
+
+/// An answer whose body may still be to come.
+pub(crate) struct Begun {
+    pub(crate) status: StatusCode,
+    pub(crate) version: Version,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Arriving,
+    pub(crate) record: Record,
+}
+
+impl Taking {
+    /// Whether the body of an answer of this status is handed on as it comes.
+    pub(crate) fn streams(self, status: StatusCode) -> bool {
+        self == Self::Stream || (self == Self::SuccessStream && status.is_success())
+    }
+
+    /// Whether an answer of this status is of use only with its whole body.
+    pub(crate) fn wants_all(self, status: StatusCode) -> bool {
+        self == Self::Whole || (self == Self::Success && status.is_success())
+    }
+}
+
+impl Begun {
+    /// The answer with as much of its body as has been read.
+    pub(crate) fn into_whole(self) -> Whole {
+        let Self { status, version, headers, body, record } = self;
+        Whole { version, answered: Answered { status, headers, body: body.into_held() }, record }
+    }
+
+    fn success(self) -> Result<Self, Error> {
+        if self.status.is_success() {
+            return Ok(self);
+        }
+        let Whole { answered, record, .. } = self.into_whole();
+        Err(Error::of_status(answered, record))
+    }
+}
+
+impl Whole {
+    /// The body, read as JSON.
+    fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
+        serde_json::from_slice(&self.answered.body)
+            .map_err(|error| Error::of_decode(self.answered, self.record, error))
+    }
+}
+
+impl<T> Reading<T> {
+    /// A success, read as JSON, of which `make` makes what the caller gets.
+    pub(crate) fn json_as<W: DeserializeOwned>(make: impl FnOnce(W) -> T + Send + Sync + 'static) -> Self {
+        Self::Success(Box::new(|whole| whole.json().map(make)))
+    }
+
+    pub(crate) fn taking(&self) -> Taking {
+        match self {
+            Self::Whole(_) => Taking::Whole,
+            Self::Success(_) => Taking::Success,
+            Self::Stream(_) => Taking::Stream,
+            Self::SuccessStream(_) => Taking::SuccessStream,
+        }
+    }
+
+    /// Makes of an answer, taken in this way, what the caller gets.
+    pub(crate) fn make(self, answer: Begun) -> Result<T, Error> {
+        match self {
+            Self::Whole(make) => make(answer.into_whole()),
+            Self::Success(make) => make(answer.success()?.into_whole()),
+            Self::Stream(make) => make(answer),
+            Self::SuccessStream(make) => make(answer.success()?),
+        }
+    }
+}
+
+impl<T: DeserializeOwned + 'static> Reading<T> {
+    /// A success, read as JSON.
+    pub(crate) fn json() -> Self {
+        Self::Success(Box::new(Whole::json))
+    }
+}
+
+impl Reading<()> {
+    /// A success that says no more than its status.
+    pub(crate) fn status() -> Self {
+        Self::Success(Box::new(|_| Ok(())))
+    }
+}
