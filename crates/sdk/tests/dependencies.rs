@@ -7,7 +7,17 @@ use std::process::Command;
 #[test]
 fn a_user_of_the_sdk_compiles_no_server_and_no_processes() {
     let tree = Command::new(env!("CARGO"))
-        .args(["tree", "--offline", "--locked", "-p", "reveille", "-e", "normal,features", "--prefix", "none"])
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "-p",
+            "reveille",
+            "-e",
+            "normal,features",
+            "--prefix",
+            "none",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
