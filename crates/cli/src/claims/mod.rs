@@ -29,6 +29,7 @@ pub(crate) fn run(screen: &Screen) -> Result<Exit, Failure> {
 }
 
 fn stopped(screen: &Screen) -> Exit {
-    screen.note("\nstopped; nothing stays behind");
+    screen.note("");
+    screen.note("stopped; nothing stays behind");
     Exit::Interrupted
 }

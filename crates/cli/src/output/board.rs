@@ -1,11 +1,11 @@
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
 use reveille::Attempt;
 use serde_json::json;
 
 use super::timeline::Timeline;
-use super::{BAD, FAINT, Format, GOOD, Letters, STRONG, Screen, Terminal, WAIT};
+use super::{BAD, FAINT, Format, GOOD, Letters, Line, STRONG, Screen, Terminal, WAIT};
 use crate::report::{Claim, Facts, Progress, duration};
 
 /// The columns of what a call is, and of how it was finished.
@@ -43,6 +43,11 @@ impl Board {
         Self { screen: *screen, terminal, timeline: Timeline { window, cells, letters } }
     }
 
+    /// How the line of a call begins.
+    fn call(&self, name: &str, way: &str) -> Line {
+        Line::from(format_args!("  {name:NAME$}")).styled(FAINT, format_args!("{way:WAY$}"))
+    }
+
     fn is_json(&self) -> bool {
         self.screen.format == Format::Json
     }
@@ -55,22 +60,25 @@ impl Board {
                 .json(&json!({"host": {"url": url, "isolation": isolation, "windowMs": window}}));
         }
         let window = duration(self.timeline.window);
-        self.screen.line(format_args!("{STRONG}one sandbox, asleep and awake{STRONG:#}"))?;
-        self.screen.line(format_args!("  {FAINT}host{FAINT:#}     {url}, {isolation}"))?;
-        self.screen.line(format_args!(
-            "  {FAINT}window{FAINT:#}   for {window} after each waking the gateway answers 503 to everything"
-        ))
+        let about = |name: &str| Line::from("  ").styled(FAINT, format_args!("{name:<9}"));
+        self.screen.line(Line::new().styled(STRONG, "one sandbox, asleep and awake"))?;
+        self.screen.line(about("host").text(format_args!("{url}, {isolation}")))?;
+        self.screen.line(
+            about("window")
+                .text(format_args!("for {window} after each waking the gateway answers 503 to everything")),
+        )
     }
 
     pub(crate) fn section(&self, title: &str) -> io::Result<()> {
         if self.is_json() {
             return Ok(());
         }
-        self.screen.line(format_args!("\n{STRONG}{title}{STRONG:#}"))?;
+        self.screen.line("")?;
+        self.screen.line(Line::new().styled(STRONG, title))?;
         if self.timeline.cells == 0 {
             return Ok(());
         }
-        self.screen.line(format_args!("  {:width$}{}", "", self.timeline.ruler(), width = NAME + WAY))
+        self.screen.line(Line::from("  ").blanks(NAME + WAY).then(self.timeline.ruler()))
     }
 
     /// A call that goes on; drawn only where the line can be drawn anew.
@@ -84,10 +92,7 @@ impl Board {
         if self.terminal == Terminal::Plain {
             return Ok(());
         }
-        let line = self.timeline.draw(attempts, progress);
-        let mut out = anstream::stdout();
-        write!(out, "\r  {name:NAME$}{FAINT}{way:WAY$}{FAINT:#}{line}\x1b[K")?;
-        out.flush()
+        self.screen.over(&self.call(name, way).then(self.timeline.draw(attempts, progress)))
     }
 
     /// A call that ended, with the story of its attempts.
@@ -108,20 +113,20 @@ impl Board {
         }
         let total = attempts.last().map_or(Duration::ZERO, |last| last.began + last.took);
         let total = duration(total);
-        let end = match progress {
-            Progress::Answered => format!("{GOOD}answered{GOOD:#} in {total}"),
-            _ => format!("{WAIT}stopped{WAIT:#} at once"),
+        let line = self.call(name, way).then(self.timeline.draw(attempts, progress)).text(" ");
+        let line = match progress {
+            Progress::Answered => line.styled(GOOD, "answered").text(format_args!(" in {total}")),
+            _ => line.styled(WAIT, "stopped").text(" at once"),
         };
-        let line = self.timeline.draw(attempts, progress);
-        let begin = if self.terminal == Terminal::Plain { "" } else { "\r" };
-        let clear = if self.terminal == Terminal::Plain { "" } else { "\x1b[K" };
-        self.screen
-            .line(format_args!("{begin}  {name:NAME$}{FAINT}{way:WAY$}{FAINT:#}{line} {end}{clear}"))?;
+        if self.terminal != Terminal::Plain {
+            self.screen.over(&Line::new())?;
+        }
+        self.screen.line(line)?;
         let story = match self.timeline.letters {
             Letters::Unicode => story.to_owned(),
             Letters::Ascii => story.replace(" · ", ", "),
         };
-        self.screen.line(format_args!("    {FAINT}{story}{FAINT:#}"))
+        self.screen.line(Line::from("    ").styled(FAINT, story))
     }
 
     pub(crate) fn closing(&self, claims: &[&Claim], sum: &str) -> io::Result<()> {
@@ -129,7 +134,8 @@ impl Board {
             let holds = claims.iter().all(|claim| claim.is_kept());
             return self.screen.json(&json!({"summary": {"holds": holds, "claims": claims, "sum": sum}}));
         }
-        self.screen.line(format_args!("\n{STRONG}checked{STRONG:#}"))?;
+        self.screen.line("")?;
+        self.screen.line(Line::new().styled(STRONG, "checked"))?;
         let (yes, no) = match self.timeline.letters {
             Letters::Unicode => ("✓", "✗"),
             Letters::Ascii => ("ok", "NO"),
@@ -137,11 +143,13 @@ impl Board {
         for claim in claims {
             let (mark, style) = if claim.is_kept() { (yes, GOOD) } else { (no, BAD) };
             let count = format!("{} of {}", claim.held, claim.of);
-            self.screen.line(format_args!("  {style}{mark}{style:#} {count:<9} {}", claim.claim))?;
+            let marked = Line::from("  ").styled(style, mark);
+            self.screen.line(marked.text(format_args!(" {count:<9} {}", claim.claim)))?;
             for against in &claim.against {
-                self.screen.line(format_args!("    {BAD}{against}{BAD:#}"))?;
+                self.screen.line(Line::from("    ").styled(BAD, against))?;
             }
         }
-        self.screen.line(format_args!("\n{FAINT}{sum}{FAINT:#}"))
+        self.screen.line("")?;
+        self.screen.line(Line::new().styled(FAINT, sum))
     }
 }

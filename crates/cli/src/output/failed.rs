@@ -1,11 +1,15 @@
-use std::io::Write;
+use std::io::{self, Write};
 
-use anstyle::Style;
 use serde::Serialize;
 
-use super::{BAD, FAINT, Format, Screen};
+use super::json::in_json;
+use super::{BAD, FAINT, Format, Line, Screen, to_stderr};
 
 use crate::report::{Exit, Facts, Failure, Told};
+
+/// Where the texts of a failure begin, so that they go on below each other.
+const ERROR: usize = 7;
+const LABELLED: usize = 9;
 
 /// A failure as `--json` shows it, on stderr.
 #[derive(Serialize)]
@@ -28,41 +32,38 @@ impl Screen {
     /// Tells of a failure, and says what the shell is to be told.
     pub(crate) fn failed(&self, failure: &Failure) -> Exit {
         let Failure::Told(told) = failure else { return Exit::Done };
-        let text = match self.format {
-            Format::People => for_people(told),
-            Format::Json => for_scripts(told),
-        };
-        // Where stderr is gone, the exit code still says it.
-        let _ = write!(anstream::stderr(), "{text}");
+        match self.format {
+            Format::People => {
+                for (line, indent) in for_people(told) {
+                    to_stderr(&line, indent);
+                }
+            }
+            // Texts and numbers always are JSON; and where stderr is gone, the exit code still says it.
+            Format::Json => {
+                let _ = in_json(&for_scripts(told)).and_then(|line| io::stderr().write_all(&line));
+            }
+        }
         told.exit
     }
 }
 
-fn for_people(told: &Told) -> String {
-    let mut text = format!("{BAD}error:{BAD:#} {}\n", told.what);
-    let mut labelled = |label: &str, value: &Option<String>| {
-        if let Some(value) = value {
-            let style: Style = FAINT;
-            text.push_str(&format!("  {style}{label:<5}{style:#}  {value}\n"));
-        }
+/// What happened, what was seen, what to do next: a line each.
+fn for_people(told: &Told) -> Vec<(Line, usize)> {
+    let labelled = |label: &str, text: &str| {
+        (Line::from("  ").styled(FAINT, format_args!("{label:<7}")).text(text), LABELLED)
     };
-    labelled("saw", &told.saw);
-    if let Some(mind) = &told.mind {
-        text.push_str(&format!("  {mind}\n"));
-    }
-    if let Some(next) = &told.next {
-        text.push_str(&format!("  {FAINT}{:<5}{FAINT:#}  {next}\n", "next"));
-    }
-    text
+    let mut lines = vec![(Line::new().styled(BAD, "error:").text(" ").text(&told.what), ERROR)];
+    lines.extend(told.saw.as_deref().map(|saw| labelled("saw", saw)));
+    lines.extend(told.mind.as_deref().map(|mind| (Line::from("  ").text(mind), 2)));
+    lines.extend(told.next.as_deref().map(|next| labelled("next", next)));
+    lines
 }
 
-fn for_scripts(told: &Told) -> String {
-    let object = Object {
+fn for_scripts(told: &Told) -> Object<'_> {
+    Object {
         error: &told.what,
         next: told.next.as_deref(),
         exit: told.exit.code(),
         reveille: told.facts.as_ref(),
-    };
-    // Texts and numbers always are JSON.
-    serde_json::to_string(&object).map_or_else(|_| String::new(), |line| line + "\n")
+    }
 }

@@ -3,7 +3,7 @@ use std::io;
 use reveille_faults::{Arrival, BodyState, Counts};
 use serde_json::json;
 
-use super::{FAINT, Format, STRONG, Screen};
+use super::{FAINT, Format, Line, STRONG, Screen};
 use crate::report::{duration, size};
 
 /// What a script server shows: where it is, each arrival, and the sum at the end.
@@ -12,7 +12,7 @@ impl Screen {
         match self.format {
             Format::Json => self.json(&json!({"listening": {"url": url}})),
             Format::People => {
-                self.note(format_args!("listening on {STRONG}{url}{STRONG:#}, until Ctrl-C"));
+                self.note(Line::from("listening on ").styled(STRONG, url).text(", until Ctrl-C"));
                 Ok(())
             }
         }
@@ -39,18 +39,18 @@ impl Screen {
     }
 }
 
-fn in_a_line(arrival: &Arrival) -> String {
+fn in_a_line(arrival: &Arrival) -> Line {
     let at = duration(arrival.at);
     let protocol = arrival.protocol.to_string();
-    let mut line = format!(
-        "{FAINT}{at:>8}  #{:<3} {protocol}{FAINT:#}  {:<7} {}  {STRONG}{}{STRONG:#}",
-        arrival.connection, arrival.method, arrival.target, arrival.treatment,
-    );
+    let mut line = Line::new()
+        .styled(FAINT, format_args!("{at:>8}  #{:<3} {protocol}", arrival.connection))
+        .text(format_args!("  {:<7} {}  ", arrival.method, arrival.target))
+        .styled(STRONG, &arrival.treatment);
     if let Some(body) = body_words(arrival) {
-        line.push_str(&format!("  {FAINT}body {body}{FAINT:#}"));
+        line = line.text("  ").styled(FAINT, format_args!("body {body}"));
     }
     if arrival.cancelled {
-        line.push_str("  given up");
+        line = line.text("  given up");
     }
     line
 }

@@ -6,8 +6,7 @@ use reveille_host::Host;
 use reveille_host::observer::{Ended, Event, Outcome, Phase, What};
 use serde_json::json;
 
-use super::table::Cell;
-use super::{BAD, FAINT, Format, GOOD, STRONG, Screen, Table, WAIT};
+use super::{BAD, FAINT, Format, GOOD, Line, STRONG, Screen, Table, WAIT};
 use crate::report::{duration, size};
 
 /// What a local host shows: where it is when it runs, and every request.
@@ -32,7 +31,7 @@ impl Screen {
             }));
         }
         let mut table = Table::<2>::bare();
-        let mut add = |name: &str, value: String| table.add([Cell::styled(name, FAINT), value.into()]);
+        let mut add = |name: &str, value: String| table.add([Line::new().styled(FAINT, name), value.into()]);
         add("listening", host.url());
         add("key", host.key().to_owned());
         add("workspace", host.workspace().to_owned());
@@ -44,14 +43,24 @@ impl Screen {
         }
         table.lines().try_for_each(|line| self.line(line))?;
         let url = host.url();
-        self.note(format_args!(
-            "\nin another terminal\n  reveille create box\n  reveille exec box -- echo hello\n\
-             \nwith another SDK\n  export BL_API_URL={url}/v0 BL_RUN_URL={url} BL_WORKSPACE={} BL_API_KEY={} \
-             BL_DISABLE_H2=true\n\
-             \n{STRONG}Ctrl-C{STRONG:#} ends it",
+        let exported = format!(
+            "  export BL_API_URL={url}/v0 BL_RUN_URL={url} BL_WORKSPACE={} BL_API_KEY={} BL_DISABLE_H2=true",
             host.workspace(),
             host.key(),
-        ));
+        );
+        for line in [
+            "",
+            "in another terminal",
+            "  reveille create box",
+            "  reveille exec box -- echo hello",
+            "",
+            "with another SDK",
+            &exported,
+            "",
+        ] {
+            self.note(line);
+        }
+        self.note(Line::new().styled(STRONG, "Ctrl-C").text(" ends it"));
         Ok(())
     }
 
@@ -73,13 +82,13 @@ impl Screen {
                 &json!({"phase": {"at": at.to_string(), "sandbox": sandbox, "phase": phase.to_string()}}),
             ),
             What::Phase(phase @ (Phase::Awake | Phase::Asleep | Phase::Gone)) => {
-                self.line(format_args!("{sandbox}  {FAINT}{phase}{FAINT:#}"))
+                self.line(Line::from(sandbox).text("  ").styled(FAINT, phase))
             }
             What::WakeFailed { reason } if self.format == Format::Json => self.json(&json!({"wakeFailed": {
                 "at": at.to_string(), "sandbox": sandbox, "reason": &**reason,
             }})),
             What::WakeFailed { reason } => {
-                self.line(format_args!("{sandbox}  {BAD}did not wake{BAD:#}  {reason}"))
+                self.line(Line::from(sandbox).text("  ").styled(BAD, "did not wake").text("  ").text(reason))
             }
             _ => Ok(()),
         }
@@ -90,7 +99,7 @@ impl Screen {
         if self.format == Format::Json {
             return self.json(&json!({"missed": count}));
         }
-        self.line(format_args!("{BAD}{count} events are not shown: they came too fast{BAD:#}"))
+        self.line(Line::new().styled(BAD, format_args!("{count} events are not shown: they came too fast")))
     }
 
     fn request(&self, sandbox: &str, ended: &Ended) -> io::Result<()> {
@@ -101,10 +110,9 @@ impl Screen {
             _ => BAD,
         };
         let (sent, received) = (size(ended.sent), size(ended.received));
-        self.line(format_args!(
-            "{sandbox}  {method:<7} {path}  {style}{outcome}{style:#}  {}  {FAINT}{sent} in, {received} out{FAINT:#}",
-            duration(ended.took),
-        ))
+        let line = Line::from(format_args!("{sandbox}  {method:<7} {path}  ")).styled(style, outcome);
+        let line = line.text(format_args!("  {}  ", duration(ended.took)));
+        self.line(line.styled(FAINT, format_args!("{sent} in, {received} out")))
     }
 }
 

@@ -7,13 +7,15 @@ mod faults;
 mod fetched;
 #[cfg(target_os = "linux")]
 mod host;
+mod json;
+mod line;
 mod records;
 mod style;
 mod table;
-#[cfg(target_os = "linux")]
 mod terminal;
 #[cfg(target_os = "linux")]
 mod timeline;
+mod visible;
 
 use std::io::{self, Write};
 
@@ -27,6 +29,7 @@ use crate::report::{Request, in_one_line};
 pub(crate) use board::Board;
 pub(crate) use failed::said_by_clap;
 pub(crate) use fetched::Head;
+pub(crate) use line::Line;
 pub(crate) use records::SandboxView;
 pub(crate) use style::{BAD, FAINT, GOOD, STRONG, WAIT};
 pub(crate) use table::Table;
@@ -76,39 +79,52 @@ impl Screen {
     }
 
     /// A line of what was asked for. Colours are taken out where nobody sees them.
-    pub(crate) fn line(&self, text: impl std::fmt::Display) -> io::Result<()> {
+    pub(crate) fn line(&self, line: impl Into<Line>) -> io::Result<()> {
         let mut out = anstream::stdout();
-        writeln!(out, "{text}")?;
+        writeln!(out, "{}", line.into())?;
+        out.flush()
+    }
+
+    /// A line over the one that the cursor stands on, on a terminal whose lines can be written anew.
+    #[cfg(target_os = "linux")]
+    fn over(&self, line: &Line) -> io::Result<()> {
+        let mut out = anstream::stdout();
+        write!(out, "\r{line}\x1b[K")?;
         out.flush()
     }
 
     /// One JSON object on a line of its own.
     pub(crate) fn json(&self, value: &impl Serialize) -> io::Result<()> {
-        let mut line = serde_json::to_vec(value)?;
-        line.push(b'\n');
         let mut out = io::stdout();
-        out.write_all(&line)?;
+        out.write_all(&json::in_json(value)?)?;
         out.flush()
     }
 
     /// A line for people that nobody asked for; it must not stand in the way of the data.
-    pub(crate) fn note(&self, text: impl std::fmt::Display) {
+    pub(crate) fn note(&self, line: impl Into<Line>) {
         if self.tone == Tone::Notes {
-            // A stderr that is gone is no reason to stop.
-            let _ = writeln!(anstream::stderr(), "{text}");
+            to_stderr(&line.into(), 0);
         }
     }
 
     /// A setting that could not be used, and what was used instead.
     pub(crate) fn warning(&self, text: impl std::fmt::Display) {
-        self.note(format_args!("{WAIT}warning:{WAIT:#} {text}"));
+        self.note(Line::new().styled(WAIT, "warning:").text(" ").text(text));
     }
 
     /// The attempts of a call, where they were asked for.
     pub(crate) fn explain(&self, request: &Request, history: &History) {
         if self.attempts == Attempts::Shown && self.format == Format::People {
-            // A stderr that is gone is no reason to stop.
-            let _ = writeln!(anstream::stderr(), "  {request}   {}", in_one_line(history));
+            to_stderr(&Line::from(format_args!("  {request}   {}", in_one_line(history))), 4);
         }
+    }
+}
+
+/// A line on stderr, broken between words where a terminal is narrower; the rest is moved in by `indent`.
+fn to_stderr(line: &Line, indent: usize) {
+    let mut out = anstream::stderr();
+    for line in line.wrapped(terminal::columns_at_stderr(), indent) {
+        // A stderr that is gone is no reason to stop.
+        let _ = writeln!(out, "{line}");
     }
 }

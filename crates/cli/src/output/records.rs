@@ -9,8 +9,7 @@ use reveille::{
 };
 use serde::Serialize;
 
-use super::table::Cell;
-use super::{FAINT, Format, GOOD, STRONG, Screen, Table, WAIT};
+use super::{FAINT, Format, GOOD, Line, STRONG, Screen, Table, WAIT};
 use crate::report::{Facts, ago, duration, times};
 
 /// How much of a sandbox is shown to people.
@@ -52,7 +51,7 @@ impl Screen {
         }
         let name = &sandbox.metadata.name;
         match view {
-            SandboxView::Sentence(what) => self.line(format_args!("{STRONG}{name}{STRONG:#} {what}")),
+            SandboxView::Sentence(what) => self.line(Line::new().styled(STRONG, name).text(" ").text(what)),
             SandboxView::Whole => whole(sandbox).into_iter().try_for_each(|line| self.line(line)),
         }
     }
@@ -87,11 +86,9 @@ impl Screen {
         let up = std::time::Duration::try_from_secs_f64(health.uptime_seconds).unwrap_or_default();
         let Health { status, version, upgrade_count, .. } = health;
         let style = if status == "ok" { GOOD } else { WAIT };
-        self.line(format_args!(
-            "{style}{status}{style:#}, agent {version}, up {}, upgraded {}",
-            duration(up),
-            times(usize::try_from(*upgrade_count).unwrap_or(usize::MAX)),
-        ))
+        let upgraded = times(usize::try_from(*upgrade_count).unwrap_or(usize::MAX));
+        let rest = format!(", agent {version}, up {}, upgraded {upgraded}", duration(up));
+        self.line(Line::new().styled(style, status).text(rest))
     }
 
     pub(crate) fn upgrading(
@@ -141,7 +138,7 @@ impl Screen {
             return self.answer(mount, history);
         }
         let DriveMount { drive, path, .. } = mount;
-        self.line(format_args!("{STRONG}{drive}{STRONG:#} is mounted at {path}"))
+        self.line(Line::new().styled(STRONG, drive).text(" is mounted at ").text(path))
     }
 
     pub(crate) fn unmounted(&self, outcome: &UnmountOutcome, history: &History) -> io::Result<()> {
@@ -152,23 +149,23 @@ impl Screen {
     }
 }
 
-fn state(state: Option<SandboxState>) -> Cell {
+fn state(state: Option<SandboxState>) -> Line {
     match state {
-        Some(SandboxState::Running) => Cell::styled("running", GOOD),
-        Some(SandboxState::Standby) => Cell::styled("standby", WAIT),
-        _ => Cell::styled("unknown", FAINT),
+        Some(SandboxState::Running) => Line::new().styled(GOOD, "running"),
+        Some(SandboxState::Standby) => Line::new().styled(WAIT, "standby"),
+        _ => Line::new().styled(FAINT, "unknown"),
     }
 }
 
 /// A line for everything that is known of a sandbox.
-fn whole(sandbox: &SandboxRecord) -> Vec<String> {
+fn whole(sandbox: &SandboxRecord) -> Vec<Line> {
     let SandboxRecord { metadata, spec, .. } = sandbox;
     let runtime = spec.runtime.as_ref();
     let labels: Vec<String> = metadata.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let mut table = Table::<2>::bare();
     let mut add = |name: &'static str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            table.add([Cell::styled(name, FAINT), value.into()]);
+            table.add([Line::new().styled(FAINT, name), value.into()]);
         }
     };
     add("name", Some(metadata.name.clone()));
@@ -184,6 +181,6 @@ fn whole(sandbox: &SandboxRecord) -> Vec<String> {
     add("memory", runtime.and_then(|runtime| runtime.memory).map(|memory| format!("{memory} MB")));
     add("ttl", runtime.and_then(|runtime| runtime.ttl.clone()));
     add("labels", Some(labels.join(", ")));
-    table.add([Cell::styled("state", FAINT), state(sandbox.state)]);
+    table.add([Line::new().styled(FAINT, "state"), state(sandbox.state)]);
     table.lines().collect()
 }

@@ -1,4 +1,4 @@
-use anstyle::Style;
+use super::{FAINT, Line};
 
 /// The space between two columns.
 const GAP: usize = 2;
@@ -7,78 +7,67 @@ const GAP: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Table<const COLUMNS: usize> {
     heading: Option<[&'static str; COLUMNS]>,
-    lines: Vec<[Cell; COLUMNS]>,
-}
-
-/// One entry, and how it looks.
-#[derive(Clone, Debug)]
-pub(crate) struct Cell {
-    text: String,
-    style: Style,
-}
-
-impl<T: Into<String>> From<T> for Cell {
-    fn from(text: T) -> Self {
-        Self { text: text.into(), style: Style::new() }
-    }
-}
-
-impl Cell {
-    pub(crate) fn styled(text: impl Into<String>, style: Style) -> Self {
-        Self { text: text.into(), style }
-    }
+    rows: Vec<[Line; COLUMNS]>,
 }
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
     pub(crate) fn new(heading: [&'static str; COLUMNS]) -> Self {
-        Self { heading: Some(heading), lines: Vec::new() }
+        Self { heading: Some(heading), rows: Vec::new() }
     }
 
     /// One without a heading.
     pub(crate) fn bare() -> Self {
-        Self { heading: None, lines: Vec::new() }
+        Self { heading: None, rows: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, line: [Cell; COLUMNS]) {
-        self.lines.push(line);
+    pub(crate) fn add(&mut self, row: [Line; COLUMNS]) {
+        self.rows.push(row);
     }
 
     /// The lines, the heading first, none with blanks at its end.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
-        let heading = self.heading.map(|heading| heading.map(|text| Cell::styled(text, super::FAINT)));
-        let all = heading.iter().chain(&self.lines);
-        let widths: Vec<usize> = (0..COLUMNS)
-            .map(|column| all.clone().map(|line| line[column].text.chars().count()).max().unwrap_or(0))
-            .collect();
-        all.map(|line| laid_out(line, &widths)).collect::<Vec<_>>().into_iter()
+    pub(crate) fn lines(&self) -> impl Iterator<Item = Line> {
+        let heading = self.heading.map(|heading| heading.map(|text| Line::new().styled(FAINT, text)));
+        let all = heading.iter().chain(&self.rows);
+        let widths: [usize; COLUMNS] =
+            std::array::from_fn(|column| all.clone().map(|row| row[column].width()).max().unwrap_or(0));
+        all.map(|row| laid_out(row, &widths)).collect::<Vec<_>>().into_iter()
     }
 }
 
-fn laid_out(line: &[Cell], widths: &[usize]) -> String {
-    let mut text = String::new();
+fn laid_out(row: &[Line], widths: &[usize]) -> Line {
+    let mut line = Line::new();
     let mut owed = 0;
-    for (Cell { text: entry, style }, width) in line.iter().zip(widths) {
-        if !entry.is_empty() {
-            text.extend(std::iter::repeat_n(' ', owed));
-            text.push_str(&format!("{style}{entry}{style:#}"));
+    for (entry, width) in row.iter().zip(widths) {
+        if entry.width() > 0 {
+            line = line.blanks(owed).then(entry.clone());
             owed = 0;
         }
-        owed += width - entry.chars().count() + GAP;
+        owed += width - entry.width() + GAP;
     }
-    text
+    line
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn lines(table: &Table<2>) -> Vec<String> {
+        table.lines().map(|line| anstream::adapter::strip_str(&line.to_string()).to_string()).collect()
+    }
+
     #[test]
     fn columns_stand_below_each_other() {
         let mut table = Table::new(["NAME", "STATE"]);
         table.add(["a-long-name".into(), "running".into()]);
         table.add(["b".into(), "".into()]);
-        let lines: Vec<String> =
-            table.lines().map(|line| anstream::adapter::strip_str(&line).to_string()).collect();
-        assert_eq!(lines, ["NAME         STATE", "a-long-name  running", "b"]);
+        assert_eq!(lines(&table), ["NAME         STATE", "a-long-name  running", "b"]);
+    }
+
+    #[test]
+    fn a_letter_that_takes_two_columns_is_counted_as_two() {
+        let mut table = Table::bare();
+        table.add(["\u{7bb1}".into(), "x".into()]);
+        table.add(["abc".into(), "y".into()]);
+        assert_eq!(lines(&table), ["\u{7bb1}   x", "abc  y"]);
     }
 }

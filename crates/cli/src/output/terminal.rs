@@ -1,4 +1,4 @@
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
 /// What the terminal at stdout can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,5 +39,13 @@ impl Letters {
             locale if locale.contains("utf-8") || locale.contains("utf8") => Self::Unicode,
             _ => Self::Ascii,
         }
+    }
+}
+
+/// How wide stderr is; a file or a pipe is as wide as can be.
+pub(super) fn columns_at_stderr() -> usize {
+    match terminal_size::terminal_size_of(io::stderr()) {
+        Some((width, _)) if io::stderr().is_terminal() => usize::from(width.0),
+        _ => usize::MAX,
     }
 }

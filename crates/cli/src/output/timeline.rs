@@ -3,7 +3,7 @@ use std::time::Duration;
 use anstyle::Style;
 use reveille::{Attempt, Seen};
 
-use super::{BAD, FAINT, GOOD, Letters, WAIT};
+use super::{BAD, FAINT, GOOD, Letters, Line, WAIT};
 use crate::report::Progress;
 
 /// What a whole line stands for; longer calls end at its right edge.
@@ -45,7 +45,7 @@ impl Timeline {
     }
 
     /// The line of a call.
-    pub(crate) fn draw(self, attempts: &[Attempt], progress: Progress) -> String {
+    pub(crate) fn draw(self, attempts: &[Attempt], progress: Progress) -> Line {
         let glyphs = self.glyphs();
         let ended = attempts.last().map_or(Duration::ZERO, |last| last.began + last.took);
         let now = match progress {
@@ -72,11 +72,11 @@ impl Timeline {
         {
             *cell = (glyphs.stopped, BAD);
         }
-        cells.iter().map(|(glyph, style)| format!("{style}{glyph}{style:#}")).collect()
+        cells.iter().fold(Line::new(), |line, (glyph, style)| line.styled(*style, glyph))
     }
 
     /// What stands above the lines: the window, and what comes after.
-    pub(crate) fn ruler(self) -> String {
+    pub(crate) fn ruler(self) -> Line {
         let glyphs = self.glyphs();
         let window = self.cell(self.window).max(9);
         let mut text = format!("{} waking ", glyphs.edge[0]);
@@ -85,7 +85,7 @@ impl Timeline {
         }
         text.push(glyphs.edge[1]);
         text.push_str(" awake");
-        format!("{FAINT}{text}{FAINT:#}")
+        Line::new().styled(FAINT, text)
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
         let timeline = Timeline { window: Duration::from_millis(300), cells: 11, letters: Letters::Ascii };
         let drawn = |ms| {
             let line = timeline.draw(&[], Progress::Going(Duration::from_millis(ms)));
-            anstream::adapter::strip_str(&line).to_string()
+            anstream::adapter::strip_str(&line.to_string()).to_string()
         };
         assert_eq!(drawn(0), "-          ");
         assert_eq!(drawn(500), "------     ");

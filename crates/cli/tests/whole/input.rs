@@ -60,7 +60,6 @@ fn odd_paths_arrive_as_they_are() {
     let host = Host::start(&place, &[]);
     place.run(["create", "box"]).done();
     let port = serve(&place, "box").to_string();
-    host.passed(0);
     for (typed, arrived) in [
         ("/a/../../b", "/b"),
         ("//a//b", "//a//b"),
@@ -70,8 +69,8 @@ fn odd_paths_arrive_as_they_are() {
         ("a?q=\u{f6} x", "/a"),
     ] {
         place.run(["fetch", "box", &port, typed]).done();
-        let passages = host.passed(1);
-        assert_eq!(passages[0]["path"], format!("/port/{port}{arrived}"));
+        let passages = host.passed(1, |request| request["path"] == *format!("/port/{port}{arrived}"));
+        assert_eq!(passages.len(), 1, "{typed}: {passages:?}");
     }
 }
 

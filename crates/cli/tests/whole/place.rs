@@ -135,10 +135,13 @@ impl Host {
         self.about["isolation"]["namespaces"] != "none"
     }
 
-    /// What passed since this was last asked, which is `count` requests at the least.
-    pub(crate) fn passed(&self, count: usize) -> Vec<Value> {
-        eventually("the host tells of the requests", || self.passages.lock().unwrap().len() >= count);
-        std::mem::take(&mut *self.passages.lock().unwrap())
+    /// The requests of one kind that have passed since this was last asked for them: `count` at the least. The host
+    /// tells of them through a pipe, in the order of their ends, and later than it answers: what others left
+    /// behind there is none of theirs.
+    pub(crate) fn passed(&self, count: usize, kind: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let arrived = || self.passages.lock().unwrap().iter().filter(|request| kind(request)).count();
+        eventually("the host tells of the requests", || arrived() >= count);
+        self.passages.lock().unwrap().extract_if(.., |request| kind(request)).collect()
     }
 
     pub(crate) fn signal(&mut self, name: &str) -> ExitStatus {

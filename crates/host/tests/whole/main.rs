@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         return reveille_agent::main(arguments);
     }
     if arguments.next_if(|first| first == "serve").is_some() {
-        return serve(3000);
+        return serve();
     }
     let arguments = Arguments::from_args();
     libtest_mimic::run(&arguments, trials()).exit_code()
@@ -54,9 +54,10 @@ fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A server in a sandbox: says how many requests it has had.
-fn serve(port: u16) -> ExitCode {
-    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+/// A server in a sandbox: says on which port it listens, and each time how many requests it has had.
+fn serve() -> ExitCode {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    println!("{}", listener.local_addr().unwrap().port());
     for (number, stream) in listener.incoming().enumerate() {
         let mut stream = BufReader::new(stream.unwrap());
         let mut line = String::new();
@@ -163,17 +164,22 @@ async fn a_killed_agent_is_started_again() {
 async fn a_server_goes_on() {
     let stand = Stand::with_box(|_| {}).await;
     let program = std::env::current_exe().unwrap();
-    let command = json!({"command": format!("exec {} serve", program.display())});
+    let command = json!({"command": format!("exec {} serve", program.display()), "name": "server"});
     assert_eq!(stand.post("/process", &command).await.status, 200);
-    while stand.get("/port/3000/").await.status != 200 {
+    let port: u16 = loop {
+        let logs = stand.get("/process/server/logs").await.json();
+        if let Ok(port) = logs["stdout"].as_str().unwrap_or_default().trim().parse() {
+            break port;
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let first = stand.get("/port/3000/").await.json().as_u64().unwrap();
+    };
+    let at = |path: &str| format!("/port/{port}/{path}");
+    let first = stand.get(&at("")).await.json().as_u64().unwrap();
     for round in 1..=5 {
         let slept = stand.control("POST", "/sandboxes/box/standby", "").await;
         assert_eq!(slept.status, 200, "{slept:?}");
-        let (a, b, c) =
-            tokio::join!(stand.get("/port/3000/a"), stand.get("/port/3000/b"), stand.get("/port/3000/c"));
+        let [a, b, c] = ["a", "b", "c"].map(at);
+        let (a, b, c) = tokio::join!(stand.get(&a), stand.get(&b), stand.get(&c));
         let mut numbers = [a, b, c].map(|answer| answer.json().as_u64().unwrap());
         numbers.sort_unstable();
         let next = first + round * 3;
