@@ -8,4 +8,5 @@ mod ends;
 mod input;
 mod ordinary;
 mod place;
+mod terminal;
 mod windows;
