@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use crate::arguments::Arguments;
 use crate::drives::Drives;
 use crate::process::Processes;
+use crate::terminal::Sessions;
 use crate::upgrade::{Taken, Upgrades};
 
 /// The agent itself. Cheap to clone.
@@ -20,6 +21,7 @@ struct Inner {
     started: SystemTime,
     processes: Processes,
     drives: Drives,
+    terminals: Sessions,
     upgrades: Upgrades,
 }
 
@@ -30,6 +32,7 @@ impl Agent {
             started: SystemTime::now(),
             processes: Processes::new(),
             drives: Drives::new(arguments.drives.clone(), Vec::new()),
+            terminals: Sessions::default(),
             upgrades: Upgrades::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -39,11 +42,16 @@ impl Agent {
     pub(crate) fn resumed(arguments: &Arguments, mut taken: Taken) -> io::Result<Self> {
         let started = taken.state.started();
         let processes = Processes::new();
+        let of_processes = taken.pipes.len().saturating_sub(taken.state.terminals.len());
+        let of_terminals = taken.pipes.split_off(of_processes);
         processes.restore(taken.state.processes, &mut taken.output, taken.pipes)?;
+        let terminals = Sessions::default();
+        terminals.restore(taken.state.terminals, &mut taken.output, of_terminals, &processes)?;
         let inner = Inner {
             started,
             processes,
             drives: Drives::new(arguments.drives.clone(), taken.state.mounts),
+            terminals,
             upgrades: Upgrades::resumed(taken.state.upgrades),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -57,6 +65,11 @@ impl Agent {
     /// The drives that can be mounted.
     pub(crate) fn drives(&self) -> &Drives {
         &self.inner.drives
+    }
+
+    /// The terminals that were opened in it.
+    pub(crate) fn terminals(&self) -> &Sessions {
+        &self.inner.terminals
     }
 
     /// Its upgrades.

@@ -31,6 +31,7 @@ mod process;
 mod routes;
 mod run;
 mod system;
+mod terminal;
 mod upgrade;
 
 pub use run::main;

@@ -17,7 +17,7 @@ use tower_service::Service;
 use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::ports::{self, Target};
-use crate::{drives, process, system, upgrade};
+use crate::{drives, process, system, terminal, upgrade};
 
 /// On every answer that the agent makes itself, also on one that says no.
 const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 6] = [
@@ -45,6 +45,7 @@ impl Routes {
             .route("/environment/reload", post(system::reload_environment))
             .merge(process::routes())
             .merge(drives::routes())
+            .merge(terminal::routes())
             .fallback(|| async { Failure::absent("there is no such endpoint") })
             .method_not_allowed_fallback(|| async { Failure::wrong_method() })
             .with_state(agent);

@@ -26,6 +26,7 @@ mod path;
 mod process;
 mod refusal;
 mod system;
+mod terminal;
 
 pub use address::{Port, SandboxName, SandboxUrl};
 pub use control::{
@@ -42,3 +43,4 @@ pub use process::{
 };
 pub use refusal::Refusal;
 pub use system::{Health, UpgradeAccepted, UpgradeRequest, UpgradeState, UpgradeStatus};
+pub use terminal::{TerminalInput, TerminalOutput};

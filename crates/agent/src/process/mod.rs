@@ -18,3 +18,4 @@ mod text;
 pub(crate) use across_upgrade::SavedProcess;
 pub(crate) use endpoints::routes;
 pub(crate) use table::Processes;
+pub(crate) use text::Letters;

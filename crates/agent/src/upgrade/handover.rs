@@ -32,7 +32,7 @@ pub(crate) struct Taken {
     pub(crate) state: State,
     /// The output of processes, to be read in their order.
     pub(crate) output: File,
-    /// The pipes of processes, in their order.
+    /// The pipes of processes, in their order, and then the terminals of sessions, in theirs.
     pub(crate) pipes: Vec<OwnedFd>,
 }
 
@@ -44,13 +44,15 @@ pub(crate) fn prepare(agent: &Agent, mounts: Vec<DriveMount>, listener: &Listene
 fn prepare_files(agent: &Agent, mounts: Vec<DriveMount>, listener: &Listener) -> io::Result<()> {
     let mut memory = File::from(rustix::fs::memfd_create("hand-over", MemfdFlags::CLOEXEC)?);
     let (processes, pipes) = agent.processes().save(&mut memory)?;
+    let (terminals, of_terminals) = agent.terminals().save(&mut memory)?;
     let started = agent.started().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let state =
-        State { started: started.as_millis() as u64, upgrades: agent.upgrades().told(), mounts, processes };
+    let upgrades = agent.upgrades().told();
+    let state = State { started: started.as_millis() as u64, upgrades, mounts, processes, terminals };
     state.write(&mut memory)?;
     let (here, there) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let mut files: Vec<BorrowedFd<'_>> = vec![memory.as_fd(), listener.as_fd()];
     files.extend(pipes.iter().map(|pipe| pipe.as_fd()));
+    files.extend(of_terminals.iter().map(AsFd::as_fd));
     for some in files.chunks(AT_ONCE) {
         let mut room = [MaybeUninit::uninit(); ROOM];
         let mut message = SendAncillaryBuffer::new(&mut room);

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Told;
 use crate::process::SavedProcess;
+use crate::terminal::SavedSession;
 
 /// The name of this form of hand-over. It changes whenever an older program could not read a newer one's.
-pub(crate) const FORMAT: &str = "reveille hand-over 1";
+pub(crate) const FORMAT: &str = "reveille hand-over 2";
 
 /// What is handed over, but for output and open files, which go beside it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,6 +22,7 @@ pub(crate) struct State {
     pub(crate) upgrades: Told,
     pub(crate) mounts: Vec<DriveMount>,
     pub(crate) processes: Vec<SavedProcess>,
+    pub(crate) terminals: Vec<SavedSession>,
 }
 
 impl State {

@@ -10,4 +10,5 @@ mod ports;
 mod processes;
 #[path = "../running/mod.rs"]
 mod running;
+mod terminals;
 mod upgrades;
