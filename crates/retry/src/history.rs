@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::{Dispatch, FaultKind};
+use crate::{Dispatch, FaultKind, StopReason};
 
 /// How many attempts are kept without an allocation.
 const INLINE: usize = 8;
@@ -41,8 +41,11 @@ pub struct Attempt {
     pub began: Duration,
     /// How long it took.
     pub took: Duration,
-    /// How long was to be waited after it; zero after the last one.
+    /// How long was to be waited after it by the schedule; zero after the last one, and where the word of the
+    /// sandbox was waited for instead.
     pub wait: Duration,
+    /// How long the word of the sandbox was waited for before it.
+    pub waited_for_probe: Duration,
 }
 
 impl Attempt {
@@ -52,6 +55,7 @@ impl Attempt {
         began: Duration::ZERO,
         took: Duration::ZERO,
         wait: Duration::ZERO,
+        waited_for_probe: Duration::ZERO,
     };
 }
 
@@ -61,30 +65,56 @@ pub struct History {
     inline: [Attempt; INLINE],
     more: Vec<Attempt>,
     attempts: u32,
+    /// How long the word of the sandbox was waited for since the newest attempt.
+    waited_for_probe: Duration,
 }
 
 impl History {
     pub(crate) const fn new() -> Self {
-        Self { inline: [Attempt::BLANK; INLINE], more: Vec::new(), attempts: 0 }
+        Self {
+            inline: [Attempt::BLANK; INLINE],
+            more: Vec::new(),
+            attempts: 0,
+            waited_for_probe: Duration::ZERO,
+        }
     }
 
-    pub(crate) fn push(&mut self, attempt: Attempt) {
+    pub(crate) fn push(&mut self, mut attempt: Attempt) {
+        attempt.waited_for_probe = std::mem::take(&mut self.waited_for_probe);
         let at = self.attempts as usize;
         self.attempts = self.attempts.saturating_add(1);
         match self.inline.get_mut(at) {
             Some(place) => *place = attempt,
             None if at < KEPT => self.more.push(attempt),
-            None => self.amend(attempt),
+            None => {
+                if let Some(last) = self.last_mut() {
+                    *last = attempt;
+                }
+            }
         }
     }
 
-    /// Says something else of the newest attempt.
+    /// Says something else of the newest attempt; what was waited before it stays.
     pub(crate) fn amend(&mut self, attempt: Attempt) {
-        let newest = self.len().min(INLINE).checked_sub(1);
-        match (self.more.last_mut(), newest) {
-            (Some(last), _) => *last = attempt,
-            (None, Some(newest)) => self.inline[newest] = attempt,
-            (None, None) => self.push(attempt),
+        match self.last_mut() {
+            Some(last) => *last = Attempt { waited_for_probe: last.waited_for_probe, ..attempt },
+            None => self.push(attempt),
+        }
+    }
+
+    /// Says that the word of the sandbox was waited for, in place of the wait that was planned.
+    pub(crate) fn wait_for_probe(&mut self, waited: Duration) {
+        self.waited_for_probe = self.waited_for_probe.saturating_add(waited);
+        if let Some(last) = self.last_mut() {
+            last.wait = Duration::ZERO;
+        }
+    }
+
+    fn last_mut(&mut self) -> Option<&mut Attempt> {
+        let newest = self.len().min(INLINE).checked_sub(1)?;
+        match self.more.last_mut() {
+            Some(last) => Some(last),
+            None => self.inline.get_mut(newest),
         }
     }
 
@@ -115,6 +145,42 @@ impl History {
         }
     }
 
+    /// How long the word of the sandbox was waited for, in all: before attempts, and after the last one.
+    #[must_use]
+    pub fn waited_for_probe(&self) -> Duration {
+        let before = self.iter().map(|attempt| attempt.waited_for_probe);
+        before.fold(self.waited_for_probe, Duration::saturating_add)
+    }
+
+    /// Whether the request can have been carried out before the answer, or the end, that the caller is told of.
+    ///
+    /// Every attempt counts that is not proven to have stayed undispatched, but for a last one whose answer was
+    /// delivered: that answer says by itself what became of it. `stop` is why nothing was sent again, `None`
+    /// where the last answer was delivered.
+    ///
+    /// ```
+    /// use http::{HeaderMap, StatusCode};
+    /// use reveille_retry::{Head, Replay, RetryPolicy, Session, Tick, Verdict};
+    ///
+    /// let headers = HeaderMap::new();
+    /// let mut put = Session::new(&RetryPolicy::new(), Replay::Vouched, 7);
+    /// for status in [StatusCode::SERVICE_UNAVAILABLE, StatusCode::CONFLICT] {
+    ///     put.begin(Tick::ZERO)?;
+    ///     put.on_head(Tick::ZERO, &Head::new(status, &headers));
+    /// }
+    /// // The conflict may be with what the first attempt did.
+    /// assert!(put.history().may_have_run(None));
+    /// # Ok::<(), reveille_retry::StopReason>(())
+    /// ```
+    #[must_use]
+    pub fn may_have_run(&self, stop: Option<StopReason>) -> bool {
+        let Some(last) = self.last() else { return false };
+        let earlier = self.iter().take(self.iter().count().saturating_sub(1));
+        let delivered = stop.is_none() && matches!(last.seen, Seen::Status(_));
+        let in_doubt = |attempt: &Attempt| !matches!(attempt.dispatch, Dispatch::NotDispatched(_));
+        earlier.chain((!delivered).then_some(last)).any(in_doubt)
+    }
+
     /// From the start of the call to the end of its last attempt.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
@@ -143,9 +209,25 @@ impl fmt::Display for History {
             if at + 1 == kept && kept < self.len() {
                 write!(f, "{} more, ", self.len() - kept)?;
             }
+            if !attempt.waited_for_probe.is_zero() {
+                waited(attempt.waited_for_probe, f)?;
+                f.write_str(", ")?;
+            }
             attempt.seen.fmt(f)?;
         }
+        if !self.waited_for_probe.is_zero() {
+            f.write_str(if kept == 0 { "" } else { ", " })?;
+            waited(self.waited_for_probe, f)?;
+        }
         Ok(())
+    }
+}
+
+fn waited(wait: Duration, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match wait.as_millis() {
+        0 => f.write_str("waited less than 1 ms for the probe"),
+        millis @ 1..1_000 => write!(f, "waited {millis} ms for the probe"),
+        _ => write!(f, "waited {:.1} s for the probe", wait.as_secs_f64()),
     }
 }
 

@@ -1,12 +1,16 @@
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::http_date;
 
-/// How long the server asks to wait (`Retry-After`, RFC 9110, section 10.2.3).
+/// `Retry-After` in milliseconds, as several vendors' gateways give it beside the header of the standard.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+/// How long the server asks to wait (`Retry-After`, RFC 9110, section 10.2.3; `Retry-After-Ms`).
 ///
-/// Both forms are read: seconds, and a date, which is held against the response's own `Date`, so that the
+/// Where `Retry-After-Ms` stands once and is a whole number of milliseconds, it is the answer, as it is the
+/// finer one. Of `Retry-After` both forms are read: seconds, and a date, which is held against the response's own `Date`, so that the
 /// local clock does not matter. What is neither, stands twice, or is a date without a `Date` says nothing.
 ///
 /// ```
@@ -17,15 +21,29 @@ use crate::http_date;
 /// ```
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let mut values = headers.get_all(header::RETRY_AFTER).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let value = text(value)?;
-    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    if let Some(millis) = single(headers, &RETRY_AFTER_MS).and_then(number) {
+        return Some(Duration::from_millis(millis));
+    }
+    let value = single(headers, &header::RETRY_AFTER)?;
+    if let Some(seconds) = number(value) {
+        return Some(Duration::from_secs(seconds));
     }
     let now = http_date::parse(text(headers.get(header::DATE)?)?, None)?;
     let then = http_date::parse(value, Some(now))?;
     Some(Duration::from_secs(then.saturating_sub(now)))
+}
+
+/// The value of a header that stands once.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    text(value)
+}
+
+/// Digits and nothing else, saturated.
+fn number(value: &str) -> Option<u64> {
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| value.parse().unwrap_or(u64::MAX))
 }
 
 fn text(value: &HeaderValue) -> Option<&str> {
@@ -56,6 +74,33 @@ mod tests {
             assert_eq!(asked(&[odd]), None, "{odd:?}");
         }
         assert_eq!(asked(&[b"99999999999999999999"]), Some(Duration::from_secs(u64::MAX)));
+    }
+
+    fn asked_in_ms(millis: &[&str], seconds: Option<&str>) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        for value in millis {
+            headers.append(RETRY_AFTER_MS, HeaderValue::from_str(value).unwrap());
+        }
+        headers.extend(seconds.map(|value| (header::RETRY_AFTER, HeaderValue::from_str(value).unwrap())));
+        retry_after(&headers)
+    }
+
+    #[test]
+    fn milliseconds_are_preferred_where_both_stand() {
+        let millis = |millis| Some(Duration::from_millis(millis));
+        assert_eq!(asked_in_ms(&["150"], None), millis(150));
+        assert_eq!(asked_in_ms(&["150"], Some("1")), millis(150));
+        assert_eq!(asked_in_ms(&["0"], Some("1")), millis(0));
+        assert_eq!(asked_in_ms(&["99999999999999999999"], None), millis(u64::MAX));
+    }
+
+    #[test]
+    fn milliseconds_that_are_no_number_or_stand_twice_leave_the_seconds() {
+        for odd in ["-1", "1.5", "", "5ms", "1, 2", "+3"] {
+            assert_eq!(asked_in_ms(&[odd], Some("2")), Some(Duration::from_secs(2)), "{odd:?}");
+            assert_eq!(asked_in_ms(&[odd], None), None, "{odd:?}");
+        }
+        assert_eq!(asked_in_ms(&["5", "5"], Some("2")), Some(Duration::from_secs(2)));
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::backoff::{SplitMix64, exponential};
+use crate::schedule::Schedule;
 use crate::{
     Attempt, Dispatch, Fault, FaultKind, Head, History, Proof, Refusal, Replay, Resend, RetryPolicy, Seen,
     StopReason, Tick, Verdict, retry_after,
@@ -23,10 +23,11 @@ pub struct Session {
     deadline: Option<Tick>,
     start: Option<Tick>,
     began: Tick,
-    retries: u32,
+    schedule: Schedule,
+    /// The wait that the last verdict granted, until the attempt after it begins.
+    granted: Option<Duration>,
     may_have_run: bool,
     attempt: Stage,
-    random: SplitMix64,
     history: History,
 }
 
@@ -79,10 +80,10 @@ impl Session {
             deadline: None,
             start: None,
             began: Tick::ZERO,
-            retries: 0,
+            schedule: Schedule::new(seed),
+            granted: None,
             may_have_run: false,
             attempt: Stage::Begun,
-            random: SplitMix64::new(seed),
             history: History::new(),
         }
     }
@@ -109,6 +110,7 @@ impl Session {
     pub fn begin(&mut self, now: Tick) -> Result<AttemptPlan, StopReason> {
         self.start.get_or_insert(now);
         self.began = now;
+        self.granted = None;
         self.attempt = Stage::Begun;
         let number = u32::try_from(self.history.len()).unwrap_or(u32::MAX).saturating_add(1);
         let own = self.policy.attempt_timeout.map(|timeout| (timeout, Limit::Attempt));
@@ -163,6 +165,32 @@ impl Session {
         self.policy.statuses.contains(status)
     }
 
+    /// When the call's own schedule would send for the last time, if it began, or went on, now.
+    ///
+    /// Until then a call may wait for the word of its sandbox ([`Readiness`](crate::Readiness)) in place of the
+    /// waits that it would have made: before its first attempt, and after a [`Verdict::Retry`]. What bounds the
+    /// call bounds this too.
+    #[must_use]
+    pub fn last_send(&self, now: Tick) -> Tick {
+        let end =
+            self.time_left(now).map_or(Tick::MAX, |left| now.after(left.saturating_sub(SHORTEST_ATTEMPT)));
+        self.schedule.last(&self.policy, now, self.granted, end)
+    }
+
+    /// Says that the call has waited for the word of its sandbox since `since`, and goes on now.
+    ///
+    /// The retries whose moments have passed are spent, and the next attempt stands for the last of them; those
+    /// that follow keep their places in the schedule.
+    pub fn waited(&mut self, since: Tick, now: Tick) {
+        self.start.get_or_insert(since);
+        let waited = now.since(since);
+        if waited.is_zero() {
+            return;
+        }
+        self.schedule.pass(&self.policy, waited, self.granted.take());
+        self.history.wait_for_probe(waited);
+    }
+
     /// How long the call may still take, where anything bounds it.
     #[must_use]
     pub fn time_left(&self, now: Tick) -> Option<Duration> {
@@ -205,12 +233,13 @@ impl Session {
         if self.resend == Resend::Once {
             return Verdict::Stop(StopReason::BodyOnce);
         }
-        if self.retries >= self.policy.retries {
+        if self.schedule.spent >= self.policy.retries {
             return Verdict::Stop(StopReason::Exhausted);
         }
         match self.next_wait(now, server_delay) {
             Ok(wait) => {
-                self.retries += 1;
+                self.schedule.spent += 1;
+                self.granted = Some(wait);
                 Verdict::Retry { wait }
             }
             Err(stop) => Verdict::Stop(stop),
@@ -219,8 +248,8 @@ impl Session {
 
     /// The wait before the next attempt: the policy's own, or the server's where that is longer.
     fn next_wait(&mut self, now: Tick, server_delay: Option<Duration>) -> Result<Duration, StopReason> {
-        let jitter = self.random.below(self.policy.jitter);
-        let own = exponential(&self.policy, self.retries.saturating_add(1)).saturating_add(jitter);
+        let next = self.schedule.next(&self.policy);
+        let (own, jitter) = (next.whole, next.jitter);
         let (wait, too_long) = match server_delay {
             Some(asked) if asked > self.policy.server_delay_cap => {
                 return Err(StopReason::ServerDelayTooLong(asked));
@@ -240,7 +269,8 @@ impl Session {
             Verdict::Deliver | Verdict::Stop(_) => Duration::ZERO,
         };
         let began = self.began.since(self.start.unwrap_or(self.began));
-        let attempt = Attempt { seen, dispatch, began, took: now.since(self.began), wait };
+        let took = now.since(self.began);
+        let attempt = Attempt { seen, dispatch, began, took, wait, waited_for_probe: Duration::ZERO };
         match std::mem::replace(&mut self.attempt, Stage::Seen) {
             Stage::Begun => self.history.push(attempt),
             Stage::Seen => self.history.amend(attempt),

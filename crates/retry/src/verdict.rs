@@ -35,6 +35,8 @@ pub enum StopReason {
     Deadline,
     /// The server asked for a longer wait than is allowed or fits.
     ServerDelayTooLong(Duration),
+    /// The sandbox did not say in time that it is ready, so that a mutation was not sent at all.
+    NoWord,
 }
 
 impl fmt::Display for StopReason {
@@ -46,6 +48,7 @@ impl fmt::Display for StopReason {
             Self::Exhausted => f.write_str("retries spent"),
             Self::RetriesOff => f.write_str("retries are off"),
             Self::Deadline => f.write_str("out of time"),
+            Self::NoWord => f.write_str("the sandbox did not wake in time"),
             Self::ServerDelayTooLong(wait) => write!(f, "the server asks to wait {} s", wait.as_secs()),
         }
     }

@@ -234,3 +234,39 @@ fn the_answer_and_its_broken_body_are_one_attempt() {
     assert_eq!(call.history.to_string(), ["body cut"; 6].join(", "));
     assert!(call.history.iter().all(|attempt| attempt.dispatch == Dispatch::Answered));
 }
+
+#[test]
+fn a_vouched_call_that_met_503_and_then_a_conflict_may_have_run() {
+    let put = play(call(Replay::Vouched), [status(503), status(409)]);
+    assert!(put.history.may_have_run(None));
+    let proven = play(call(Replay::Vouched), [refused(), refusal(Refusal::NotDispatched), status(409)]);
+    assert!(!proven.history.may_have_run(None));
+    let at_once = play(call(Replay::Never), [status(409)]);
+    assert!(!at_once.history.may_have_run(None));
+    let stopped = play(call(Replay::Never), [status(503)]);
+    assert!(stopped.history.may_have_run(Some(StopReason::NotReplayable)));
+}
+
+#[test]
+fn a_wait_for_the_word_stands_in_the_history_in_place_of_the_schedules() {
+    let mut session = call(Replay::Read);
+    let mut now = Tick::ZERO;
+    session.begin(now).unwrap();
+    status(503).show(&mut session, now);
+    session.waited(now, now.after(Duration::from_millis(37)));
+    now = now.after(Duration::from_millis(37));
+    session.begin(now).unwrap();
+    status(200).show(&mut session, now);
+    assert_eq!(session.history().to_string(), "503, waited 37 ms for the probe, 200");
+    let attempts: Vec<_> = session.history().iter().copied().collect();
+    assert_eq!([attempts[0].wait, attempts[1].waited_for_probe], [Duration::ZERO, Duration::from_millis(37)]);
+    assert_eq!(session.history().waited_for_probe(), Duration::from_millis(37));
+}
+
+#[test]
+fn a_call_that_was_never_sent_still_says_how_long_it_waited() {
+    let mut session = call(Replay::Never);
+    session.waited(Tick::ZERO, Tick::ZERO.after(SECOND * 5));
+    assert!(session.history().is_empty());
+    assert_eq!(session.finish().to_string(), "waited 5.0 s for the probe");
+}
