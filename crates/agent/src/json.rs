@@ -11,6 +11,9 @@ use crate::failure::Failure;
 /// The largest JSON body that is read, in bytes. A command with its environment is far below it.
 const MAX: usize = 8 << 20;
 
+/// The largest JSON body with texts of files in it, in bytes. What is larger comes as a form, and is not held.
+const MAX_LARGE: usize = 64 << 20;
+
 /// A JSON body, whatever its `Content-Type` says.
 ///
 /// A key whose value is null counts as missing, as it does for clients of the vendor's server.
@@ -25,12 +28,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
+/// A JSON body that holds texts of files.
+pub(crate) async fn large<T: DeserializeOwned>(body: Body) -> Result<T, Failure> {
+    parse(&read_up_to(MAX_LARGE, body).await?)
+}
+
 /// A whole body of at most [`MAX`] bytes.
 pub(crate) async fn read(body: Body) -> Result<bytes::Bytes, Failure> {
-    match Limited::new(body, MAX).collect().await {
+    read_up_to(MAX, body).await
+}
+
+async fn read_up_to(most: usize, body: Body) -> Result<bytes::Bytes, Failure> {
+    match Limited::new(body, most).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(Failure::too_large("the body is larger than 8 MiB"))
+            Err(Failure::too_large(format!("the body is larger than {} MiB", most >> 20)))
         }
         Err(_) => Err(Failure::bad("the body ended early")),
     }

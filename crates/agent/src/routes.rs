@@ -17,7 +17,7 @@ use tower_service::Service;
 use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::ports::{self, Target};
-use crate::{drives, process, system, terminal, upgrade};
+use crate::{drives, files, process, system, terminal, upgrade};
 
 /// On every answer that the agent makes itself, also on one that says no.
 const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 6] = [
@@ -46,6 +46,7 @@ impl Routes {
             .merge(process::routes())
             .merge(drives::routes())
             .merge(terminal::routes())
+            .merge(files::routes())
             .fallback(|| async { Failure::absent("there is no such endpoint") })
             .method_not_allowed_fallback(|| async { Failure::wrong_method() })
             .with_state(agent);
@@ -84,8 +85,9 @@ impl Routes {
 /// The same endpoint under the name that the routes know it by: a slash at the end means nothing, except where
 /// what follows the endpoint is a path itself.
 fn without_last_slash(uri: &Uri) -> Option<Uri> {
+    const PATHS_FOLLOW: [&str; 4] = ["/drives/mount/", "/filesystem/", "/filesystem-", "/watch/filesystem/"];
     let path = uri.path();
-    if path == "/" || !path.ends_with('/') || path.starts_with("/drives/mount/") {
+    if path == "/" || !path.ends_with('/') || PATHS_FOLLOW.iter().any(|endpoint| path.starts_with(endpoint)) {
         return None;
     }
     let path = path.trim_end_matches('/');

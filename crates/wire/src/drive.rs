@@ -80,7 +80,7 @@ impl MountPath {
     /// ```
     #[must_use]
     pub fn as_url_path(&self, endpoint: &str) -> String {
-        format!("{endpoint}{}", AppPath::of_file(&self.0))
+        format!("{endpoint}{}", AppPath::of_file(self.0.as_bytes()))
     }
 }
 

@@ -25,6 +25,8 @@ pub const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms")
 /// `false` on an answer to a request that is not to be sent again, because it may have run. The official Go client
 /// obeys it.
 pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// What a path leads to, in the answer to a `HEAD` of it: `file` or `directory`.
+pub const FILE_TYPE: HeaderName = HeaderName::from_static("x-file-type");
 /// A preview's token.
 pub const PREVIEW_TOKEN: HeaderName = HeaderName::from_static("x-blaxel-preview-token");
 

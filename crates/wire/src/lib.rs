@@ -18,6 +18,7 @@ mod address;
 mod control;
 mod drive;
 mod failure;
+mod file;
 mod gateway;
 pub mod header;
 pub mod hop;
@@ -25,6 +26,7 @@ mod local;
 mod path;
 mod process;
 mod refusal;
+mod search;
 mod system;
 mod terminal;
 
@@ -35,6 +37,9 @@ pub use control::{
 };
 pub use drive::{DriveMount, DriveMounts, DriveName, MountOutcome, MountPath, MountRequest, UnmountOutcome};
 pub use failure::{ErrorBody, InvalidInput};
+pub use file::{
+    CopyOutcome, CopyRequest, Directory, Done, Entry, File, FilePath, FileRequest, Subdirectory, TreeRequest,
+};
 pub use gateway::{GatewayAnswer, GatewayCode, GatewayError, GatewayErrorBody, refusal_of};
 pub use local::{LocalHost, state_dir};
 pub use path::AppPath;
@@ -42,5 +47,6 @@ pub use process::{
     ExecFrame, ExecFrameKind, KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus,
 };
 pub use refusal::Refusal;
+pub use search::{ContentMatch, ContentMatches, FindMatch, FindMatches, FoundKind, FuzzyMatch, FuzzyMatches};
 pub use system::{Health, UpgradeAccepted, UpgradeRequest, UpgradeState, UpgradeStatus};
 pub use terminal::{TerminalInput, TerminalOutput};

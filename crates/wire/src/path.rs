@@ -1,6 +1,6 @@
 use std::fmt;
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode, utf8_percent_encode};
 
 use crate::InvalidInput;
 
@@ -68,9 +68,9 @@ impl AppPath {
         Ok(Self(encoded))
     }
 
-    /// An absolute path of a file, each of whose bytes stands for itself.
-    pub(crate) fn of_file(path: &str) -> Self {
-        Self(utf8_percent_encode(path, IN_FILE).to_string())
+    /// A path of a file, each of whose bytes stands for itself.
+    pub(crate) fn of_file(path: &[u8]) -> Self {
+        Self(percent_encode(path, IN_FILE).to_string())
     }
 
     /// Adds one pair to the query.

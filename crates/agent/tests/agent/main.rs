@@ -4,6 +4,7 @@
 
 mod asking;
 mod drives;
+mod files;
 #[path = "../conformance/replay/http.rs"]
 mod http;
 mod ports;

@@ -1,0 +1,191 @@
+//! Reading files and listing directories.
+
+mod media;
+mod range;
+pub(crate) mod source;
+mod text;
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::Path;
+
+use axum::Json;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    ACCEPT, ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LAST_MODIFIED,
+};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use reveille_wire::header::FILE_TYPE;
+
+use self::range::Wanted;
+use self::source::{End, Source};
+use super::named::Named;
+use super::open::{self, Opened};
+use super::{disk, facts};
+use crate::clock;
+use crate::failure::Failure;
+use crate::parameters::Parameters;
+
+/// `GET /filesystem/{path}`.
+pub(crate) async fn get(uri: Uri, asked: Parameters, headers: HeaderMap) -> Result<Response, Failure> {
+    let named = Named::of(&uri, "/filesystem")?;
+    match open::open(named.path(), named.shown()).await? {
+        Opened::Directory => Ok(Json(list(named).await?).into_response()),
+        Opened::File(file, facts) if asked.flag("download", false) || wants_bytes(&headers) => {
+            Ok(bytes(&named, file, &facts, &headers).await)
+        }
+        Opened::File(file, facts) => as_text(&named, file, &facts).await,
+    }
+}
+
+/// `HEAD /filesystem/{path}`: what it is, and how large.
+pub(crate) async fn head(uri: Uri) -> Result<Response, Failure> {
+    let named = Named::of(&uri, "/filesystem")?;
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    match open::open(named.path(), named.shown()).await? {
+        Opened::Directory => {
+            headers.insert(FILE_TYPE, HeaderValue::from_static("directory"));
+        }
+        Opened::File(_, facts) => {
+            headers.insert(FILE_TYPE, HeaderValue::from_static("file"));
+            headers.insert(CONTENT_LENGTH, facts.len().into());
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::of(named.path())));
+            headers.insert(LAST_MODIFIED, last_modified(&facts));
+        }
+    }
+    Ok(response)
+}
+
+/// What is in a directory.
+pub(crate) async fn list(named: Named) -> Result<reveille_wire::Directory, Failure> {
+    disk::work(move || {
+        facts::directory(named.shown(), named.path()).map_err(|error| open::refusal(&error, named.shown()))
+    })
+    .await
+}
+
+/// Whether the bytes are wanted, and not JSON with text in it.
+fn wants_bytes(headers: &HeaderMap) -> bool {
+    let accepted: Vec<&str> =
+        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let names = |media: &str| accepted.iter().any(|accepted| accepted.contains(media));
+    !accepted.is_empty()
+        && (names("application/octet-stream") || !(names("application/json") || names("*/*")))
+}
+
+async fn as_text(named: &Named, file: File, facts: &Metadata) -> Result<Response, Failure> {
+    let told = facts::file(named.shown(), facts);
+    // A file of the kernel's says that it is empty, and is not.
+    let end = if facts.len() == 0 { End::Unknown } else { End::At(facts.len()) };
+    let source = Source::new(file, 0, end);
+    match facts.len() {
+        1..=text::SMALL => {
+            text::whole(told, source).await.map_err(|error| open::refusal(&error, named.shown()))
+        }
+        _ => Ok(text::streamed(&told, source)),
+    }
+}
+
+async fn bytes(named: &Named, file: File, facts: &Metadata, headers: &HeaderMap) -> Response {
+    let size = facts.len();
+    let mut response = match range::wanted(headers, size, facts::modified(facts)) {
+        Wanted::Whole if size == 0 => unsized_bytes(file).await,
+        Wanted::Whole => sized(file, 0, size),
+        Wanted::Part(start, end) => {
+            let mut response = sized(file, start, end);
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            let range = format!("bytes {start}-{}/{size}", end - 1);
+            if let Ok(range) = range.parse() {
+                response.headers_mut().insert(CONTENT_RANGE, range);
+            }
+            response
+        }
+        Wanted::NotModified => StatusCode::NOT_MODIFIED.into_response(),
+        Wanted::Failed => StatusCode::PRECONDITION_FAILED.into_response(),
+        Wanted::Beyond => {
+            let range = [(CONTENT_RANGE, format!("bytes */{size}"))];
+            return (StatusCode::RANGE_NOT_SATISFIABLE, range, "invalid range: failed to overlap\n")
+                .into_response();
+        }
+        Wanted::Nonsense => return (StatusCode::RANGE_NOT_SATISFIABLE, "invalid range\n").into_response(),
+    };
+    let status = response.status();
+    let headers = response.headers_mut();
+    headers.insert(LAST_MODIFIED, last_modified(facts));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(CONTENT_DISPOSITION, disposition(named.path()));
+    if status != StatusCode::NOT_MODIFIED {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::of(named.path())));
+    }
+    response
+}
+
+fn sized(file: File, start: u64, end: u64) -> Response {
+    let mut response = Response::new(Source::new(file, start, End::At(end)).body());
+    response.headers_mut().insert(CONTENT_LENGTH, (end - start).into());
+    response
+}
+
+/// A file that says that it is empty: it is, or it is one of the kernel's.
+async fn unsized_bytes(file: File) -> Response {
+    let again = file.try_clone();
+    let begins = Source::new(file, 0, End::Unknown).next().await;
+    match (begins, again) {
+        (Ok(begins), _) if begins.is_empty() => sized_empty(),
+        (Ok(_), Ok(file)) => Response::new(Source::new(file, 0, End::Unknown).body()),
+        (Err(error), _) | (_, Err(error)) => said(&error),
+    }
+}
+
+fn sized_empty() -> Response {
+    let mut response = Response::new(Body::empty());
+    response.headers_mut().insert(CONTENT_LENGTH, 0.into());
+    response
+}
+
+fn said(error: &io::Error) -> Response {
+    Failure::unworkable(error.to_string()).into_response()
+}
+
+fn last_modified(facts: &Metadata) -> HeaderValue {
+    let date = clock::http_date(facts::modified(facts));
+    date.parse().unwrap_or_else(|_| HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"))
+}
+
+/// What a browser calls the file that it keeps. A name that a header cannot hold goes in a second, encoded form.
+fn disposition(path: &Path) -> HeaderValue {
+    let name = path.file_name().unwrap_or_default();
+    let plain: String = name
+        .to_string_lossy()
+        .chars()
+        .map(
+            |letter| {
+                if letter == '"' || letter == '\\' || !(' '..='~').contains(&letter) { '_' } else { letter }
+            },
+        )
+        .collect();
+    let mut said = format!("attachment; filename=\"{plain}\"");
+    if plain.as_str() != name {
+        let bytes = std::os::unix::ffi::OsStrExt::as_bytes(name);
+        let encoded = percent_encoding::percent_encode(bytes, percent_encoding::NON_ALPHANUMERIC);
+        said.push_str(&format!("; filename*=UTF-8''{encoded}"));
+    }
+    said.parse().unwrap_or_else(|_| HeaderValue::from_static("attachment"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_a_file_leaves_its_header() {
+        let said = |name: &str| disposition(Path::new(name)).to_str().unwrap().to_owned();
+        assert_eq!(said("/d/a.txt"), "attachment; filename=\"a.txt\"");
+        assert_eq!(
+            said("/d/a\"\r\nX: y"),
+            "attachment; filename=\"a___X: y\"; filename*=UTF-8''a%22%0D%0AX%3A%20y"
+        );
+    }
+}
