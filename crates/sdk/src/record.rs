@@ -17,22 +17,36 @@ pub enum Site {
     App,
 }
 
-/// Who made an answer, as its headers say (`X-Blaxel-Source`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who made an answer, as its headers and the place that it came from say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum AnsweredBy {
-    /// The platform's gateway, instead of the sandbox: there is none of that name, say.
+    /// The platform: its control plane, or its gateway instead of the sandbox (`X-Blaxel-Source`).
     Platform,
-    /// The sandbox, or an app in it.
-    Sandbox,
+    /// The API of the sandbox, as far as anybody says.
+    Agent,
+    /// The app behind a port.
+    App,
 }
 
 impl AnsweredBy {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        match headers.get(header::SOURCE) {
-            Some(source) if source == header::SOURCE_PLATFORM => Self::Platform,
-            _ => Self::Sandbox,
+    pub(crate) fn of(site: Site, headers: &HeaderMap) -> Self {
+        match (headers.get(header::SOURCE), site) {
+            (Some(source), _) if source == header::SOURCE_PLATFORM => Self::Platform,
+            (_, Site::ControlPlane) => Self::Platform,
+            (_, Site::Agent) => Self::Agent,
+            (_, Site::App) => Self::App,
         }
     }
+}
+
+/// At which step a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// With what its last attempt saw.
+    Attempt,
+    /// Before a further attempt could be made, or the first.
+    Preparation,
 }
 
 /// What a call did.
@@ -45,6 +59,7 @@ pub(crate) struct Record {
     pub(crate) replay: Replay,
     pub(crate) history: History,
     pub(crate) stop: Option<StopReason>,
+    pub(crate) ended: Step,
 }
 
 impl Record {
@@ -58,7 +73,7 @@ impl Record {
             (Dispatch::NotDispatched(_), _) => false,
             (Dispatch::Unknown, _) | (_, Seen::Fault(_)) => true,
             // What was followed by another attempt, or should have been, told nothing.
-            (Dispatch::Answered, _) => at < last || self.stop.is_some(),
+            (Dispatch::Answered, _) => at < last || self.stop.is_some() || self.ended == Step::Preparation,
         };
         self.history.iter().enumerate().any(unclear)
     }

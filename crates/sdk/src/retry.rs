@@ -55,9 +55,9 @@ impl Evidence for Error {
         match (self.kind(), self.stop_reason()) {
             (ErrorKind::Interrupted, None) => Saw::Fault(Fault::answered(FaultKind::BodyCut)),
             (ErrorKind::Unavailable, Some(StopReason::RetriesOff)) => {
-                match (self.status(), self.last_fault()) {
-                    (Some(status), _) => Saw::Status(status, self.headers()),
-                    (None, Some(fault)) => Saw::Fault(fault),
+                match (self.last_fault(), self.status()) {
+                    (Some(fault), _) => Saw::Fault(fault),
+                    (None, Some(status)) => Saw::Status(status, self.headers()),
                     (None, None) => Saw::Final,
                 }
             }

@@ -222,7 +222,7 @@ async fn to_file(
 
 /// What the platform says instead of the sandbox: that there is none of that name, or that the key is wrong.
 fn refusal(asking: &Asked, response: &Response) -> Option<Failure> {
-    if response.answered_by() == AnsweredBy::Sandbox {
+    if response.answered_by() != AnsweredBy::Platform {
         return None;
     }
     response.clone().error_for_status().err().map(|error| asking.failed(&error))
@@ -230,7 +230,7 @@ fn refusal(asking: &Asked, response: &Response) -> Option<Failure> {
 
 /// The same, where the body that explains it has not been read.
 fn streamed_refusal(asking: &Asked, response: &StreamResponse) -> Option<Failure> {
-    if response.answered_by() == AnsweredBy::Sandbox || response.status().as_u16() < 400 {
+    if response.answered_by() != AnsweredBy::Platform || response.status().as_u16() < 400 {
         return None;
     }
     let what =

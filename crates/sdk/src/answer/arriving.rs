@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use reveille_retry::{Fault, FaultKind};
 
 use crate::core::transport::{Broken, Quiet, of_body};
+use crate::error::PREVIEW;
 
 /// How much of an answer is read to know it, in bytes.
 const PEEK: usize = 64 * 1024;
@@ -74,6 +75,11 @@ impl Arriving {
     /// The whole body, where all of it has come.
     pub(crate) fn whole_if_here(&self) -> Option<&[u8]> {
         (self.incoming.is_none() && self.broken.is_none()).then_some(&*self.held)
+    }
+
+    /// A copy of what is held, up to what an error keeps.
+    pub(crate) fn beginning(&self) -> Bytes {
+        Bytes::copy_from_slice(&self.held[..self.held.len().min(PREVIEW)])
     }
 
     pub(crate) fn into_held(self) -> Bytes {

@@ -6,7 +6,7 @@ use reveille_retry::{History, StopReason};
 use serde::de::DeserializeOwned;
 
 use super::Whole;
-use crate::error::{Answered, Error};
+use crate::error::{Answered, Error, explanation};
 use crate::record::{AnsweredBy, Record};
 
 /// An answer, with its whole body.
@@ -71,7 +71,13 @@ impl Response {
     /// Who says that he made it.
     #[must_use]
     pub fn answered_by(&self) -> AnsweredBy {
-        AnsweredBy::of(self.headers())
+        AnsweredBy::of(self.record.site, self.headers())
+    }
+
+    /// The sentence in which whoever made it explained himself, where its body is an error of the protocol.
+    #[must_use]
+    pub fn explanation(&self) -> Option<String> {
+        if self.status().is_success() { None } else { explanation(self.bytes()) }
     }
 
     /// Every attempt, what it saw and how long was waited after it.

@@ -10,7 +10,7 @@ use reveille_retry::{History, StopReason};
 use super::{Arriving, Begun};
 use crate::core::runtime;
 use crate::core::transport::Broken;
-use crate::error::Error;
+use crate::error::{Answered, Error};
 use crate::record::{AnsweredBy, Record};
 
 /// An answer whose body is still to come: a [`Stream`] of pieces in async code, an [`Iterator`] by
@@ -23,6 +23,8 @@ pub struct StreamResponse {
     headers: HeaderMap,
     record: Record,
     expected: Option<u64>,
+    /// What has come of the body of an answer that is no success.
+    beginning: Bytes,
     pieces: BoxStream<'static, Result<Bytes, Error>>,
 }
 
@@ -30,9 +32,10 @@ impl StreamResponse {
     pub(crate) fn of(answer: Begun) -> Self {
         let Begun { status, version, headers, body, record } = answer;
         let expected = body.expected();
+        let beginning = if status.is_success() { Bytes::new() } else { body.beginning() };
         let state = Pieces { body, received: 0, expected, record: record.clone() };
         let pieces = Box::pin(stream::unfold(Some(state), Pieces::next));
-        Self { status, version, headers, record, expected, pieces }
+        Self { status, version, headers, record, expected, beginning, pieces }
     }
 
     /// The status.
@@ -50,7 +53,7 @@ impl StreamResponse {
     /// Who says that he made it.
     #[must_use]
     pub fn answered_by(&self) -> AnsweredBy {
-        AnsweredBy::of(&self.headers)
+        AnsweredBy::of(self.record.site, &self.headers)
     }
 
     /// The version of HTTP that is spoken.
@@ -82,6 +85,18 @@ impl StreamResponse {
     #[must_use]
     pub fn may_have_run(&self) -> bool {
         self.record.may_have_run()
+    }
+
+    /// This answer, where its status is a success.
+    ///
+    /// # Errors
+    /// Otherwise: the error that a typed call would have given, with what has come of the body.
+    pub fn error_for_status(self) -> Result<Self, Error> {
+        if self.status.is_success() {
+            return Ok(self);
+        }
+        let Self { status, headers, record, beginning, .. } = self;
+        Err(Error::of_status(Answered { status, headers, body: beginning }, record))
     }
 
     pub(crate) fn record(&self) -> &Record {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::core::Body;
 use crate::error::Error;
-use crate::record::{Record, Site};
+use crate::record::{Record, Site, Step};
 
 /// One logical request, before it is sent.
 pub(crate) struct Operation {
@@ -158,6 +158,7 @@ impl Operation {
             replay: self.replay(),
             history: History::default(),
             stop: None,
+            ended: Step::Attempt,
         }
     }
 

@@ -9,14 +9,15 @@ use http::{HeaderMap, Method, StatusCode};
 use reveille_retry::{Attempt, Dispatch, Fault, FaultKind, History, Replay, Seen, StopReason, retry_after};
 use reveille_wire::{InvalidInput, header};
 
-use crate::record::{AnsweredBy, Record, Site};
-use words::{phrase, sentence};
+use crate::record::{AnsweredBy, Record, Site, Step};
+pub(crate) use words::explanation;
+use words::phrase;
 
 /// What lies beneath an error.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// How much of a body an error keeps, in bytes.
-const PREVIEW: usize = 4 * 1024;
+pub(crate) const PREVIEW: usize = 4 * 1024;
 
 /// Why a call brought no result.
 ///
@@ -145,7 +146,7 @@ impl Error {
             _ => ErrorKind::Rejected,
         };
         let mut error = Self::new(kind);
-        error.0.said = sentence(&answer.body);
+        error.0.said = explanation(&answer.body);
         error.0.record = Some(record);
         error.0.answer = Some(answer.preview());
         error
@@ -154,7 +155,7 @@ impl Error {
     /// A call that was not made, as no access token was to be had for it.
     pub(crate) fn of_token(why: Arc<Self>, record: Record) -> Self {
         let mut error = Self::new(why.kind()).saying(format!("no access token: {why}"));
-        error.0.record = Some(record);
+        error.0.record = Some(Record { ended: Step::Preparation, ..record });
         error.0.source = Some(Box::new(why));
         error
     }
@@ -223,7 +224,7 @@ impl Error {
     /// Who made the last answer, where there was one.
     #[must_use]
     pub fn answered_by(&self) -> Option<AnsweredBy> {
-        self.headers().map(AnsweredBy::of)
+        Some(AnsweredBy::of(self.site()?, self.headers()?))
     }
 
     /// The status of the last answer, where there was one.
@@ -244,7 +245,7 @@ impl Error {
         self.0.answer.as_ref().map(|answer| &answer.body)
     }
 
-    /// The sentence in which the server explained itself, or the one in which this crate does.
+    /// The sentence in which whoever answered explained himself, or the one in which this crate does.
     #[must_use]
     pub fn explanation(&self) -> Option<&str> {
         self.0.said.as_deref()
@@ -273,7 +274,8 @@ impl Error {
     #[must_use]
     pub fn may_have_run(&self) -> bool {
         let Some(record) = &self.0.record else { return false };
-        let broken = matches!(self.0.kind, ErrorKind::Interrupted | ErrorKind::Decode);
+        let broken = matches!(self.0.kind, ErrorKind::Interrupted | ErrorKind::Decode)
+            && record.ended == Step::Attempt;
         (broken && record.replay != Replay::Read) || record.may_have_run()
     }
 

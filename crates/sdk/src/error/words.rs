@@ -3,16 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
-use reveille_retry::{Dispatch, FaultKind, Proof, Replay, Seen, StopReason};
+use reveille_retry::{Attempt, Dispatch, FaultKind, Proof, Replay, Seen, StopReason};
 use reveille_wire::{ErrorBody, GatewayErrorBody};
 
 use super::{Error, ErrorKind};
+use crate::record::{Record, Step};
 
 /// How much of a server's sentence an error shows, in characters.
 const SENTENCE: usize = 200;
 
 /// The sentence of an error body, of either shape, in one bounded line.
-pub(super) fn sentence(body: &[u8]) -> Option<String> {
+pub(crate) fn explanation(body: &[u8]) -> Option<String> {
     let text = match serde_json::from_slice::<GatewayErrorBody>(body) {
         Ok(gateway) => gateway.error.message,
         Err(_) => {
@@ -63,47 +64,67 @@ pub(super) fn phrase(kind: FaultKind) -> &'static str {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = self.0.said.as_deref();
-        let (Some(record), Some(last)) = (&self.0.record, self.last()) else {
-            return match (said, &self.0.source) {
-                (Some(said), _) => f.write_str(said),
-                (None, Some(source)) => source.fmt(f),
-                (None, None) => match self.stop_reason() {
-                    Some(stop) => write!(f, "the call was not made: {stop}"),
-                    None => f.write_str("the call was not made"),
-                },
-            };
-        };
+        let Some(record) = &self.0.record else { return self.fmt_unmade(f) };
         write!(f, "{} {}: ", record.method, record.path)?;
-        match (last.seen, self.0.kind) {
-            (_, ErrorKind::Interrupted) => f.write_str(said.unwrap_or_default())?,
-            (Seen::Status(status), ErrorKind::Decode) => {
-                write!(f, "{} with a body that is not what the protocol says", status.as_u16())?;
-            }
-            (Seen::Status(status), _) => write!(f, "{}", status.as_u16())?,
-            (Seen::Fault(kind), _) => f.write_str(phrase(kind))?,
-            _ => last.seen.fmt(f)?,
+        match (self.last(), record.ended) {
+            (Some(last), Step::Attempt) => self.fmt_attempt(f, last)?,
+            _ => self.fmt_unmade(f)?,
         }
         let history = &record.history;
-        if history.len() > 1 {
-            write!(f, " after {} attempts in {} ({history})", history.len(), human(history.elapsed()))?;
+        if history.len() > 1 || (record.ended == Step::Preparation && !history.is_empty()) {
+            let times = if history.len() == 1 { "attempt" } else { "attempts" };
+            write!(f, " after {} {times} in {} ({history})", history.len(), human(history.elapsed()))?;
         }
-        if let Some(said) = said
-            && record.stop.is_none()
+        if let Some(said) = &self.0.said
             && self.0.kind != ErrorKind::Interrupted
+            && record.ended == Step::Attempt
         {
             write!(f, ": {said}")?;
         }
+        self.fmt_consequence(f, record)
+    }
+}
+
+impl Error {
+    /// Why nothing was sent, or nothing more.
+    fn fmt_unmade(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.0.said, &self.0.source, self.stop_reason()) {
+            (Some(said), _, _) => f.write_str(said),
+            (None, Some(source), _) => write!(f, "{source}"),
+            (None, None, Some(stop)) => write!(f, "the call was not made: {stop}"),
+            (None, None, None) => f.write_str("the call was not made"),
+        }
+    }
+
+    fn fmt_attempt(&self, f: &mut fmt::Formatter<'_>, last: &Attempt) -> fmt::Result {
+        match (last.seen, self.0.kind) {
+            (_, ErrorKind::Interrupted) => f.write_str(self.explanation().unwrap_or_default()),
+            (Seen::Status(status), ErrorKind::Decode) => {
+                write!(f, "{} with a body that is not what the protocol says", status.as_u16())
+            }
+            (Seen::Status(status), _) => write!(f, "{}", status.as_u16()),
+            (Seen::Fault(kind), _) => f.write_str(phrase(kind)),
+            _ => write!(f, "{}", last.seen),
+        }
+    }
+
+    /// What it means for the request, and why it was not sent again.
+    fn fmt_consequence(&self, f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+        let dispatch = self.last().map(|last| last.dispatch);
         if self.may_have_run() {
             f.write_str("; it may have run")?;
-        } else if let Dispatch::NotDispatched(proof) = last.dispatch
-            && record.replay != Replay::Read
-        {
-            write!(f, "; it was not sent{}", if proof == Proof::Gateway { " on" } else { "" })?;
+        } else if record.replay != Replay::Read {
+            match dispatch {
+                Some(Dispatch::NotDispatched(Proof::Gateway)) => f.write_str("; it was not sent on")?,
+                Some(Dispatch::NotDispatched(_)) => f.write_str("; it was not sent")?,
+                None => f.write_str("; it was not sent")?,
+                Some(_) => {}
+            }
         }
         match record.stop {
             None | Some(StopReason::Permanent) => Ok(()),
             Some(StopReason::NotReplayable) => f.write_str("; not retried"),
+            Some(_) if dispatch.is_none() => Ok(()),
             Some(stop) => write!(f, "; stopped: {stop}"),
         }
     }
@@ -121,11 +142,14 @@ mod tests {
 
     #[test]
     fn a_servers_sentence_is_one_bounded_line() {
-        assert_eq!(sentence(br#"{"error":"no\nsuch drive"}"#).as_deref(), Some("no such drive"));
-        assert_eq!(sentence(br#"{"error":"CODE","code":409,"message":"there"}"#).as_deref(), Some("there"));
-        assert_eq!(sentence(br#"{"error":{"code":"X","message":"gone"}}"#).as_deref(), Some("gone"));
-        assert_eq!(sentence(b"<html>"), None);
+        assert_eq!(explanation(br#"{"error":"no\nsuch drive"}"#).as_deref(), Some("no such drive"));
+        assert_eq!(
+            explanation(br#"{"error":"CODE","code":409,"message":"there"}"#).as_deref(),
+            Some("there")
+        );
+        assert_eq!(explanation(br#"{"error":{"code":"X","message":"gone"}}"#).as_deref(), Some("gone"));
+        assert_eq!(explanation(b"<html>"), None);
         let long = format!(r#"{{"error":"{}"}}"#, "x".repeat(9000));
-        assert_eq!(sentence(long.as_bytes()).map(|s| s.len()), Some(SENTENCE));
+        assert_eq!(explanation(long.as_bytes()).map(|s| s.len()), Some(SENTENCE));
     }
 }

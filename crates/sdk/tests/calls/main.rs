@@ -34,3 +34,5 @@ mod proof;
 mod statuses;
 mod streams;
 mod tls;
+mod tokens;
+mod truth;

@@ -40,6 +40,7 @@ impl Driver {
     /// # Errors
     /// Where there is nothing to send: no credentials, or no token for them.
     pub(super) async fn attempt(&mut self, plan: &AttemptPlan) -> Result<Result<Answer, Broken>, Error> {
+        self.open = None;
         let mut trace = Trace::default();
         let Some((most, limit)) = plan.limit else {
             return self.exchange(&mut trace).await;
@@ -130,8 +131,7 @@ impl Driver {
 
     /// Lets go of an access token that the platform did not take. An app's own 401 says nothing of it.
     fn heed_refusal(&self, head: &http::response::Parts) {
-        let platforms = self.operation.target.site() != Site::App
-            || AnsweredBy::of(&head.headers) == AnsweredBy::Platform;
+        let platforms = AnsweredBy::of(self.operation.target.site(), &head.headers) != AnsweredBy::App;
         if let Some(token) = &self.token
             && head.status == http::StatusCode::UNAUTHORIZED
             && platforms
@@ -140,36 +140,34 @@ impl Driver {
         }
     }
 
-    /// Reads as much of an answer as is needed to judge it; all of it, where it is to be delivered whole.
+    /// Reads as much of an answer as is needed to judge it; all of it, where it is to be delivered whole. What
+    /// has come stands in `self.open`, also where the reading is cut.
     async fn take(&mut self, response: Response<Incoming>, quiet: Quiet) -> Result<Answer, Broken> {
         let (parts, incoming) = response.into_parts();
-        let mut body = Arriving::new(incoming, quiet);
         self.heed_refusal(&parts);
-        if refusal_of(parts.status, &parts.headers, None).is_some() {
+        let named = refusal_of(parts.status, &parts.headers, None).is_some();
+        let Answer { parts, refusal, body } =
+            self.open.insert(Answer { parts, refusal: None, body: Arriving::new(incoming, quiet) });
+        if named {
             body.peek(PROOF_TIME).await;
-            let answer = refusal_of(parts.status, &parts.headers, body.whole_if_here());
-            let refusal = answer.map(|answer| self.believed(answer));
-            return Ok(Answer { parts, refusal, body });
-        }
-        if self.session.is_transient(parts.status) {
+            let said = refusal_of(parts.status, &parts.headers, body.whole_if_here());
+            *refusal = said.map(|answer| believed(self.operation.target.site(), answer));
+        } else if self.session.is_transient(parts.status) {
             body.peek(PEEK_TIME).await;
+        } else if self.taking == Taking::SuccessStream && !parts.status.is_success() {
+            body.peek(PROOF_TIME).await;
         } else if !self.taking.streams(parts.status) {
-            match self.taking {
-                Taking::SuccessStream => body.peek(PROOF_TIME).await,
-                _ => body.whole().await?,
-            }
+            body.whole().await?;
         }
-        Ok(Answer { parts, refusal: None, body })
+        self.open.take().ok_or_else(|| Broken { fault: Fault::answered(FaultKind::BodyCut), source: None })
     }
+}
 
-    /// An app could write the gateway's proof by itself, so that behind a port it proves nothing.
-    fn believed(&self, answer: GatewayAnswer) -> Refusal {
-        match answer {
-            GatewayAnswer::NotDispatched if self.operation.target.site() != Site::App => {
-                Refusal::NotDispatched
-            }
-            GatewayAnswer::NotDispatched | GatewayAnswer::Unavailable => Refusal::Unavailable,
-        }
+/// An app could write the gateway's proof by itself, so that behind a port it proves nothing.
+fn believed(site: Site, answer: GatewayAnswer) -> Refusal {
+    match answer {
+        GatewayAnswer::NotDispatched if site != Site::App => Refusal::NotDispatched,
+        GatewayAnswer::NotDispatched | GatewayAnswer::Unavailable => Refusal::Unavailable,
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Operation, Patience, Tuning};
 use crate::answer::{Begun, Taking, Whole};
 use crate::core::transport::Broken;
 use crate::core::{Core, Secret};
-use crate::error::Error;
+use crate::error::{Answered, Error};
 use crate::record::Record;
 use attempt::Answer;
 
@@ -56,6 +56,8 @@ struct Driver {
     quiet: Duration,
     /// The access token that the last attempt showed.
     token: Option<Secret>,
+    /// The answer whose body broke, or was cut, in the last attempt.
+    open: Option<Answer>,
 }
 
 impl Driver {
@@ -85,7 +87,18 @@ impl Driver {
             Patience::Usual => core.transport.read_timeout(),
             Patience::Waiting => Duration::MAX,
         };
-        Ok(Self { core, operation, uri, tuning, taking, session, start: Instant::now(), quiet, token: None })
+        Ok(Self {
+            core,
+            operation,
+            uri,
+            tuning,
+            taking,
+            session,
+            start: Instant::now(),
+            quiet,
+            token: None,
+            open: None,
+        })
     }
 
     async fn run(mut self) -> Result<Begun, Error> {
@@ -100,7 +113,7 @@ impl Driver {
             let stop = match verdict {
                 Verdict::Retry { wait, .. } => {
                     // The answer goes first, so that no connection is held during the wait.
-                    drop(brought);
+                    drop((brought, self.open.take()));
                     tokio::time::sleep(wait).await;
                     continue;
                 }
@@ -110,7 +123,18 @@ impl Driver {
             };
             return match brought {
                 Ok(answer) => self.deliver(answer, &plan, stop).await,
-                Err(Broken { fault, source }) => Err(Error::of_fault(fault.kind, self.record(stop), source)),
+                Err(Broken { fault, source }) => {
+                    let open = self.open.take();
+                    let error = Error::of_fault(fault.kind, self.record(stop), source);
+                    Err(match open {
+                        Some(Answer { parts, body, .. }) => error.with_answer(Answered {
+                            status: parts.status,
+                            headers: parts.headers,
+                            body: body.beginning(),
+                        }),
+                        None => error,
+                    })
+                }
             };
         }
     }
