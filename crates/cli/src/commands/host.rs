@@ -1,22 +1,41 @@
+#[cfg(target_os = "linux")]
+mod background;
+#[cfg(target_os = "linux")]
+mod status;
+#[cfg(target_os = "linux")]
+mod stop;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::typed::duration;
 
-/// Run sandboxes on this machine, until Ctrl-C
+/// Run sandboxes on this machine, until Ctrl-C or in the background
 ///
 /// A sandbox is a directory and a tree of processes. It goes to standby when nothing happens in it, and any
 /// request wakes it. The client commands of the same user find the host by themselves.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples
+  reveille host -d                    (comes back once it listens)
+  reveille host stop
+
 To see what a client does while a sandbox wakes
-  reveille host --while-waking reject --resume-delay 300ms --log")]
+  reveille host --while-waking reject --resume-delay 300ms --log"
+)]
 pub(crate) struct Host {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Go on in the background, and come back once it listens; what it says goes to a file
+    #[arg(long, short)]
+    detach: bool,
     /// Where it listens; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7878")]
+    #[arg(long, value_name = "ADDR", env = "REVEILLE_HOST_LISTEN", default_value = "127.0.0.1:7878")]
     listen: SocketAddr,
     /// Where records, files and drives are kept [default: host in the user's state directory]
     #[arg(long, value_name = "DIR")]
@@ -30,15 +49,23 @@ pub(crate) struct Host {
     /// What becomes of requests while their sandbox wakes
     #[arg(long, value_enum, default_value_t = Waking::Hold)]
     while_waking: Waking,
-    /// How they are refused, with --while-waking reject
-    #[arg(long, value_enum, default_value_t = Refusal::Unavailable)]
-    reject_with: Refusal,
+    /// How they are refused, with --while-waking reject [default: 503]
+    #[arg(long, value_enum)]
+    reject_with: Option<Refusal>,
     /// How long waking takes at least
     #[arg(long, value_name = "DUR", default_value = "0ms", value_parser = duration::parse)]
     resume_delay: Duration,
     /// Show what happens: every request and what became of it, every waking and falling asleep
     #[arg(long)]
     log: bool,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum What {
+    /// End the host that runs, and every process of every sandbox; files and drives stay
+    Stop,
+    /// Say whether a host runs, and where
+    Status,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -83,7 +110,8 @@ mod here {
     use reveille_host::observer::{Events, Seen};
     use reveille_host::{Error, Host as Running, HostSettings, LocalHost, Refuse, WhileWaking, state_dir};
 
-    use super::{Host, Refusal, Waking};
+    use super::background::{self, Background};
+    use super::{Host, Refusal, Waking, What, status, stop};
     use crate::arguments::Global;
     use crate::interrupt::asked_to_end;
     use crate::output::Screen;
@@ -95,11 +123,21 @@ mod here {
     const LAST_LINES: Duration = Duration::from_secs(1);
 
     pub(crate) fn run(screen: &Screen, global: &Global, asked: &Host) -> Result<Exit, Failure> {
+        match asked.what {
+            Some(What::Stop) => stop::run(screen),
+            Some(What::Status) => status::run(screen),
+            None if asked.detach && !background::is_here() => background::start(),
+            None => serve(screen, global, asked),
+        }
+    }
+
+    fn serve(screen: &Screen, global: &Global, asked: &Host) -> Result<Exit, Failure> {
         let settings = settings(global, asked)?;
         let log = asked.log;
         let data = settings.data.clone();
         let announced = settings.announce.clone();
         let standby_after = settings.standby_after;
+        let background = asked.detach.then(|| Background::enter(&data)).transpose()?;
         crate::logging::begin();
         run_to_end(async {
             let ended = asked_to_end()?;
@@ -108,6 +146,13 @@ mod here {
                 screen.warning(warning);
             }
             screen.host_runs(&host, &data, announced.as_deref(), standby_after)?;
+            match background {
+                Some(background) => {
+                    screen.host_stays(background.log());
+                    background.settle()?;
+                }
+                None => screen.host_ends_with_ctrl_c(),
+            }
             let log = log.then(|| tokio::spawn(tell(*screen, host.observe().events)));
             ended.await;
             host.stop().await;
@@ -150,23 +195,28 @@ mod here {
         }
         settings.standby_after = asked.standby_after;
         settings.resume_delay = asked.resume_delay;
-        settings.while_waking = match (asked.while_waking, asked.reject_with) {
-            (Waking::Hold, _) => WhileWaking::Hold,
-            (Waking::Reset, _) => WhileWaking::Reset,
-            (Waking::Reject, Refusal::Unavailable) => WhileWaking::Reject(Refuse::Status503),
-            (Waking::Reject, Refusal::NotFound) => WhileWaking::Reject(Refuse::Status404),
-            (Waking::Reject, Refusal::NotDispatched) => WhileWaking::Reject(Refuse::Status404NotDispatched),
-        };
+        settings.while_waking = while_waking(asked)?;
         settings.announce = state.map(|state| state.join(LocalHost::FILE));
         Ok(settings)
     }
 
-    fn refused(error: &Error) -> Failure {
-        let text = error.to_string();
-        // The host's sentences end in what to do, after the last colon.
-        match text.rsplit_once(": ") {
-            Some((what, next)) if !next.is_empty() => Failure::new(what).next(next),
-            _ => Failure::new(text),
+    fn while_waking(asked: &Host) -> Result<WhileWaking, Failure> {
+        match (asked.while_waking, asked.reject_with) {
+            (Waking::Hold, None) => Ok(WhileWaking::Hold),
+            (Waking::Reset, None) => Ok(WhileWaking::Reset),
+            (Waking::Reject, None | Some(Refusal::Unavailable)) => Ok(WhileWaking::Reject(Refuse::Status503)),
+            (Waking::Reject, Some(Refusal::NotFound)) => Ok(WhileWaking::Reject(Refuse::Status404)),
+            (Waking::Reject, Some(Refusal::NotDispatched)) => {
+                Ok(WhileWaking::Reject(Refuse::Status404NotDispatched))
+            }
+            (Waking::Hold | Waking::Reset, Some(_)) => {
+                Err(Failure::usage("--reject-with says how requests are refused, and none is")
+                    .next("add --while-waking reject"))
+            }
         }
+    }
+
+    fn refused(error: &Error) -> Failure {
+        Failure::new(error.to_string())
     }
 }

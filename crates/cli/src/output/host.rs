@@ -2,6 +2,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use reveille::LocalHost;
 use reveille_host::Host;
 use reveille_host::observer::{Ended, Event, Outcome, Phase, What};
 use serde_json::json;
@@ -60,8 +61,42 @@ impl Screen {
         ] {
             self.note(line);
         }
-        self.note(Line::new().styled(STRONG, "Ctrl-C").text(" ends it"));
         Ok(())
+    }
+
+    pub(crate) fn host_ends_with_ctrl_c(&self) {
+        self.note(Line::new().styled(STRONG, "Ctrl-C").text(" ends it"));
+    }
+
+    /// A host that goes on in the background.
+    pub(crate) fn host_stays(&self, log: &Path) {
+        self.note(Line::new().styled(STRONG, "reveille host stop").text(" ends it"));
+        self.note(format_args!("what it says stands in {}", log.display()));
+    }
+
+    /// The host that runs.
+    pub(crate) fn host_found(&self, host: &LocalHost, sandboxes: usize) -> io::Result<()> {
+        let LocalHost { url, workspace, pid, .. } = host;
+        if self.format == Format::Json {
+            return self
+                .json(&json!({"url": url, "workspace": workspace, "pid": pid, "sandboxes": sandboxes}));
+        }
+        let plural = if sandboxes == 1 { "sandbox" } else { "sandboxes" };
+        self.line(
+            Line::new()
+                .styled(STRONG, url)
+                .text(format_args!(", process {pid}, workspace {workspace}, {sandboxes} {plural}")),
+        )
+    }
+
+    /// The host that ran.
+    pub(crate) fn host_stopped(&self, host: &LocalHost) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.json(&json!({"stopped": {"url": host.url, "pid": host.pid}}));
+        }
+        self.line(
+            Line::from("stopped ").styled(STRONG, &host.url).text(", and every process of every sandbox"),
+        )
     }
 
     /// One thing that happened: a request that ended, a sandbox that woke or fell asleep, or did not wake.

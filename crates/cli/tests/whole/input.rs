@@ -125,6 +125,10 @@ fn a_host_that_cannot_start_says_why() {
     let address = taken.local_addr().unwrap().to_string();
     refused(&place.run(["host", "--listen", &address]), 1, &["in use", "--listen"]);
     refused(&place.run(["host", "--listen", "nowhere"]), 2, &["--listen"]);
+    for waking in [&[][..], &["--while-waking", "hold"], &["--while-waking", "reset"]] {
+        let flags = ["host", "--listen", "127.0.0.1:0", "--reject-with", "404"];
+        refused(&place.run(flags.iter().chain(waking)), 2, &["--reject-with", "--while-waking reject"]);
+    }
 
     let file = place.path().join("file");
     fs::write(&file, "").unwrap();
