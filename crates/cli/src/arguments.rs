@@ -124,3 +124,6 @@ pub(crate) enum Command {
     Agent(commands::agent::Agent),
     Witness(commands::witness::Witness),
 }
+
+#[cfg(test)]
+mod tests;

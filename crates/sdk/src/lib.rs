@@ -68,6 +68,12 @@
 //! `blocking` (on): `.wait()`, `retry_blocking`, streams as iterators. `tls` (on): https, by rustls.
 #![forbid(unsafe_code)]
 
+/// The examples of the documents, which are compiled as every other.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
+mod documents {}
+
 mod answer;
 mod call;
 mod client;

@@ -5,6 +5,7 @@
 mod background;
 mod commands;
 mod conformance;
+mod documents;
 mod ends;
 mod input;
 mod ordinary;
