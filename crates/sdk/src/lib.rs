@@ -93,8 +93,8 @@ pub use core::settings::{Origin, local_host};
 pub use core::transport::HttpVersion;
 pub use error::{Error, ErrorKind};
 pub use features::{
-    CreateSandbox, Drives, ExecStream, ListSandboxes, Mount, Network, Processes, Request, Sandbox, Sandboxes,
-    System, Upgrade,
+    CreateSandbox, Drives, ExecStream, ListSandboxes, Mount, Network, Processes, Request, Sandbox,
+    SandboxPages, Sandboxes, System, Upgrade,
 };
 pub use record::{AnsweredBy, Site};
 #[cfg(feature = "blocking")]

@@ -1,7 +1,5 @@
 //! What a user of this crate compiles.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::process::Command;
 
 #[test]

@@ -1,12 +1,13 @@
 use clap::Args;
+use futures_util::StreamExt;
 use reveille::SandboxList;
 
 use crate::connection::Connection;
 use crate::output::Screen;
 use crate::report::{Exit, Failure, Request};
 
-/// How many pages are asked for at the most, against a server whose list does not end.
-const PAGES: usize = 1_000;
+/// How many sandboxes are shown at the most, against a list that does not end.
+const MOST: usize = 100_000;
 
 /// List the sandboxes, and whether they are awake
 #[derive(Debug, Args)]
@@ -15,21 +16,30 @@ pub(crate) struct List {}
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, _asked: &List) -> Result<Exit, Failure> {
     let asking = connection.asking("", Request::new("GET", "/sandboxes"));
+    let mut pages = connection.client().sandboxes().list().pages();
     let mut all = SandboxList::default();
-    for _ in 0..PAGES {
-        let page = connection.client().sandboxes().list();
-        let page = match &all.meta.next_cursor {
-            Some(cursor) => page.cursor(cursor),
-            None => page,
-        };
-        let (page, history) = page.with_history().await.map_err(|error| asking.failed(&error))?;
-        screen.explain(&asking.request, &history);
-        all.data.extend(page.data);
-        all.meta = page.meta;
-        if !all.meta.has_more || all.meta.next_cursor.is_none() {
-            break;
+    let mut lost = None;
+    while let Some(page) = pages.next().await {
+        match page {
+            Ok(_) if all.data.len() >= MOST => {
+                lost = Some(Failure::new(format!(
+                    "the list has more than {MOST} sandboxes; the rest is not shown"
+                )));
+                break;
+            }
+            Ok(page) => {
+                screen.explain(&asking.request, pages.history());
+                all.data.extend(page.data);
+                all.left_out += page.left_out;
+                (all.meta, all.other) = (page.meta, page.other);
+            }
+            Err(error) if all.data.is_empty() => return Err(asking.failed(&error)),
+            Err(error) => lost = Some(asking.failed(&error)),
         }
     }
+    if all.left_out > 0 {
+        lost = Some(Failure::new(format!("the list holds {} more that are not shown", all.left_out)));
+    }
     screen.sandboxes(&all)?;
-    Ok(Exit::Done)
+    lost.map_or(Ok(Exit::Done), Err)
 }

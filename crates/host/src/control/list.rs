@@ -74,7 +74,7 @@ pub(super) async fn list(
     let has_more = found.len() > limit;
     found.truncate(limit);
     let next_cursor = found.last().filter(|_| has_more).map(|(record, _)| write_cursor(&key(record)));
-    let meta = PageMeta { has_more, next_cursor, total: u64::try_from(total).ok() };
+    let meta = PageMeta { has_more, next_cursor, total: u64::try_from(total).ok(), ..PageMeta::default() };
     let data = shown(&control, found).await;
     if is_paged(&headers) {
         return Ok(Json(Listed::Page { data, meta }).into_response());

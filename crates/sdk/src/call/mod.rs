@@ -173,6 +173,12 @@ impl<T: 'static> IntoFuture for WithHistory<T> {
 }
 
 impl<T: DeserializeOwned + 'static> Call<T> {
+    /// The same call once more; it has no body.
+    pub(crate) fn again(&self) -> Self {
+        let operation = self.operation.again();
+        Self { tuning: self.tuning.clone(), ..Self::new(Arc::clone(&self.core), operation, Reading::json()) }
+    }
+
     /// A call whose answer is JSON.
     pub(crate) fn json(core: Arc<Core>, mut operation: Operation) -> Self {
         operation.accept_json();

@@ -149,6 +149,17 @@ impl Operation {
         self.invalid.take()
     }
 
+    /// The same once more, without its body.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            headers: self.headers.clone(),
+            declared: self.declared,
+            identity: self.identity,
+            patience: self.patience,
+            ..Self::new(self.method.clone(), self.target.clone())
+        }
+    }
+
     /// What it is, before anything was done.
     pub(crate) fn record(&self) -> Record {
         Record {

@@ -56,7 +56,7 @@ pub enum ErrorKind {
     Transport,
     /// The answer is not what the protocol says.
     Decode,
-    /// A stream ended before its end.
+    /// A stream, or a list of pages, ended before its end.
     Interrupted,
 }
 

@@ -1,7 +1,9 @@
 //! What can be asked of the platform and of a sandbox: handles, and the requests that they make.
 
+mod create;
 mod drives;
 mod exec;
+mod list;
 mod network;
 mod processes;
 mod request;
@@ -9,11 +11,13 @@ mod sandbox;
 mod sandboxes;
 mod system;
 
+pub use create::CreateSandbox;
 pub use drives::{Drives, Mount};
 pub use exec::ExecStream;
+pub use list::{ListSandboxes, SandboxPages};
 pub use network::Network;
 pub use processes::Processes;
 pub use request::Request;
 pub use sandbox::Sandbox;
-pub use sandboxes::{CreateSandbox, ListSandboxes, Sandboxes};
+pub use sandboxes::Sandboxes;
 pub use system::{System, Upgrade};

@@ -17,7 +17,8 @@ fn client(server: &FaultServer) -> Client {
 
 #[test]
 fn a_call_whose_token_was_not_to_be_had_was_not_sent() {
-    let rows: [(fn() -> Step, ErrorKind, usize); 4] = [
+    type Row = (fn() -> Step, ErrorKind, usize);
+    let rows: [Row; 4] = [
         (|| Step::reset(Moment::AfterRequest), ErrorKind::Unavailable, 6),
         (|| Step::status(503).into(), ErrorKind::Unavailable, 6),
         (|| Step::status(401).into(), ErrorKind::Denied, 1),

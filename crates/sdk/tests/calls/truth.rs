@@ -177,3 +177,33 @@ fn a_policy_of_the_client_keeps_what_a_number_of_retries_does_not_say() {
     assert_eq!(client.sandbox("box").system().health().wait().unwrap_err().attempts(), 3);
     assert_ne!(client.policy(), RetryPolicy::new().with_retries(2));
 }
+
+#[test]
+fn a_list_is_followed_from_page_to_page_and_one_that_cannot_be_says_so() {
+    let page = |meta: &str| Step::ok(format!(r#"{{"data":[{{}}],"meta":{meta}}}"#));
+    // (the pages, how many are read, what is said at the end)
+    let onward = |cursor: &str| page(&format!(r#"{{"hasMore":true,"nextCursor":"{cursor}"}}"#));
+    let rows = [
+        (Script::new().step(onward("a")).step(Step::status(503)).step(onward("b")).then(page("{}")), 3, None),
+        (Script::from(page(r#"{"hasMore":true}"#)), 1, Some("goes on, and not where")),
+        (Script::new().step(onward("a")).then(onward("a")), 2, Some("goes on, and not where")),
+        (Script::new().step(onward("a")).then(Step::status(403)), 1, Some("403")),
+    ];
+    for (script, read, said) in rows {
+        let server = FaultServer::start(script).unwrap();
+        let mut pages = client(&server).sandboxes().list().limit(1).pages().into_iter();
+        let count = pages.by_ref().take_while(Result::is_ok).count();
+        // `take_while` has eaten the error: the server tells what was asked for.
+        assert!(pages.next().is_none(), "nothing comes after an error or the end");
+        assert_eq!(count, read, "{said:?}");
+        let error = client(&server).sandboxes().list().pages().into_iter().find_map(Result::err);
+        match said {
+            Some(said) => assert!(error.unwrap().to_string().contains(said), "{said}"),
+            None => assert!(error.is_none()),
+        }
+    }
+    let server = FaultServer::start(Script::new().step(onward("a b")).then(page("{}"))).unwrap();
+    assert_eq!(client(&server).sandboxes().list().limit(7).pages().into_iter().count(), 2);
+    let targets: Vec<_> = server.arrivals().iter().map(|arrival| arrival.target.clone()).collect();
+    assert_eq!(targets, ["/sandboxes?limit=7", "/sandboxes?limit=7&cursor=a%20b"]);
+}

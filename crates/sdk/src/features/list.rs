@@ -1,0 +1,156 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::stream::{self, BoxStream, Stream};
+use reveille_retry::History;
+use reveille_wire::{PageMeta, SandboxList};
+
+use crate::call::{Call, like_a_call};
+use crate::error::Error;
+
+/// How many pages are followed at the most, against a server whose list does not end.
+const MOST_PAGES: u32 = 1_000;
+
+/// A page of sandboxes that is to be read; by [`Sandboxes::list`](crate::Sandboxes::list).
+#[derive(Debug)]
+#[must_use = "nothing is sent until the call is awaited, or waited for with `.wait()`"]
+pub struct ListSandboxes {
+    call: Call<SandboxList>,
+    cursor: Option<String>,
+}
+
+impl ListSandboxes {
+    pub(super) fn new(call: Call<SandboxList>) -> Self {
+        Self { call, cursor: None }
+    }
+
+    /// The page that begins here: `next_cursor` of the page before.
+    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.cursor = Some(cursor.into());
+        self
+    }
+
+    /// How many sandboxes a page has at the most; the server's default is 50.
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.call.operation.query("limit", &limit.to_string());
+        self
+    }
+
+    /// This page and those after it: a [`Stream`] in async code, an [`Iterator`] by
+    /// [`into_iter`](IntoIterator::into_iter) elsewhere. Each is a read of its own.
+    ///
+    /// ```
+    /// # use reveille_faults::{FaultServer, Script, Step};
+    /// # let page = |name: &str, meta: &str| Step::ok(format!(r#"{{"data":[{{"metadata":{{"name":"{name}"}}}}],"meta":{meta}}}"#));
+    /// # let script = Script::new().step(page("a", r#"{"hasMore":true,"nextCursor":"x"}"#)).then(page("b", "{}"));
+    /// # let server = FaultServer::start(script)?;
+    /// # let client = reveille::Client::builder().api_key("k").workspace("w").api_url(server.url()).build()?;
+    /// let mut names = Vec::new();
+    /// for page in client.sandboxes().list().limit(200).pages() {
+    ///     names.extend(page?.data.into_iter().map(|sandbox| sandbox.metadata.name));
+    /// }
+    /// assert_eq!(names, ["a", "b"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pages(self) -> SandboxPages {
+        let walk = Walk { call: self.call, cursor: self.cursor, pages: 0 };
+        let pages = Box::pin(stream::try_unfold(Ok(Some(walk)), next));
+        SandboxPages { pages, history: History::default() }
+    }
+
+    fn into_call(self) -> Call<SandboxList> {
+        at(self.call, self.cursor.as_deref())
+    }
+}
+
+like_a_call!(ListSandboxes => SandboxList);
+
+fn at(mut call: Call<SandboxList>, cursor: Option<&str>) -> Call<SandboxList> {
+    if let Some(cursor) = cursor {
+        call.operation.query("cursor", cursor);
+    }
+    call
+}
+
+/// The pages of a list, one after the other; by [`ListSandboxes::pages`].
+///
+/// It ends with the last page. A list that cannot be followed to its end is an error: one that says that there is
+/// more and not where, that leads back to where it came from, or that has more than 1,000 pages.
+pub struct SandboxPages {
+    pages: BoxStream<'static, Result<Read, Error>>,
+    history: History,
+}
+
+impl SandboxPages {
+    /// Every attempt at the page that was read last.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+}
+
+type Read = (SandboxList, History);
+
+/// On the way from page to page.
+struct Walk {
+    call: Call<SandboxList>,
+    cursor: Option<String>,
+    pages: u32,
+}
+
+/// Where the walk stands: before a page, at the end, or where it goes no further.
+type Place = Result<Option<Walk>, Error>;
+
+async fn next(place: Place) -> Result<Option<(Read, Place)>, Error> {
+    let Some(walk) = place? else { return Ok(None) };
+    let read = at(walk.call.again(), walk.cursor.as_deref()).with_history().await?;
+    let onward = walk.onward(&read.0.meta);
+    Ok(Some((read, onward)))
+}
+
+impl Walk {
+    fn onward(mut self, meta: &PageMeta) -> Place {
+        if !meta.has_more {
+            return Ok(None);
+        }
+        let lost = |said| Err(Error::of_broken_stream(said, self.call.operation.record()));
+        if meta.next_cursor.is_none() || meta.next_cursor == self.cursor {
+            return lost("the list says that it goes on, and not where");
+        }
+        self.pages += 1;
+        if self.pages == MOST_PAGES {
+            return lost("the list has more than 1,000 pages; those after them were not read");
+        }
+        self.cursor.clone_from(&meta.next_cursor);
+        Ok(Some(self))
+    }
+}
+
+impl Stream for SandboxPages {
+    type Item = Result<SandboxList, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(read) = ready!(self.pages.as_mut().poll_next(cx)) else { return Poll::Ready(None) };
+        Poll::Ready(Some(read.map(|(page, history)| {
+            self.history = history;
+            page
+        })))
+    }
+}
+
+impl fmt::Debug for SandboxPages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SandboxPages")
+    }
+}
+
+#[cfg(feature = "blocking")]
+impl IntoIterator for SandboxPages {
+    type Item = Result<SandboxList, Error>;
+    type IntoIter = crate::answer::Blocking<Self>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        crate::answer::Blocking::new(self)
+    }
+}
