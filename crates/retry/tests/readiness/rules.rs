@@ -191,3 +191,28 @@ fn a_word_that_never_holds_still_lets_everybody_go() {
     sandbox.probed(at(1), &mutation, Word::Ready);
     assert_eq!(sandbox.poll(at(1), &mut mutation), Order::Go);
 }
+
+#[test]
+fn a_word_that_never_holds_makes_no_loop_of_an_apps_own_refusals() {
+    let mut sandbox = Readiness::new(ReadinessPolicy::new().fresh(Duration::ZERO));
+    let mut read = arrive(&mut sandbox, Replay::Read);
+    assert_eq!(sandbox.poll(at(0), &mut read), Order::Go);
+    assert_eq!(sandbox.refused(at(1), &mut read, None), AfterRefusal::WaitForWord);
+    sandbox.wait(&mut read, at(PATIENT));
+    assert!(matches!(sandbox.poll(at(11), &mut read), Order::Probe { .. }));
+    sandbox.probed(at(12), &read, Word::Ready);
+    assert_eq!(sandbox.poll(at(12), &mut read), Order::Go);
+    assert_eq!(sandbox.refused(at(13), &mut read, None), AfterRefusal::OwnSchedule);
+}
+
+#[test]
+fn when_a_read_that_looks_goes_away_who_waits_beside_it_looks_at_once() {
+    let mut sandbox = sandbox();
+    let mut first = arrive(&mut sandbox, Replay::Read);
+    assert_eq!(sandbox.poll(at(0), &mut first), Order::Go);
+    let mut mutation = arrive(&mut sandbox, Replay::Never);
+    assert!(waits(sandbox.poll(at(1), &mut mutation)));
+    sandbox.leave(&mut first);
+    assert_eq!(sandbox.woken(), Woken::All);
+    assert!(matches!(sandbox.poll(at(2), &mut mutation), Order::Probe { .. }));
+}
