@@ -2,8 +2,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use reveille_wire::{LocalHost, SandboxName, Status};
+use reveille_wire::LocalHost;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use crate::engine::{Engine, Isolation, LocalEngine, LocalEngineSettings};
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
 use crate::observer::{Hub, Observation};
-use crate::sandbox::{Registered, Registry, Terms};
+use crate::sandbox::{Registry, Terms};
 use crate::server::{self, Bounds, Front};
 use crate::settings::{HostSettings, WhileWaking};
 use crate::store::Store;
@@ -46,7 +47,7 @@ pub struct Host {
     address: SocketAddr,
     key: Arc<Key>,
     workspace: String,
-    control: Control,
+    control: Arc<Control>,
     serving: Option<JoinHandle<()>>,
     announcement: Option<Announcement>,
     stop: CancellationToken,
@@ -61,8 +62,8 @@ impl Host {
     pub async fn start(settings: HostSettings) -> Result<Self, Error> {
         settings.check()?;
         let listener = listen(settings.listen).await?;
-        let (store, records) = open_store(&settings).await?;
-        let engine = LocalEngineSettings::new(settings.agent.clone(), store.engine());
+        let store = open_store(&settings).await?;
+        let engine = LocalEngineSettings::new(settings.agent.clone(), store.directory().engine());
         let engine = tokio::task::spawn_blocking(move || LocalEngine::start(engine)).await;
         let engine = match engine {
             Ok(Ok(engine)) => engine,
@@ -74,7 +75,7 @@ impl Host {
                 return Err(Error::new(ErrorKind::Engine, "the engine broke off").with_source(error));
             }
         };
-        Self::run(settings, engine, listener, store, records)
+        Self::run(settings, engine, listener, store)
     }
 
     /// Starts a host with sandboxes on another engine.
@@ -84,37 +85,41 @@ impl Host {
     pub async fn start_on(settings: HostSettings, engine: Arc<dyn Engine>) -> Result<Self, Error> {
         settings.check()?;
         let listener = listen(settings.listen).await?;
-        let (store, records) = open_store(&settings).await?;
-        Self::run(settings, engine, listener, store, records)
+        let store = open_store(&settings).await?;
+        Self::run(settings, engine, listener, store)
     }
 
     fn run(
         mut settings: HostSettings,
         engine: Arc<dyn Engine>,
         listener: TcpListener,
-        store: Store,
-        records: Vec<reveille_wire::Sandbox>,
+        mut store: Store,
     ) -> Result<Self, Error> {
         let address = listener.local_addr().map_err(|error| not_listening(settings.listen, error))?;
         let key = Arc::new(Key::given_or_new(settings.key.take())?);
         let stop = CancellationToken::new();
-        let residents = Arc::new(Registry::default());
+        let registry = Arc::new(Registry::default());
         let hub = Hub::new();
         let terms = Arc::new(Terms::new(engine, Arc::clone(&hub), &settings, stop.clone()));
-        let control = Control {
-            residents: Arc::clone(&residents),
+        let control = Arc::new(Control {
+            registry: Arc::clone(&registry),
             terms,
-            store: Arc::new(store),
+            records: store.shelf(),
+            store,
+            started: settings.clock.now(),
+            clock: settings.clock.clone(),
             workspace: settings.workspace.clone(),
             url: url(address),
-        };
-        bring_back(&control, records);
-        tokio::spawn(watch_engine(control.clone(), stop.clone()));
+            expiries: Notify::new(),
+        });
+        control::bring_back(&control);
+        tokio::spawn(control::expire(Arc::clone(&control)));
+        tokio::spawn(watch_engine(Arc::clone(&control), stop.clone()));
         let front = Front {
             key: Arc::clone(&key),
             workspace: settings.workspace.clone(),
-            gateway: Gateway::new(residents, Arc::clone(&key), hub, &settings),
-            control: control::routes(control.clone()),
+            gateway: Gateway::new(registry, Arc::clone(&key), hub, &settings),
+            control: control::routes(Arc::clone(&control)),
         };
         let bounds = Bounds {
             connections: server::connections(settings.limits.connections),
@@ -207,8 +212,7 @@ impl Host {
     /// What its records of sandboxes that cannot be read are, one line each. They are left as they are.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let damaged = self.control.store.all_damaged();
-        damaged.map(|it| format!("{} cannot be read: {}", it.path.display(), it.reason)).collect()
+        self.control.store.damaged().to_vec()
     }
 
     /// Stops: takes no new requests, lets those in flight end for a bounded time, ends all sandboxes.
@@ -224,9 +228,10 @@ impl Host {
             tracing::warn!("the listener broke off");
         }
         self.control.terms.engine.shutdown().await;
-        for resident in self.control.residents.all() {
-            self.control.remember(&resident).await;
+        for resident in self.control.registry.all() {
+            self.control.remember(resident.name().as_str()).await;
         }
+        self.control.store.close().await;
     }
 
     fn say_what_is_open(&self, while_waking: WhileWaking) {
@@ -272,7 +277,7 @@ fn url(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
-async fn open_store(settings: &HostSettings) -> Result<(Store, Vec<reveille_wire::Sandbox>), Error> {
+async fn open_store(settings: &HostSettings) -> Result<Store, Error> {
     let data = settings.data.clone();
     let opened = tokio::task::spawn_blocking(move || Store::open(&data)).await;
     opened.unwrap_or_else(|error| {
@@ -280,30 +285,8 @@ async fn open_store(settings: &HostSettings) -> Result<(Store, Vec<reveille_wire
     })
 }
 
-/// Makes sandboxes of the records of an earlier host, and finishes its deletes.
-fn bring_back(control: &Control, records: Vec<reveille_wire::Sandbox>) {
-    for mut record in records {
-        let Ok(name) = SandboxName::new(record.metadata.name.clone()) else { continue };
-        let is_deleting = record.status == Some(Status::Deleting);
-        if !is_deleting {
-            record.status = Some(Status::Deployed);
-        }
-        let registered = control.residents.register(&name, || control.resident(&name, record));
-        let Registered::New(resident) = registered else { continue };
-        if !is_deleting {
-            continue;
-        }
-        let control = control.clone();
-        tokio::spawn(async move {
-            if control.delete(&resident).await.is_err() {
-                tracing::warn!(sandbox = %resident.name(), "its delete could not be finished");
-            }
-        });
-    }
-}
-
 /// Hears of what nobody here asked for.
-async fn watch_engine(control: Control, stop: CancellationToken) {
+async fn watch_engine(control: Arc<Control>, stop: CancellationToken) {
     let mut changes = control.terms.engine.changes();
     loop {
         let change = tokio::select! {
@@ -312,14 +295,14 @@ async fn watch_engine(control: Control, stop: CancellationToken) {
         };
         match change {
             Ok(change) => {
-                if let Some(resident) = control.residents.find(&change.name) {
+                if let Some(resident) = control.registry.find(&change.name) {
                     tracing::info!(sandbox = %change.name, condition = ?change.condition, "it changed by itself");
                     resident.changed(&change.condition);
                 }
             }
             Err(RecvError::Lagged(missed)) => {
                 tracing::warn!(missed, "changes of sandboxes were missed");
-                control.residents.all().iter().for_each(crate::sandbox::Resident::unsure);
+                control.registry.all().iter().for_each(crate::sandbox::Resident::unsure);
             }
             Err(RecvError::Closed) => return,
         }

@@ -20,6 +20,7 @@ mod server;
 mod settings;
 mod store;
 
+pub use clock::Clock;
 pub use engine::{AgentCommand, Isolation};
 pub use error::{Error, ErrorKind};
 pub use host::Host;

@@ -3,6 +3,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::engine::AgentCommand;
 use crate::error::{Error, ErrorKind};
 
@@ -30,6 +31,8 @@ pub struct HostSettings {
     pub announce: Option<PathBuf>,
     /// What is bounded, and by how much.
     pub limits: Limits,
+    /// What time it is, for whatever expires.
+    pub clock: Clock,
 }
 
 /// What becomes of requests while their sandbox wakes.
@@ -110,6 +113,7 @@ impl HostSettings {
             agent,
             announce: None,
             limits: Limits::default(),
+            clock: Clock::default(),
         }
     }
 

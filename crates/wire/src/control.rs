@@ -26,6 +26,9 @@ pub struct Sandbox {
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<i64>,
+    /// What happened to it, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub events: Vec<Event>,
     /// What else was said.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -82,7 +85,13 @@ pub struct SandboxSpec {
     /// What runs in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<SandboxRuntime>,
-    /// What else was said: lifecycle, volumes, network.
+    /// When it is deleted by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Lifecycle>,
+    /// What is attached to it.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub volumes: Vec<VolumeAttachment>,
+    /// What else was said: network.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -110,6 +119,79 @@ pub struct SandboxRuntime {
     /// Until when it lives, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// What else was said.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// When a sandbox is deleted by itself, and how long its record stays after that.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct Lifecycle {
+    /// Whichever is met first counts.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub expiration_policies: Vec<ExpirationPolicy>,
+    /// How long the record stays after the end: `5m` unless told otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminated_retention: Option<String>,
+    /// What else was said.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// One rule that ends a sandbox.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ExpirationPolicy {
+    /// `ttl-idle`, `ttl-max-age` or `date`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A span like `24h` for the first two, a time as in RFC 3339 for the last.
+    pub value: String,
+    /// `delete`, the only one there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// What else was said.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// A volume at a place in a sandbox.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct VolumeAttachment {
+    /// The volume.
+    pub name: String,
+    /// Where it is in the sandbox: an absolute path.
+    pub mount_path: String,
+    /// Whether the sandbox may not write to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+    /// What else was said: `type` and `sizeMb` of ephemeral ones.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// Something that happened to a resource.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct Event {
+    /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// What kind of event it is.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The status that came with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// What else was said.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -324,11 +406,11 @@ mod tests {
     #[test]
     fn unknown_keys_and_values_are_kept() {
         let json = serde_json::json!({"metadata": {"name": "a", "labels": null, "novel": 1}, "spec": {"lifecycle": {}},
-            "status": "PONDERING", "state": "STANDBY", "events": []});
+            "status": "PONDERING", "state": "STANDBY", "errors": []});
         let sandbox: Sandbox = serde_json::from_value(json).unwrap();
         assert_eq!((sandbox.status, sandbox.state), (Some(Status::Other), Some(SandboxState::Standby)));
         let back = serde_json::to_value(&sandbox).unwrap();
-        assert_eq!((&back["metadata"]["novel"], &back["events"]), (&1.into(), &serde_json::json!([])));
+        assert_eq!((&back["metadata"]["novel"], &back["errors"]), (&1.into(), &serde_json::json!([])));
         assert_eq!(back["spec"]["lifecycle"], serde_json::json!({}));
     }
 

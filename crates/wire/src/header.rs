@@ -6,6 +6,8 @@ use http::HeaderName;
 pub const AUTHORIZATION: HeaderName = HeaderName::from_static("x-blaxel-authorization");
 /// The workspace a request speaks for.
 pub const WORKSPACE: HeaderName = HeaderName::from_static("x-blaxel-workspace");
+/// How many whole seconds a creation may take, from 1 to 50.
+pub const CREATION_TIMEOUT: HeaderName = HeaderName::from_static("x-blaxel-creation-timeout");
 /// The version of the control plane's shapes that a client expects.
 pub const VERSION: HeaderName = HeaderName::from_static("blaxel-version");
 /// Says who made a response: [`SOURCE_PLATFORM`], or nothing when it is the app's own.

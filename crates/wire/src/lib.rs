@@ -32,8 +32,8 @@ mod terminal;
 
 pub use address::{Port, SandboxName, SandboxUrl};
 pub use control::{
-    EnvVar, Metadata, PageMeta, PortSpec, Sandbox, SandboxList, SandboxRuntime, SandboxSpec, SandboxState,
-    Status,
+    EnvVar, Event, ExpirationPolicy, Lifecycle, Metadata, PageMeta, PortSpec, Sandbox, SandboxList,
+    SandboxRuntime, SandboxSpec, SandboxState, Status, VolumeAttachment,
 };
 pub use drive::{DriveMount, DriveMounts, DriveName, MountOutcome, MountPath, MountRequest, UnmountOutcome};
 pub use failure::{ErrorBody, InvalidInput};

@@ -4,6 +4,7 @@ use http::StatusCode;
 use reveille_wire::{ErrorBody, SandboxName};
 
 use crate::sandbox::Refusal;
+use crate::store::Unwritten;
 
 /// An error of the control plane: `{error, code, message}`.
 #[derive(Debug)]
@@ -19,6 +20,10 @@ impl Failure {
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+    }
+
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "CONFLICT", message)
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {
@@ -47,6 +52,22 @@ impl Failure {
             Refusal::Failed(reason) => (StatusCode::INTERNAL_SERVER_ERROR, reason.to_string()),
         };
         Self::new(status, "SANDBOX_UNAVAILABLE", format!("the sandbox did not wake: {message}"))
+    }
+}
+
+impl From<Unwritten> for Failure {
+    fn from(unwritten: Unwritten) -> Self {
+        match unwritten {
+            Unwritten::Full => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "STORAGE_FULL",
+                "the host's disk is full: delete a sandbox that is not needed, or make room",
+            ),
+            Unwritten::Closed => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "SHUTTING_DOWN", "the host is stopping")
+            }
+            Unwritten::Failed(reason) => Self::internal(format!("the record could not be written: {reason}")),
+        }
     }
 }
 

@@ -1,99 +1,145 @@
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use reveille_wire::{Sandbox, SandboxName, SandboxState, Status};
 use serde_json::json;
+use tokio::sync::Notify;
 
 use super::answer::Failure;
-use super::secrets::{self, Hidden};
+use super::record::Record;
+use super::sandboxes::secrets::{self, Hidden};
+use super::spec::Expiry;
+use crate::clock::{self, Clock};
 use crate::engine::{Condition, Plan};
-use crate::sandbox::{Registry, Resident, Terms};
-use crate::store::Store;
+use crate::sandbox::{Origin, Registered, Registry, Resident, Terms};
+use crate::store::{Shelf, Store, Turn};
 
 /// What the control plane works on.
-#[derive(Debug, Clone)]
+///
+/// The records say what there is; the registry holds what can be reached. Both change only within a turn of the
+/// record.
+#[derive(Debug)]
 pub(crate) struct Control {
-    pub(crate) residents: Arc<Registry>,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) terms: Arc<Terms>,
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Store,
+    pub(crate) records: Arc<Shelf<Record>>,
+    pub(crate) clock: Clock,
     pub(crate) workspace: String,
     /// Where the host answers, without a trailing slash.
     pub(crate) url: String,
+    /// When this host started.
+    pub(crate) started: SystemTime,
+    /// Told when something may be due earlier than before.
+    pub(crate) expiries: Notify,
 }
 
 impl Control {
-    /// The sandbox of a name in a URL.
-    pub(super) fn find(&self, name: &str) -> Result<Arc<Resident>, Failure> {
-        let found = SandboxName::new(name).ok().and_then(|name| self.residents.find(&name));
-        found.ok_or_else(|| Failure::not_found(format!("there is no sandbox called {name:?}")))
+    /// The record of a name in a URL, whatever its status.
+    pub(super) fn find(&self, name: &str) -> Result<Arc<Record>, Failure> {
+        self.records.read(name).ok_or_else(|| no_such(name))
     }
 
-    /// The record of a sandbox with what is true of it now.
-    pub(super) async fn record(&self, resident: &Resident) -> Sandbox {
-        let mut record = resident.record();
-        record.metadata.workspace = Some(self.workspace.clone());
-        record.metadata.url = Some(format!("{}/{}/sandboxes/{}", self.url, self.workspace, resident.name()));
-        record.state = Some(match self.terms.engine.condition(resident.name()).await {
-            Condition::Awake(_) => SandboxState::Running,
-            Condition::Asleep | Condition::Ended(_) | Condition::Absent => SandboxState::Standby,
-        });
+    /// The sandbox of a name in a URL, where it can be reached.
+    pub(super) fn reach(&self, name: &str) -> Result<Arc<Resident>, Failure> {
+        let found = SandboxName::new(name).ok().and_then(|name| self.registry.find(&name));
+        found.ok_or_else(|| no_such(name))
+    }
+
+    /// The right to change a sandbox that is there, when everybody before has had theirs.
+    pub(super) async fn turn(&self, name: &str) -> Result<(Turn<Record>, Arc<Record>), Failure> {
+        // Asked first, so that names that nobody has leave no trace.
+        self.find(name)?;
+        let turn = self.records.turn(name).await;
+        match turn.read() {
+            Some(record) => Ok((turn, record)),
+            None => Err(no_such(name)),
+        }
+    }
+
+    /// The sandbox with what is true of it now.
+    pub(super) async fn sandbox(&self, record: &Record) -> Sandbox {
+        let mut sandbox = record.sandbox.clone();
+        let name = &sandbox.metadata.name;
+        sandbox.metadata.workspace = Some(self.workspace.clone());
+        sandbox.metadata.url = Some(format!("{}/{}/sandboxes/{name}", self.url, self.workspace));
+        sandbox.last_used_at = self.last_used(record).map(clock::stamp);
+        if let Some(expiry) = self.expiry(record).filter(|_| record.status() != Status::Terminated) {
+            sandbox.expires_in = Some(expiry.seconds_left(self.clock.now()));
+        }
+        if let Ok(resident) = self.reach(&sandbox.metadata.name) {
+            sandbox.state = Some(match self.terms.engine.condition(resident.name()).await {
+                Condition::Awake(_) => SandboxState::Running,
+                _ => SandboxState::Standby,
+            });
+        }
         // Our own facts stand under one key, apart from the platform's.
-        record.other.insert("reveille".to_owned(), json!({ "isolation": self.terms.engine.isolation() }));
-        record
+        sandbox.other.insert("reveille".to_owned(), json!({ "isolation": self.terms.engine.isolation() }));
+        sandbox
     }
 
     /// The same without secrets.
-    pub(super) async fn shown(&self, resident: &Resident) -> Hidden {
-        secrets::hidden(self.record(resident).await)
+    pub(super) async fn shown(&self, record: &Record) -> Hidden {
+        secrets::hidden(self.sandbox(record).await)
     }
 
-    /// The resident that a record makes.
-    pub(crate) fn resident(&self, name: &SandboxName, record: Sandbox) -> Arc<Resident> {
-        let runtime = record.spec.runtime.iter();
+    /// When it was used last.
+    pub(super) fn last_used(&self, record: &Record) -> Option<SystemTime> {
+        let resident = self.reach(&record.sandbox.metadata.name).ok();
+        let now = resident.and_then(|resident| resident.last_used());
+        now.max(record.last_used_at())
+    }
+
+    /// When it is due, if ever.
+    pub(super) fn expiry(&self, record: &Record) -> Option<Expiry> {
+        let made = record.made_at();
+        // What a host that was killed saw of its use is not known; this one counts from its own start.
+        let idle_since = self.last_used(record).unwrap_or(made).max(made).max(self.started);
+        record.life()?.expiry(made, idle_since)
+    }
+
+    /// Makes a sandbox reachable; nothing runs yet.
+    pub(super) fn register(&self, record: &Record, origin: Origin) -> Result<Arc<Resident>, Failure> {
+        let resident = self.resident(record, origin)?;
+        match self.registry.register(&resident) {
+            Registered::New => Ok(resident),
+            Registered::Taken => Err(Failure::internal("what was there before has not ended yet")),
+        }
+    }
+
+    /// A sandbox that nobody can reach.
+    pub(super) fn resident(&self, record: &Record, origin: Origin) -> Result<Arc<Resident>, Failure> {
+        let name = SandboxName::new(record.sandbox.metadata.name.clone())
+            .map_err(|error| Failure::bad_request(error.to_string()))?;
+        Ok(Resident::new(self.plan(&name, record), origin, Arc::clone(&self.terms)))
+    }
+
+    fn plan(&self, name: &SandboxName, record: &Record) -> Plan {
+        let runtime = record.sandbox.spec.runtime.iter();
         let environment = runtime.flat_map(|it| &it.envs).map(|env| (env.name.clone(), env.value.clone()));
-        let plan = Plan {
+        Plan {
             name: name.clone(),
-            directory: self.store.directory(name),
-            drives: self.store.drives(),
+            directory: self.store.directory().sandbox(name),
+            drives: self.store.directory().drives(),
             environment: environment.collect(),
-        };
-        Resident::new(record, plan, Arc::clone(&self.terms))
-    }
-
-    /// Writes the record of a sandbox to disk.
-    pub(super) async fn keep(&self, resident: &Arc<Resident>) -> Result<(), Failure> {
-        let (store, name, record) = (Arc::clone(&self.store), resident.name().clone(), resident.record());
-        let written = tokio::task::spawn_blocking(move || store.put(&name, &record)).await;
-        let written = written.map_err(|_| Failure::broken_off())?;
-        written.map_err(|error| Failure::internal(format!("the record could not be written: {error}")))
-    }
-
-    /// The same where the record is as good as before without it.
-    pub(crate) async fn remember(&self, resident: &Arc<Resident>) {
-        if self.keep(resident).await.is_err() {
-            tracing::warn!(sandbox = %resident.name(), "when it was used last could not be written down");
         }
     }
 
-    /// Ends a sandbox and removes all that is kept of it.
-    pub(crate) async fn delete(&self, resident: &Arc<Resident>) -> Result<(), Failure> {
-        // On disk first: a delete that is cut off is finished at the next start.
-        let before = resident.record();
-        let mut record = before.clone();
-        record.status = Some(Status::Deleting);
-        resident.set_record(record);
-        self.keep(resident).await?;
-        if let Err(reason) = resident.delete().await {
-            resident.set_record(before);
-            self.remember(resident).await;
-            return Err(Failure::internal(format!("the sandbox could not be deleted: {reason}")));
+    /// Writes down when a sandbox was used last. The record is as good as before without it.
+    pub(crate) async fn remember(&self, name: &str) {
+        let Ok((turn, record)) = self.turn(name).await else { return };
+        let used = self.last_used(&record).map(clock::stamp);
+        if used == record.sandbox.last_used_at {
+            return;
         }
-        let (store, name) = (Arc::clone(&self.store), resident.name().clone());
-        let removed = tokio::task::spawn_blocking(move || store.remove(&name)).await;
-        self.residents.forget(resident);
-        match removed {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Failure::internal(format!("its record could not be removed: {error}"))),
-            Err(_) => Err(Failure::broken_off()),
+        let mut next = Record::clone(&record);
+        next.sandbox.last_used_at = used;
+        if let Err(unwritten) = turn.put(next).await {
+            tracing::warn!(sandbox = name, ?unwritten, "when it was used last could not be written down");
         }
     }
+}
+
+fn no_such(name: &str) -> Failure {
+    Failure::not_found(format!("there is no sandbox called {name:?}"))
 }

@@ -1,4 +1,4 @@
-//! One sandbox as the host keeps it: its record, whether it is awake, who uses it, who waits for it.
+//! One sandbox as the host keeps it: whether it is awake, who uses it, who waits for it.
 
 mod lease;
 mod registry;
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use reveille_wire::{Sandbox, SandboxName};
+use reveille_wire::SandboxName;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -62,7 +62,6 @@ pub(crate) struct Resident {
     name: SandboxName,
     plan: Plan,
     terms: Arc<Terms>,
-    record: Mutex<Sandbox>,
     kept: Mutex<Kept>,
     phase: watch::Sender<Phase>,
     /// How many requests have ended; told to those who wait for quiet.
@@ -77,6 +76,16 @@ struct Kept {
     held: HashMap<Ticket, oneshot::Sender<Result<Lease, Refusal>>>,
     sleepers: Vec<oneshot::Sender<Result<(), Arc<str>>>>,
     last_used: Option<SystemTime>,
+    origin: Origin,
+}
+
+/// Where a sandbox comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It is being made: it starts from nothing, and has nothing to resume.
+    New,
+    /// It has been awake before, here or on an earlier host.
+    Kept,
 }
 
 /// Why a request may not go to the agent. None of these has been dispatched.
@@ -95,7 +104,7 @@ pub(crate) enum Refusal {
 }
 
 impl Resident {
-    pub(crate) fn new(record: Sandbox, plan: Plan, terms: Arc<Terms>) -> Arc<Self> {
+    pub(crate) fn new(plan: Plan, origin: Origin, terms: Arc<Terms>) -> Arc<Self> {
         let wake = wake::Rules { max_held: terms.limits.held, window: terms.window };
         let idle = idle::Rules { standby_after: terms.standby_after, silence: terms.limits.silence };
         let kept = Kept {
@@ -103,12 +112,12 @@ impl Resident {
             held: HashMap::new(),
             sleepers: Vec::new(),
             last_used: None,
+            origin,
         };
         let resident = Arc::new(Self {
             name: plan.name.clone(),
             plan,
             terms,
-            record: Mutex::new(record),
             kept: Mutex::new(kept),
             phase: watch::Sender::new(Phase::Resting),
             ended: watch::Sender::new(0),
@@ -123,18 +132,9 @@ impl Resident {
         &self.name
     }
 
-    /// Its record, with when it was used last.
-    pub(crate) fn record(&self) -> Sandbox {
-        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(used) = self.kept().last_used {
-            record.last_used_at = Some(crate::clock::stamp(used));
-        }
-        record
-    }
-
-    /// Puts another record in its place.
-    pub(crate) fn set_record(&self, record: Sandbox) {
-        *self.record.lock().unwrap_or_else(PoisonError::into_inner) = record;
+    /// When this host saw it used last.
+    pub(crate) fn last_used(&self) -> Option<SystemTime> {
+        self.kept().last_used
     }
 
     /// Lets a request to the agent, waking the sandbox first where it sleeps.
@@ -202,9 +202,15 @@ impl Resident {
     }
 
     /// Ends a step: tells the new phase and starts what has to be carried out.
-    fn end(self: &Arc<Self>, kept: MutexGuard<'_, Kept>, command: Option<wake::Command>) {
+    fn end(self: &Arc<Self>, mut kept: MutexGuard<'_, Kept>, command: Option<wake::Command>) {
         let phase = kept.core.phase();
         if self.phase.send_if_modified(|told| std::mem::replace(told, phase) != phase) {
+            if phase == Phase::Awake {
+                kept.origin = Origin::Kept;
+            } else if kept.last_used.is_some() {
+                // What held it awake until now, a stream or a process, was a use of it.
+                kept.last_used = Some(SystemTime::now());
+            }
             self.terms.hub.phase(&self.name, phase.into());
         }
         drop(kept);

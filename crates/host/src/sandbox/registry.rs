@@ -12,23 +12,22 @@ pub(crate) struct Registry {
 }
 
 /// What registering came to.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Registered {
-    New(Arc<Resident>),
+    New,
     /// One of that name is there already.
-    Taken(Arc<Resident>),
+    Taken,
 }
 
 impl Registry {
-    /// Takes a name, unless it is taken. `make` runs only where it is free.
-    pub(crate) fn register(&self, name: &SandboxName, make: impl FnOnce() -> Arc<Resident>) -> Registered {
+    /// Takes a name, unless it is taken.
+    pub(crate) fn register(&self, resident: &Arc<Resident>) -> Registered {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(resident) = all.get(name) {
-            return Registered::Taken(Arc::clone(resident));
+        if all.contains_key(resident.name()) {
+            return Registered::Taken;
         }
-        let resident = make();
-        all.insert(name.clone(), Arc::clone(&resident));
-        Registered::New(resident)
+        all.insert(resident.name().clone(), Arc::clone(resident));
+        Registered::New
     }
 
     pub(crate) fn find(&self, name: &SandboxName) -> Option<Arc<Resident>> {

@@ -30,12 +30,6 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a file is what an interrupted [`replace`] left.
-pub(crate) fn is_leftover(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    name.starts_with(b".") && name.ends_with(b".new")
-}
-
 fn beside(path: &Path) -> io::Result<PathBuf> {
     let Some(name) = path.file_name() else { return Err(io::ErrorKind::InvalidInput.into()) };
     let mut new = std::ffi::OsString::from(".");

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use super::unusable;
+use super::directory::unusable;
 use crate::error::{Error, ErrorKind};
 
 /// Held while the directory is in use; the kernel lets go of it however the host ends.

@@ -5,9 +5,13 @@
 mod client;
 mod control;
 mod engine;
+mod expiry;
 mod gateway;
 mod sandbox_app;
+mod order;
 mod settings;
+mod shapes;
+mod store;
 mod waking;
 
 use std::path::PathBuf;

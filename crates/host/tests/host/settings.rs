@@ -100,32 +100,3 @@ async fn the_first_request_after_a_restart_starts_the_sandbox() {
     assert_eq!(stand.client.get("/local/sandboxes/box/x").await.status(), 200);
     assert_eq!(stand.client.get("/v0/sandboxes/box").await.json()["state"], "RUNNING");
 }
-
-#[tokio::test]
-async fn a_record_that_cannot_be_read_keeps_its_name_and_is_told_of() {
-    let Stand { host, engine, client: _, data } = Stand::new().await;
-    host.stop().await;
-    let record = data.path().join("data/records/box.json");
-    std::fs::write(&record, "{").unwrap();
-    let stand = Stand::on(data, engine, |_| {}).await;
-    assert!(stand.host.warnings()[0].contains("box.json"), "{:?}", stand.host.warnings());
-    assert_eq!(stand.client.get("/v0/sandboxes/box").await.status(), 404);
-    let taken = stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"box"}}"#).await;
-    assert_eq!(taken.status(), 409);
-    assert!(taken.json()["message"].as_str().unwrap().contains("box.json"), "{taken:?}");
-    assert_eq!(std::fs::read_to_string(&record).unwrap(), "{");
-}
-
-#[tokio::test]
-async fn a_delete_that_was_cut_off_is_finished_by_the_next_host() {
-    let Stand { host, engine, client: _, data } = Stand::with_box(|_| {}).await;
-    let record = data.path().join("data/records/box.json");
-    host.stop().await;
-    let cut = std::fs::read_to_string(&record).unwrap().replace("DEPLOYED", "DELETING");
-    std::fs::write(&record, cut).unwrap();
-    let stand = Stand::on(data, engine, |_| {}).await;
-    while stand.client.get("/v0/sandboxes/box").await.status() != 404 {
-        tokio::task::yield_now().await;
-    }
-    assert!(!record.exists());
-}

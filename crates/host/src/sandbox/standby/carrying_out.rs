@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reveille_wire::Status;
 use tokio::sync::oneshot;
 
 use super::core::{Called, Pass};
 use super::wake::{Command, Slept, Ticket};
 use crate::agent::Agent;
 use crate::engine::{Address, Condition, Engine, EngineError, EngineErrorKind, Plan};
-use crate::sandbox::{Kept, Lease, Refusal, Resident, now};
+use crate::sandbox::{Kept, Lease, Origin, Refusal, Resident, now};
 
 /// Starts a command. It goes on whoever asked for it goes away.
 pub(in crate::sandbox) fn start(resident: &Arc<Resident>, command: Command) {
@@ -174,9 +173,9 @@ where
 impl Resident {
     /// How long its waking takes at least. A sandbox that is being made resumes from nothing.
     fn window(&self) -> Duration {
-        match self.record().status {
-            Some(Status::Deploying) => Duration::ZERO,
-            _ => self.terms.window,
+        match self.kept().origin {
+            Origin::New => Duration::ZERO,
+            Origin::Kept => self.terms.window,
         }
     }
 

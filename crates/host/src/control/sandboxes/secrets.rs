@@ -10,7 +10,7 @@ const MASK: &str = "********";
 /// A record without the values of its secrets.
 #[derive(Debug, serde::Serialize)]
 #[serde(transparent)]
-pub(super) struct Hidden(Sandbox);
+pub(in crate::control) struct Hidden(Sandbox);
 
 impl IntoResponse for Hidden {
     fn into_response(self) -> Response {
@@ -19,7 +19,7 @@ impl IntoResponse for Hidden {
 }
 
 /// Hides the values of a record's secrets.
-pub(super) fn hidden(mut record: Sandbox) -> Hidden {
+pub(in crate::control) fn hidden(mut record: Sandbox) -> Hidden {
     for env in secrets(&mut record) {
         MASK.clone_into(&mut env.value);
     }

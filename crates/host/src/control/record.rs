@@ -1,0 +1,81 @@
+//! What the store keeps of a sandbox.
+
+use std::time::SystemTime;
+
+use reveille_wire::{Event, Sandbox, Status};
+use serde::{Deserialize, Serialize};
+
+use super::spec::Life;
+use crate::clock;
+use crate::store::Document;
+
+/// The most events that are kept of one sandbox; the oldest go first.
+const MAX_EVENTS: usize = 32;
+
+/// A sandbox as it stands in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) sandbox: Sandbox,
+    /// When it ended by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    terminated_at: Option<String>,
+}
+
+impl Document for Record {
+    const KIND: &'static str = "sandbox";
+}
+
+impl Record {
+    pub(super) fn new(sandbox: Sandbox) -> Self {
+        Self { sandbox, terminated_at: None }
+    }
+
+    /// The same with another status, and an event that tells of it.
+    pub(super) fn with_status(&self, status: Status, at: SystemTime, message: &str) -> Self {
+        let mut next = self.clone();
+        next.sandbox.status = Some(status);
+        let mut event = Event::default();
+        event.time = Some(clock::stamp(at));
+        event.kind = Some("status".to_owned());
+        event.status = serde_json::to_value(status).ok().and_then(|it| it.as_str().map(str::to_owned));
+        event.message = Some(message.to_owned());
+        let events = &mut next.sandbox.events;
+        events.push(event);
+        let too_many = events.len().saturating_sub(MAX_EVENTS);
+        events.drain(..too_many);
+        if status == Status::Terminated {
+            next.terminated_at = Some(clock::stamp(at));
+        }
+        next
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.sandbox.status.unwrap_or(Status::Other)
+    }
+
+    /// Whether there is a sandbox behind it: what has failed or ended gives its name up, and so does what a
+    /// delete has begun to end.
+    pub(super) fn is_live(&self) -> bool {
+        !matches!(self.status(), Status::Failed | Status::Terminated | Status::Deleting)
+    }
+
+    /// The rules of its end. What was checked when it was made has them.
+    pub(super) fn life(&self) -> Option<Life> {
+        Life::of(&self.sandbox.spec).ok()
+    }
+
+    pub(super) fn made_at(&self) -> SystemTime {
+        let at = self.sandbox.metadata.created_at.as_deref().and_then(clock::read);
+        at.unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    pub(super) fn last_used_at(&self) -> Option<SystemTime> {
+        self.sandbox.last_used_at.as_deref().and_then(clock::read)
+    }
+
+    /// Until when the record of one that has ended stays.
+    pub(super) fn kept_until(&self) -> Option<SystemTime> {
+        let ended = self.terminated_at.as_deref().and_then(clock::read)?;
+        Some(self.life().map_or(ended, |life| life.kept_until(ended)))
+    }
+}

@@ -1,0 +1,168 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use reveille_wire::{Sandbox, Status, header};
+use serde::Deserialize;
+
+use super::super::answer::Failure;
+use super::super::asked::{Json, Query};
+use super::super::record::Record;
+use super::super::state::Control;
+use super::super::spec;
+use super::start::{end, start};
+use crate::sandbox::Origin;
+use crate::store::Turn;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Creation {
+    #[serde(default)]
+    create_if_not_exist: bool,
+}
+
+/// What becomes of a creation whose name is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Refused,
+    /// The one that has it is answered with.
+    Reused,
+}
+
+/// The longest deadline that a client can set for a creation, as on the platform.
+const MAX_DEADLINE: Duration = Duration::from_secs(50);
+
+pub(super) async fn create(
+    State(control): State<Arc<Control>>,
+    Query(creation): Query<Creation>,
+    headers: HeaderMap,
+    Json(mut draft): Json<Sandbox>,
+) -> Result<Response, Failure> {
+    let name = spec::name_of(&draft)?;
+    spec::check(&draft)?;
+    let deadline = deadline(&headers)?;
+    name.as_str().clone_into(&mut draft.metadata.name);
+    let taken = if creation.create_if_not_exist { Taken::Reused } else { Taken::Refused };
+    // Whoever asked may go away; a creation that has begun is carried out.
+    let making = tokio::spawn({
+        let control = Arc::clone(&control);
+        async move { control.create(draft, taken, deadline).await }
+    });
+    let record = making.await.map_err(|_| Failure::broken_off())??;
+    Ok(control.shown(&record).await.into_response())
+}
+
+/// Until when it must be made, if the client says so.
+fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
+    let Some(value) = headers.get(&header::CREATION_TIMEOUT) else { return Ok(None) };
+    let seconds = value.to_str().ok().and_then(|text| text.parse::<u32>().ok());
+    let deadline = seconds.map(|seconds| Duration::from_secs(seconds.into()));
+    let deadline = deadline.filter(|deadline| !deadline.is_zero() && *deadline <= MAX_DEADLINE);
+    deadline.map(Some).ok_or_else(|| {
+        Failure::bad_request("X-Blaxel-Creation-Timeout must be whole seconds from 1 to 50")
+    })
+}
+
+impl Control {
+    async fn create(
+        self: Arc<Self>,
+        draft: Sandbox,
+        taken: Taken,
+        deadline: Option<Duration>,
+    ) -> Result<Arc<Record>, Failure> {
+        let name = draft.metadata.name.clone();
+        if self.records.is_damaged(&name) {
+            return Err(exists(format!("{name} has a record that cannot be read: choose another name")));
+        }
+        // Those who make, change or delete it now are waited for.
+        let turn = self.records.turn(&name).await;
+        if let Some(before) = turn.read() {
+            match taken {
+                Taken::Reused if before.is_live() => return Ok(before),
+                Taken::Refused if before.is_live() => {
+                    return Err(exists(format!("there is a sandbox called {name} already")));
+                }
+                _ => {}
+            }
+            // Of one that has failed or ended something may be left.
+            end(&self, &before).await?;
+        }
+        let record = self.new_record(draft);
+        turn.put(record.clone()).await?;
+        self.make(turn, record, deadline).await
+    }
+
+    /// The record of a new sandbox.
+    fn new_record(&self, mut sandbox: Sandbox) -> Record {
+        let now = self.clock.stamp();
+        spec::fill(&mut sandbox.spec);
+        sandbox.metadata.created_at = Some(now.clone());
+        sandbox.metadata.updated_at = Some(now);
+        sandbox.metadata.created_by = None;
+        sandbox.state = None;
+        sandbox.last_used_at = None;
+        sandbox.expires_in = None;
+        sandbox.events.clear();
+        Record::new(sandbox).with_status(Status::Deploying, self.clock.now(), "it is being made")
+    }
+
+    /// Starts what a record describes; what cannot be started, or not in time, is taken away again.
+    async fn make(
+        self: Arc<Self>,
+        turn: Turn<Record>,
+        record: Record,
+        deadline: Option<Duration>,
+    ) -> Result<Arc<Record>, Failure> {
+        let name = &record.sandbox.metadata.name;
+        let made = async {
+            start(&self.register(&record, Origin::New)?).await?;
+            turn.put(record.with_status(Status::Deployed, self.clock.now(), "it is there")).await?;
+            Ok(())
+        };
+        let made = match deadline {
+            None => Some(made.await),
+            Some(deadline) => tokio::time::timeout(deadline, made).await.ok(),
+        };
+        match (made, deadline) {
+            (Some(Ok(())), _) => {}
+            (Some(Err(failure)), _) => {
+                take_back(&self, &turn, &record).await;
+                return Err(failure);
+            }
+            (None, deadline) => {
+                let failure = too_late(name, deadline.unwrap_or_default());
+                // The answer does not wait for what may hang; who wants the name next does.
+                tokio::spawn(async move { take_back(&self, &turn, &record).await });
+                return Err(failure);
+            }
+        }
+        self.expiries.notify_one();
+        turn.read().ok_or_else(Failure::broken_off)
+    }
+}
+
+async fn take_back(control: &Control, turn: &Turn<Record>, record: &Record) {
+    let name = &record.sandbox.metadata.name;
+    let deleting = record.with_status(Status::Deleting, control.clock.now(), "it is taken back");
+    if let Err(unwritten) = turn.mark(deleting).await {
+        tracing::warn!(sandbox = name, ?unwritten, "that it is taken back could not be written down");
+    }
+    if let Err(failure) = end(control, record).await {
+        tracing::warn!(sandbox = name, ?failure, "what is left of it could not be removed");
+        return;
+    }
+    if let Err(unwritten) = turn.remove().await {
+        tracing::warn!(sandbox = name, ?unwritten, "its record could not be removed");
+    }
+}
+
+fn exists(message: String) -> Failure {
+    Failure::new(StatusCode::CONFLICT, "SANDBOX_ALREADY_EXISTS", message)
+}
+
+fn too_late(name: &str, deadline: Duration) -> Failure {
+    let message = format!("{name} was not there after {} s: it was taken back", deadline.as_secs());
+    Failure::new(StatusCode::REQUEST_TIMEOUT, "CREATION_TIMEOUT", message)
+}

@@ -1,0 +1,136 @@
+//! Changing a sandbox: what a request does not name stays, what it names as null goes.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use reveille_wire::{EnvVar, Sandbox, Status};
+use serde_json::{Map, Value};
+
+use super::super::answer::Failure;
+use super::super::asked::{Json, Path};
+use super::super::record::Record;
+use super::super::state::Control;
+use super::super::spec;
+use super::secrets;
+use super::start::{end, start};
+use crate::sandbox::Origin;
+use crate::store::Turn;
+
+/// What only the control plane says.
+const OURS: [&str; 9] = [
+    "name", "createdAt", "createdBy", "updatedAt", "updatedBy", "url", "workspace", "plan", "resourceName",
+];
+
+pub(super) async fn update(
+    State(control): State<Arc<Control>>,
+    Path(name): Path<String>,
+    Json(asked): Json<Map<String, Value>>,
+) -> Result<Response, Failure> {
+    // Whoever asked may go away; an update that has begun is carried out.
+    let updating = tokio::spawn({
+        let control = Arc::clone(&control);
+        async move { control.update(&name, asked).await }
+    });
+    let record = updating.await.map_err(|_| Failure::broken_off())??;
+    Ok(control.shown(&record).await.into_response())
+}
+
+impl Control {
+    async fn update(&self, name: &str, asked: Map<String, Value>) -> Result<Arc<Record>, Failure> {
+        let (turn, before) = self.turn(name).await?;
+        if !matches!(before.status(), Status::Deployed | Status::Deploying) {
+            return Err(Failure::conflict(format!("{name} has ended: create another")));
+        }
+        let mut next = Record::clone(&before);
+        next.sandbox = merged(&before.sandbox, asked)?;
+        next.sandbox.metadata.updated_at = Some(self.clock.stamp());
+        spec::check(&next.sandbox)?;
+        if let Some(what) = fixed(&next.sandbox, &before.sandbox) {
+            return Err(Failure::bad_request(format!("{what} of a sandbox cannot change: create another")));
+        }
+        if environment(&next.sandbox) == environment(&before.sandbox) {
+            turn.put(next).await?;
+        } else {
+            self.make_anew(&turn, &before, &next).await?;
+        }
+        self.expiries.notify_one();
+        turn.read().ok_or_else(Failure::broken_off)
+    }
+
+    /// Another environment is another sandbox of the same name: as on the platform it starts with fresh files.
+    async fn make_anew(&self, turn: &Turn<Record>, before: &Record, next: &Record) -> Result<(), Failure> {
+        let next = next.with_status(Status::Deploying, self.clock.now(), "it is made anew");
+        turn.put(next.clone()).await?;
+        if let Err(failure) = end(self, before).await {
+            turn.put(before.clone()).await?;
+            return Err(failure);
+        }
+        let resident = self.register(&next, Origin::New)?;
+        if let Err(failure) = start(&resident).await {
+            let failed = next.with_status(Status::Failed, self.clock.now(), "it could not be made anew");
+            end(self, &next).await?;
+            turn.put(failed).await?;
+            return Err(failure);
+        }
+        turn.put(next.with_status(Status::Deployed, self.clock.now(), "it is there")).await?;
+        Ok(())
+    }
+}
+
+/// The sandbox as it is to be.
+fn merged(before: &Sandbox, mut asked: Map<String, Value>) -> Result<Sandbox, Failure> {
+    let broken = |error: serde_json::Error| Failure::bad_request(format!("the body cannot be read: {error}"));
+    let mut metadata = taken(&mut asked, "metadata")?;
+    if let Some(name) = metadata.get("name").filter(|name| **name != Value::String(String::new()))
+        && *name != before.metadata.name.as_str()
+    {
+        return Err(Failure::bad_request("a sandbox cannot be renamed"));
+    }
+    OURS.iter().for_each(|ours| drop(metadata.remove(*ours)));
+    let mut spec = taken(&mut asked, "spec")?;
+    let runtime = taken(&mut spec, "runtime")?;
+    let mut whole = serde_json::to_value(before).map_err(broken)?;
+    lay_over(&mut whole["metadata"], metadata);
+    lay_over(&mut whole["spec"], spec);
+    lay_over(&mut whole["spec"]["runtime"], runtime);
+    let mut sandbox: Sandbox = serde_json::from_value(whole).map_err(broken)?;
+    secrets::restore(&mut sandbox, before);
+    Ok(sandbox)
+}
+
+/// Takes a part of an object out of it, which may be missing.
+fn taken(from: &mut Map<String, Value>, part: &str) -> Result<Map<String, Value>, Failure> {
+    match from.remove(part) {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(object)) => Ok(object),
+        Some(_) => Err(Failure::bad_request(format!("the body cannot be read: {part} must be an object"))),
+    }
+}
+
+fn lay_over(below: &mut Value, above: Map<String, Value>) {
+    if below.is_null() {
+        *below = Value::Object(Map::new());
+    }
+    let Value::Object(below) = below else { return };
+    for (key, value) in above {
+        match value {
+            Value::Null => drop(below.remove(&key)),
+            value => drop(below.insert(key, value)),
+        }
+    }
+}
+
+fn environment(sandbox: &Sandbox) -> &[EnvVar] {
+    sandbox.spec.runtime.as_ref().map_or(&[], |runtime| &runtime.envs)
+}
+
+/// What an update would change although it cannot.
+fn fixed(next: &Sandbox, before: &Sandbox) -> Option<&'static str> {
+    let runtime = |it: &Sandbox| it.spec.runtime.clone().unwrap_or_default();
+    let (next, before) = (runtime(next), runtime(before));
+    if next.image != before.image {
+        return Some("the image");
+    }
+    (next.other.get("extraArgs") != before.other.get("extraArgs")).then_some("extraArgs")
+}

@@ -1,0 +1,158 @@
+//! What a client wants a sandbox to be: checked, and filled with what the platform takes where nothing is said.
+
+mod expiry;
+mod span;
+
+use reveille_wire::{EnvVar, Sandbox, SandboxName, SandboxRuntime, SandboxSpec, VolumeAttachment};
+
+use super::answer::Failure;
+
+pub(crate) use expiry::{Expiry, Life};
+pub(super) use span::Span;
+
+/// What a sandbox is made of where nobody says it.
+const IMAGE: &str = "blaxel/base-image:latest";
+/// Where it is said to run.
+const REGION: &str = "us-pdx-1";
+/// Its memory, and what it may be, in MB.
+const MEMORY: u64 = 4096;
+const MEMORIES: std::ops::RangeInclusive<u64> = 128..=1024 * 1024;
+
+const MAX_EXTERNAL_ID: usize = 64;
+const MAX_DISPLAY_NAME: usize = 63;
+const MAX_LABELS: usize = 256;
+const MAX_PORTS: usize = 100;
+const MAX_VOLUMES: usize = 32;
+const MAX_POLICIES: usize = 16;
+
+/// The variants of the platform's kernel that a client may ask for.
+const EXTRA_ARGS: [&str; 6] = ["iptables", "nfs", "tun", "android", "landlock", "kernelExtensions"];
+
+/// Names that stand in a path where others have their sandbox.
+const TAKEN_BY_ROUTES: [&str; 1] = ["by-external-id"];
+
+/// The name that a client asks for; one is made up where it asks for none.
+pub(super) fn name_of(draft: &Sandbox) -> Result<SandboxName, Failure> {
+    let name = match &*draft.metadata.name {
+        "" => format!("sandbox-{}", letters()),
+        name => name.to_owned(),
+    };
+    let name = SandboxName::new(name).map_err(|error| Failure::bad_request(error.to_string()))?;
+    if TAKEN_BY_ROUTES.contains(&name.as_str()) {
+        return Err(Failure::bad_request(format!("a sandbox cannot be called {name}: a route is")));
+    }
+    Ok(name)
+}
+
+/// Eight letters and digits for a name that is made up.
+pub(super) fn letters() -> String {
+    let letter = |_| char::from(b"abcdefghijklmnopqrstuvwxyz0123456789"[fastrand::usize(..36)]);
+    (0..8).map(letter).collect()
+}
+
+/// Fills in what nobody said.
+pub(super) fn fill(spec: &mut SandboxSpec) {
+    spec.enabled.get_or_insert(true);
+    spec.region.get_or_insert_with(|| REGION.to_owned());
+    let runtime = spec.runtime.get_or_insert_default();
+    runtime.image.get_or_insert_with(|| IMAGE.to_owned());
+    runtime.memory.get_or_insert(MEMORY);
+}
+
+/// Refuses what cannot be.
+pub(super) fn check(draft: &Sandbox) -> Result<(), Failure> {
+    identity(draft)?;
+    if let Some(runtime) = &draft.spec.runtime {
+        check_runtime(runtime)?;
+    }
+    let policies = draft.spec.lifecycle.iter().flat_map(|lifecycle| &lifecycle.expiration_policies);
+    bounded("spec.lifecycle.expirationPolicies", policies.count(), MAX_POLICIES)?;
+    bounded("spec.volumes", draft.spec.volumes.len(), MAX_VOLUMES)?;
+    draft.spec.volumes.iter().try_for_each(check_volume)?;
+    Life::of(&draft.spec).map(drop).map_err(Failure::bad_request)
+}
+
+fn identity(draft: &Sandbox) -> Result<(), Failure> {
+    let metadata = &draft.metadata;
+    if let Some(id) = &metadata.external_id
+        && !is_external_id(id)
+    {
+        return Err(Failure::bad_request(format!(
+            "metadata.externalId must be letters, digits and hyphens, 1 to {MAX_EXTERNAL_ID} of them"
+        )));
+    }
+    if metadata.display_name.as_ref().is_some_and(|name| name.chars().count() > MAX_DISPLAY_NAME) {
+        let message = format!("metadata.displayName is longer than {MAX_DISPLAY_NAME} characters");
+        return Err(Failure::bad_request(message));
+    }
+    bounded("metadata.labels", metadata.labels.len(), MAX_LABELS)
+}
+
+/// Whether something can be a caller's own name for a resource.
+pub(super) fn is_external_id(id: &str) -> bool {
+    let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    plain && (1..=MAX_EXTERNAL_ID).contains(&id.len())
+}
+
+fn check_runtime(runtime: &SandboxRuntime) -> Result<(), Failure> {
+    if let Some(memory) = runtime.memory
+        && !MEMORIES.contains(&memory)
+    {
+        let (least, most) = (MEMORIES.start(), MEMORIES.end());
+        let message = format!("spec.runtime.memory is {memory} MB: it must be from {least} to {most}");
+        return Err(Failure::bad_request(message));
+    }
+    if runtime.image.as_ref().is_some_and(|image| image.is_empty() || image.contains(char::is_whitespace)) {
+        return Err(Failure::bad_request("spec.runtime.image is no name of an image"));
+    }
+    bounded("spec.runtime.ports", runtime.ports.len(), MAX_PORTS)?;
+    if runtime.ports.iter().any(|port| port.target == 0) {
+        return Err(Failure::bad_request("spec.runtime.ports: a port is a number from 1 to 65535"));
+    }
+    check_extra_args(runtime)?;
+    match runtime.envs.iter().find(|env| !can_be_set(env)) {
+        Some(env) => Err(Failure::bad_request(format!(
+            "{:?} cannot be an environment variable: the name must not be empty or hold =, and nothing may hold a NUL",
+            env.name
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn check_extra_args(runtime: &SandboxRuntime) -> Result<(), Failure> {
+    let wrong = |message: String| Err(Failure::bad_request(format!("spec.runtime.extraArgs: {message}")));
+    let arguments = match runtime.other.get("extraArgs") {
+        None | Some(serde_json::Value::Null) => return Ok(()),
+        Some(serde_json::Value::Object(arguments)) => arguments,
+        Some(_) => return wrong("it must be an object".to_owned()),
+    };
+    for (name, value) in arguments {
+        if !EXTRA_ARGS.contains(&&**name) {
+            return wrong(format!("there is no {name:?}; there are {}", EXTRA_ARGS.join(", ")));
+        }
+        if !matches!(value.as_str(), Some("enabled" | "disabled")) {
+            return wrong(format!("{name} must be \"enabled\" or \"disabled\""));
+        }
+    }
+    Ok(())
+}
+
+fn check_volume(volume: &VolumeAttachment) -> Result<(), Failure> {
+    let is_plain = |path: &str| path.starts_with('/') && !path.contains('\0') && !path.split('/').any(|it| it == "..");
+    if volume.name.is_empty() || !is_plain(&volume.mount_path) || volume.mount_path == "/" {
+        let message = "spec.volumes: each needs a name, and a mountPath that is absolute and not the root";
+        return Err(Failure::bad_request(message));
+    }
+    Ok(())
+}
+
+fn bounded(what: &str, count: usize, most: usize) -> Result<(), Failure> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(Failure::bad_request(format!("{what} holds {count}: at most {most}")))
+}
+
+fn can_be_set(env: &EnvVar) -> bool {
+    !env.name.is_empty() && !env.name.contains(['=', '\0']) && !env.value.contains('\0')
+}

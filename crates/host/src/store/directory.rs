@@ -1,0 +1,108 @@
+//! The data directory: what lies where in it, and whether it can be used.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use reveille_wire::SandboxName;
+
+use super::files;
+use super::lock::Lock;
+use crate::error::{Error, ErrorKind};
+
+/// The data directory of one host.
+#[derive(Debug, Clone)]
+pub(crate) struct Directory {
+    root: PathBuf,
+}
+
+const SANDBOXES: &str = "sandboxes";
+const DRIVES: &str = "drives";
+
+impl Directory {
+    /// Takes the directory, and makes it where only it is missing.
+    pub(super) fn take(root: &Path) -> Result<(Self, Lock), Error> {
+        let no = |source: io::Error| unusable(root, source);
+        make(root)?;
+        let lock = Lock::take(root)?;
+        // The engine and the agents run in other directories than the host.
+        let directory = Self { root: root.canonicalize().map_err(no)? };
+        directory.refuse_what_has_lost_its_store()?;
+        for part in [SANDBOXES, DRIVES] {
+            files::make_private_directory(&directory.root.join(part)).map_err(no)?;
+        }
+        Ok((directory, lock))
+    }
+
+    /// The file that holds the documents.
+    pub(super) fn store(&self) -> PathBuf {
+        self.root.join("store.redb")
+    }
+
+    /// The file whose place is given up when the disk is full.
+    pub(super) fn reserve(&self) -> PathBuf {
+        self.root.join("reserve")
+    }
+
+    /// Where the drives are.
+    pub(crate) fn drives(&self) -> PathBuf {
+        self.root.join(DRIVES)
+    }
+
+    /// Where the engine keeps its own.
+    pub(crate) fn engine(&self) -> PathBuf {
+        self.root.join("engine")
+    }
+
+    /// The directory of one sandbox.
+    pub(crate) fn sandbox(&self, name: &SandboxName) -> PathBuf {
+        self.root.join(SANDBOXES).join(name.as_str())
+    }
+
+    /// Sandboxes' files without the store that says whose they are would end in the next sandboxes' hands.
+    fn refuse_what_has_lost_its_store(&self) -> Result<(), Error> {
+        if self.store().exists() {
+            return Ok(());
+        }
+        let mut left = match std::fs::read_dir(self.root.join(SANDBOXES)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            read => read.map_err(|source| unusable(&self.root, source))?,
+        };
+        if left.next().is_none() {
+            return Ok(());
+        }
+        let message = format!(
+            "{} holds files of sandboxes, and {} that says whose they are is missing: bring it back, or move \
+             the directory away",
+            self.root.display(),
+            self.store().display()
+        );
+        Err(Error::new(ErrorKind::Data, message))
+    }
+}
+
+/// Makes the directory, and nothing above it: what is missing there may be a disk that is not mounted.
+fn make(root: &Path) -> Result<(), Error> {
+    let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match parent {
+        Some(parent) if !parent.exists() => {
+            let message = format!(
+                "the data directory {} cannot be made, as there is no {}: make that first, or choose another \
+                 with --data",
+                root.display(),
+                parent.display()
+            );
+            Err(Error::new(ErrorKind::Data, message))
+        }
+        _ => files::make_private_directory(root).map_err(|source| unusable(root, source)),
+    }
+}
+
+pub(super) fn unusable(root: &Path, source: io::Error) -> Error {
+    let advice = match source.kind() {
+        io::ErrorKind::PermissionDenied => ": make it yours, or choose another with --data",
+        io::ErrorKind::StorageFull => ": free some space, or choose another with --data",
+        _ => ": choose another with --data",
+    };
+    let message = format!("the data directory {} cannot be used ({source}){advice}", root.display());
+    Error::new(ErrorKind::Data, message).with_source(source)
+}

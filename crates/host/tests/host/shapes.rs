@@ -1,0 +1,157 @@
+//! What is refused, and the shape in which it is said.
+
+use http::Method;
+use http_body_util::Full;
+use serde_json::json;
+
+use crate::Stand;
+use crate::client::{Answer, request};
+
+fn assert_shape(answer: &Answer, status: u16) {
+    assert_eq!(answer.status(), status, "{answer:?}");
+    let body = answer.json();
+    assert_eq!(body["code"], status, "{body}");
+    assert!(body["error"].is_string() && body["message"].is_string(), "{body}");
+}
+
+#[tokio::test]
+async fn numbers_names_and_spans_that_cannot_be_are_refused() {
+    let stand = Stand::new().await;
+    let runtime = |runtime: serde_json::Value| json!({"spec": {"runtime": runtime}});
+    for body in [
+        runtime(json!({"ttl": "abc"})),
+        runtime(json!({"ttl": "1m"})),
+        runtime(json!({"ttl": ""})),
+        runtime(json!({"ttl": 5})),
+        runtime(json!({"expires": "tomorrow"})),
+        runtime(json!({"memory": 10})),
+        runtime(json!({"memory": 0})),
+        runtime(json!({"memory": -1})),
+        runtime(json!({"memory": 1.5})),
+        runtime(json!({"memory": 18_446_744_073_709_551_615_u64})),
+        runtime(json!({"memory": "4096"})),
+        runtime(json!({"ports": [{"target": 0}]})),
+        runtime(json!({"ports": [{"target": 65536}]})),
+        runtime(json!({"image": "two words"})),
+        runtime(json!({"extraArgs": {"turbo": "enabled"}})),
+        runtime(json!({"extraArgs": {"tun": "yes"}})),
+        runtime(json!({"extraArgs": ["tun"]})),
+        json!({"metadata": {"externalId": "two words"}}),
+        json!({"metadata": {"externalId": ""}}),
+        json!({"metadata": {"externalId": "x".repeat(65)}}),
+        json!({"metadata": {"displayName": "x".repeat(64)}}),
+        json!({"metadata": {"name": "Upper"}}),
+        json!({"metadata": {"name": "a b"}}),
+        json!({"metadata": {"name": "-a"}}),
+        json!({"metadata": {"name": "x".repeat(50)}}),
+        json!({"metadata": {"name": "by-external-id"}}),
+        json!({"spec": {"lifecycle": {"expirationPolicies": [{"type": "never", "value": "1h"}]}}}),
+        json!({"spec": {"volumes": [{"name": "v", "mountPath": "relative"}]}}),
+        json!({"spec": {"volumes": [{"name": "v", "mountPath": "/"}]}}),
+        json!([]),
+        json!("text"),
+    ] {
+        let refused = stand.client.post("/v0/sandboxes", &body.to_string()).await;
+        assert_shape(&refused, 400);
+    }
+    assert_eq!(stand.client.get("/v0/sandboxes").await.json()["meta"]["total"], 0);
+    let good = json!({"metadata": {"name": "x".repeat(49), "externalId": "My-id-1"},
+        "spec": {"runtime": {"ttl": "5m", "memory": 2048, "extraArgs": {"tun": "enabled"}}}});
+    assert_eq!(stand.client.post("/v0/sandboxes", &good.to_string()).await.status(), 200);
+    let found = stand.client.get("/v0/sandboxes/by-external-id/My-id-1").await;
+    assert_eq!(found.status(), 200);
+}
+
+#[tokio::test]
+async fn every_error_has_the_platforms_shape() {
+    let stand = Stand::with_box(|_| {}).await;
+    let get = |path: &'static str| stand.client.get(path);
+    assert_shape(&get("/v0/sandboxes?limit=many").await, 400);
+    assert_shape(&get("/v0/sandboxes?sort=size").await, 400);
+    assert_shape(&get("/v0/sandboxes?cursor=mine").await, 400);
+    assert_shape(&get("/v0/sandboxes/box?show_secrets=maybe").await, 400);
+    assert_shape(&get("/v0/sandboxes/%FF").await, 400);
+    assert_shape(&get("/v0/sandboxes/none").await, 404);
+    assert_shape(&get("/v0/none").await, 404);
+    assert_shape(&stand.client.method(Method::PATCH, "/v0/sandboxes/box", "").await, 405);
+    assert_shape(&stand.client.post("/v0/sandboxes?createIfNotExist=perhaps", "{}").await, 400);
+    assert_shape(&stand.client.post("/v0/sandboxes", "{").await, 400);
+    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(2 * 1024 * 1024));
+    assert_shape(&stand.client.post("/v0/sandboxes", &large).await, 413);
+    for timeout in ["0", "51", "-1", "1.5", "soon", "99999999999999999999"] {
+        let asked = request(Method::POST, "/v0/sandboxes").header("x-blaxel-creation-timeout", timeout);
+        assert_shape(&stand.client.send(asked.body(Full::default()).unwrap()).await.unwrap(), 400);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_no_page_has_is_the_nearest_that_one_has() {
+    let stand = Stand::with_box(|_| {}).await;
+    for limit in ["0", "-5", "9223372036854775807"] {
+        let seen = stand.client.get(&format!("/v0/sandboxes?limit={limit}")).await;
+        assert_eq!((seen.status().as_u16(), seen.json()["data"].as_array().unwrap().len()), (200, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_new_sandbox_is_filled_as_the_platform_fills_it() {
+    let stand = Stand::with_box(|_| {}).await;
+    let seen = stand.client.get("/v0/sandboxes/box").await.json();
+    let runtime = &seen["spec"]["runtime"];
+    assert_eq!((&runtime["image"], &runtime["memory"]), (&json!("blaxel/base-image:latest"), &json!(4096)));
+    assert_eq!((&seen["spec"]["region"], &seen["spec"]["enabled"]), (&json!("us-pdx-1"), &json!(true)));
+    let statuses: Vec<_> = seen["events"].as_array().unwrap().iter().map(|it| it["status"].clone()).collect();
+    assert_eq!(statuses, ["DEPLOYING", "DEPLOYED"]);
+}
+
+#[tokio::test]
+async fn features_are_answered() {
+    let stand = Stand::new().await;
+    assert_eq!(stand.client.get("/v0/features").await.json(), json!({"features": {}}));
+    let one = stand.client.get("/v0/features/snapshots").await.json();
+    assert_eq!((&one["featureKey"], &one["enabled"]), (&json!("snapshots"), &json!(false)));
+}
+
+#[tokio::test]
+async fn a_creation_that_takes_too_long_is_taken_back() {
+    let stand = Stand::new().await;
+    stand.engine.script(|script| script.gated_wake = true);
+    let body = r#"{"metadata":{"name":"box"}}"#;
+    let asked = request(Method::POST, "/v0/sandboxes").header("x-blaxel-creation-timeout", "1");
+    let late = stand.client.send(asked.body(Full::from(body)).unwrap()).await.unwrap();
+    assert_shape(&late, 408);
+    assert_eq!(late.json()["error"], "CREATION_TIMEOUT");
+    stand.engine.script(|script| script.gated_wake = false);
+    stand.engine.go.notify_one();
+    let again = stand.client.post("/v0/sandboxes", body).await;
+    assert_eq!(again.status(), 200, "{again:?}");
+}
+
+#[tokio::test]
+async fn another_environment_starts_the_sandbox_anew() {
+    let stand = Stand::with_box(|_| {}).await;
+    let before = stand.engine.wakes();
+    let labels = r#"{"metadata":{"labels":{"a":"b"}}}"#;
+    assert_eq!(stand.client.method(Method::PUT, "/v0/sandboxes/box", labels).await.status(), 200);
+    assert_eq!(stand.engine.wakes(), before);
+    let file = stand.data.path().join("data/sandboxes/box/file");
+    std::fs::write(&file, "old").unwrap();
+    let envs = r#"{"spec":{"runtime":{"envs":[{"name":"A","value":"1"}]}}}"#;
+    let updated = stand.client.method(Method::PUT, "/v0/sandboxes/box", envs).await;
+    assert_eq!((updated.status().as_u16(), &updated.json()["status"]), (200, &json!("DEPLOYED")));
+    assert_eq!(updated.json()["metadata"]["labels"]["a"], "b", "what is not named stays");
+    assert_eq!((stand.engine.wakes(), file.exists()), (before + 1, false));
+    assert_eq!(stand.engine.plan("box").environment, [("A".to_owned(), "1".to_owned())]);
+}
+
+#[tokio::test]
+async fn what_has_failed_is_replaced_by_who_creates_it() {
+    let stand = Stand::with_box(|_| {}).await;
+    stand.engine.script(|script| script.failing_wakes = 1);
+    let envs = r#"{"spec":{"runtime":{"envs":[{"name":"A","value":"1"}]}}}"#;
+    assert_shape(&stand.client.method(Method::PUT, "/v0/sandboxes/box", envs).await, 500);
+    assert_eq!(stand.client.get("/v0/sandboxes/box").await.json()["status"], "FAILED");
+    let body = r#"{"metadata":{"name":"box"}}"#;
+    let again = stand.client.post("/v0/sandboxes?createIfNotExist=true", body).await;
+    assert_eq!((again.status().as_u16(), &again.json()["status"]), (200, &json!("DEPLOYED")));
+}
