@@ -140,7 +140,8 @@ impl<T: Send + 'static> Page<T> {
                 ("{\"data\":[".to_owned(), format!("],\"meta\":{meta}}}"))
             }
         };
-        let items = stream::iter(self.items).then(show).enumerate().map(|(number, item)| written(number, &item));
+        let items =
+            stream::iter(self.items).then(show).enumerate().map(|(number, item)| written(number, &item));
         let start = stream::iter([Ok(Bytes::from(start))]);
         let end = stream::iter([Ok(Bytes::from(end))]);
         let all: BoxStream<'static, serde_json::Result<Bytes>> = start.chain(items).chain(end).boxed();

@@ -51,7 +51,8 @@ impl Reserve {
     }
 
     fn allocate(&self) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
         Ok(fallocate(&file, FallocateFlags::empty(), 0, SIZE)?)
     }
 }

@@ -31,10 +31,7 @@ pub(super) struct Damaged {
 }
 
 impl<T: Document> Shelf<T> {
-    pub(super) fn fill(
-        found: BTreeMap<String, Vec<u8>>,
-        writer: &Arc<Writer>,
-    ) -> (Arc<Self>, Vec<Damaged>) {
+    pub(super) fn fill(found: BTreeMap<String, Vec<u8>>, writer: &Arc<Writer>) -> (Arc<Self>, Vec<Damaged>) {
         let (mut entries, mut damaged) = (BTreeMap::new(), Vec::new());
         for (key, json) in found {
             match serde_json::from_slice(&json) {

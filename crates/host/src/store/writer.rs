@@ -69,7 +69,8 @@ impl Writer {
             Error::new(ErrorKind::Data, "no thread for the store can be started").with_source(source)
         })?;
         // A file that is damaged where nobody expects it can end the thread.
-        let broken = || Err(database::unreadable(&damaged, redb::Error::Corrupted("it broke off".to_owned())));
+        let broken =
+            || Err(database::unreadable(&damaged, redb::Error::Corrupted("it broke off".to_owned())));
         let found = told.recv().unwrap_or_else(|_| broken())?;
         Ok((Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)) }, found))
     }

@@ -11,7 +11,8 @@ async fn of_many_updates_at_once_none_fails_and_none_is_lost() {
     let stand = Stand::with_box(|_| {}).await;
     // Each names a key of its own: what it does not name stays.
     let bodies: Vec<_> = (0..240).map(|n| json!({"spec": {format!("from{n}"): n}}).to_string()).collect();
-    let answers = join_all(bodies.iter().map(|body| stand.client.method(Method::PUT, "/v0/sandboxes/box", body))).await;
+    let answers =
+        join_all(bodies.iter().map(|body| stand.client.method(Method::PUT, "/v0/sandboxes/box", body))).await;
     for answer in &answers {
         assert_eq!(answer.status(), 200, "{answer:?}");
     }
@@ -35,7 +36,8 @@ async fn whoever_reads_while_others_write_sees_a_whole_record() {
         json!({"metadata": {"labels": {"a": n, "b": n}}, "spec": {"pad": large}}).to_string()
     };
     let bodies: Vec<_> = (0..40).map(body).collect();
-    let puts = join_all(bodies.iter().map(|body| stand.client.method(Method::PUT, "/v0/sandboxes/box", body)));
+    let puts =
+        join_all(bodies.iter().map(|body| stand.client.method(Method::PUT, "/v0/sandboxes/box", body)));
     let gets = join_all((0..200).map(|_| stand.client.get("/v0/sandboxes/box")));
     let (puts, gets) = tokio::join!(puts, gets);
     assert!(puts.iter().all(|answer| answer.status() == 200));

@@ -61,7 +61,11 @@ async fn a_record_that_cannot_be_read_keeps_its_name_and_is_told_of() {
 async fn a_delete_that_was_cut_off_is_finished_by_the_next_host() {
     let stand = left_with("DELETING").await;
     let name = r#"{"metadata":{"name":"box"}}"#;
-    assert_eq!(stand.client.post("/v0/sandboxes", name).await.status(), 200, "who wants the name waits for it");
+    assert_eq!(
+        stand.client.post("/v0/sandboxes", name).await.status(),
+        200,
+        "who wants the name waits for it"
+    );
     assert_eq!(stand.client.get("/v0/sandboxes").await.json()["meta"]["total"], 1);
 }
 

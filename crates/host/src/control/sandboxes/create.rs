@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::super::answer::Failure;
 use super::super::asked::{Json, Query};
 use super::super::record::Record;
-use super::super::state::Control;
 use super::super::spec;
+use super::super::state::Control;
 use super::start::{end, start};
 use crate::sandbox::Origin;
 use crate::store::Turn;
@@ -60,9 +60,9 @@ fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
     let seconds = value.to_str().ok().and_then(|text| text.parse::<u32>().ok());
     let deadline = seconds.map(|seconds| Duration::from_secs(seconds.into()));
     let deadline = deadline.filter(|deadline| !deadline.is_zero() && *deadline <= MAX_DEADLINE);
-    deadline.map(Some).ok_or_else(|| {
-        Failure::bad_request("X-Blaxel-Creation-Timeout must be whole seconds from 1 to 50")
-    })
+    deadline
+        .map(Some)
+        .ok_or_else(|| Failure::bad_request("X-Blaxel-Creation-Timeout must be whole seconds from 1 to 50"))
 }
 
 impl Control {

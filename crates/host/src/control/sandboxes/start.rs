@@ -51,7 +51,11 @@ pub(crate) fn bring_back(control: &Arc<Control>) {
             Status::Failed | Status::Terminated => Unfinished::Ended,
             _ => {
                 if let Err(failure) = control.register(&record, Origin::Kept) {
-                    tracing::warn!(sandbox = name, ?failure, "a record is of no sandbox; it is left as it is");
+                    tracing::warn!(
+                        sandbox = name,
+                        ?failure,
+                        "a record is of no sandbox; it is left as it is"
+                    );
                 }
                 continue;
             }

@@ -10,17 +10,16 @@ use serde_json::{Map, Value};
 use super::super::answer::Failure;
 use super::super::asked::{Json, Path};
 use super::super::record::Record;
-use super::super::state::Control;
 use super::super::spec;
+use super::super::state::Control;
 use super::secrets;
 use super::start::{end, start};
 use crate::sandbox::Origin;
 use crate::store::Turn;
 
 /// What only the control plane says.
-const OURS: [&str; 9] = [
-    "name", "createdAt", "createdBy", "updatedAt", "updatedBy", "url", "workspace", "plan", "resourceName",
-];
+const OURS: [&str; 9] =
+    ["name", "createdAt", "createdBy", "updatedAt", "updatedBy", "url", "workspace", "plan", "resourceName"];
 
 pub(super) async fn update(
     State(control): State<Arc<Control>>,

@@ -124,8 +124,10 @@ mod tests {
     }
 
     fn policies(policies: &[(&str, &str)]) -> Value {
-        let all: Vec<Value> =
-            policies.iter().map(|(kind, value)| json!({"type": kind, "value": value, "action": "delete"})).collect();
+        let all: Vec<Value> = policies
+            .iter()
+            .map(|(kind, value)| json!({"type": kind, "value": value, "action": "delete"}))
+            .collect();
         json!({"lifecycle": {"expirationPolicies": all}})
     }
 
@@ -166,7 +168,10 @@ mod tests {
             (policies(&[("ttl-max-age", "4m")]), "at least 5m"),
             (policies(&[("never", "1h")]), "\"never\""),
             (json!({"lifecycle": {"terminatedRetention": "x"}}), "terminatedRetention"),
-            (json!({"lifecycle": {"expirationPolicies": [{"type": "ttl-idle", "value": "1h", "action": "keep"}]}}), "\"keep\""),
+            (
+                json!({"lifecycle": {"expirationPolicies": [{"type": "ttl-idle", "value": "1h", "action": "keep"}]}}),
+                "\"keep\"",
+            ),
         ] {
             let wrong = life(spec).unwrap_err();
             assert!(wrong.contains(named), "{wrong}");

@@ -138,7 +138,8 @@ fn check_extra_args(runtime: &SandboxRuntime) -> Result<(), Failure> {
 }
 
 fn check_volume(volume: &VolumeAttachment) -> Result<(), Failure> {
-    let is_plain = |path: &str| path.starts_with('/') && !path.contains('\0') && !path.split('/').any(|it| it == "..");
+    let is_plain =
+        |path: &str| path.starts_with('/') && !path.contains('\0') && !path.split('/').any(|it| it == "..");
     if volume.name.is_empty() || !is_plain(&volume.mount_path) || volume.mount_path == "/" {
         let message = "spec.volumes: each needs a name, and a mountPath that is absolute and not the root";
         return Err(Failure::bad_request(message));
