@@ -105,6 +105,9 @@ pub(crate) use here::run;
 
 #[cfg(target_os = "linux")]
 mod here {
+    use std::fs::DirBuilder;
+    use std::os::unix::fs::DirBuilderExt as _;
+    use std::path::{Path, PathBuf};
     use std::time::Duration;
 
     use reveille_host::observer::{Events, Seen};
@@ -182,11 +185,14 @@ mod here {
 
     fn settings(global: &Global, asked: &Host) -> Result<HostSettings, Failure> {
         let state = state_dir(|name| std::env::var_os(name));
-        let data = asked.data.clone().or_else(|| state.as_ref().map(|state| state.join("host")));
-        let data = data.ok_or_else(|| {
-            Failure::new("there is no state directory, as neither XDG_STATE_HOME nor HOME is set")
-                .next("choose one with --data")
-        })?;
+        let data = match (&asked.data, &state) {
+            (Some(data), _) => data.clone(),
+            (None, Some(state)) => in_state(state)?,
+            (None, None) => {
+                let none = "there is no state directory, as neither XDG_STATE_HOME nor HOME is set";
+                return Err(Failure::new(none).next("choose one with --data"));
+            }
+        };
         let mut settings = HostSettings::new(program::agent()?, std::path::absolute(&data).unwrap_or(data));
         settings.listen = asked.listen;
         settings.key.clone_from(&asked.key);
@@ -198,6 +204,13 @@ mod here {
         settings.while_waking = while_waking(asked)?;
         settings.announce = state.map(|state| state.join(LocalHost::FILE));
         Ok(settings)
+    }
+
+    /// The data directory in the user's state directory, which is made where it is missing.
+    fn in_state(state: &Path) -> Result<PathBuf, Failure> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(state);
+        made.map_err(|error| Failure::io(state.display(), &error))?;
+        Ok(state.join("host"))
     }
 
     fn while_waking(asked: &Host) -> Result<WhileWaking, Failure> {
