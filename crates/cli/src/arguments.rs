@@ -71,7 +71,7 @@ For scripts
 
 Exit codes
   0 done · 1 failed · 2 wrong use · 22 a status of 400 or more, with --fail
-  75 the sandbox stayed unavailable until the budget was spent
+  75 nothing usable came until the budget was spent: it stayed unavailable, say
 ";
 
 /// Flags that mean the same in every command.

@@ -27,8 +27,11 @@ impl Line {
     /// Adds a text that looks like this.
     pub(crate) fn styled(mut self, style: Style, text: impl fmt::Display) -> Self {
         let text = text.to_string();
-        if !text.is_empty() {
-            self.pieces.push((style, visible(&text).into_owned()));
+        let shown = visible(&text);
+        match self.pieces.last_mut() {
+            _ if shown.is_empty() => {}
+            Some((same, before)) if *same == style => before.push_str(&shown),
+            _ => self.pieces.push((style, shown.into_owned())),
         }
         self
     }

@@ -2,10 +2,11 @@
 
 use reveille::{AnsweredBy, Error, ErrorKind, FaultKind, History, Seen, Site, StopReason};
 
-use super::Exit;
-use super::Failure;
 use super::facts::{seen, words};
-use super::{Facts, Request, duration, times};
+use super::{Exit, Facts, Failure, Request, duration, times};
+
+/// The codes with which a host says that nobody takes the connections of a port.
+const NOBODY_LISTENS: [&str; 2] = ["PORT_NOT_LISTENING", "PORT_NOT_ACCEPTING"];
 
 /// What was asked of whom.
 #[derive(Clone, Debug)]
@@ -23,6 +24,21 @@ pub(crate) enum Place {
     LocalHost,
 }
 
+/// Why nothing usable came although it was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Obstacle {
+    /// Nobody listens where the local host said that it does.
+    HostIsDown,
+    /// The sandbox, or the way to it.
+    Sandbox,
+    /// Nobody listens on the port inside it.
+    Port,
+    /// The app behind the port: its answer is one that asks to come again, or it breaks off.
+    App,
+    /// Whoever has the request keeps it.
+    Silence,
+}
+
 impl Asked {
     pub(crate) fn new(sandbox: impl Into<String>, request: Request, place: Place) -> Self {
         Self { sandbox: sandbox.into(), request, place }
@@ -30,22 +46,19 @@ impl Asked {
 
     /// Makes a failure of an error.
     pub(crate) fn failed(&self, error: &Error) -> Failure {
-        let facts = Facts::of_error(error);
         let failure = match error.kind() {
             ErrorKind::Input if error.attempts() == 0 => return Failure::usage(error.to_string()),
-            _ if error.may_have_run() => self.ambiguous(error.history()),
-            ErrorKind::Unavailable => self.unavailable(error.history(), error.stop_reason()),
-            _ => match self.advice(error) {
-                Some(next) => Failure::new(error.to_string()).next(next),
-                None => Failure::new(error.to_string()),
-            },
+            ErrorKind::Interrupted => Failure::new(error.to_string()),
+            _ if error.may_have_run() => self.ambiguous(error),
+            ErrorKind::Unavailable => self.unavailable(error),
+            _ => Failure::new(error.to_string()).advising(self.advice(error)),
         };
-        failure.knowing(facts)
+        failure.knowing(Facts::of_error(error))
     }
 
     /// A mutation after which nobody knows whether it ran.
-    pub(crate) fn ambiguous(&self, history: Option<&History>) -> Failure {
-        let saw = history.and_then(History::last).map_or_else(
+    fn ambiguous(&self, error: &Error) -> Failure {
+        let saw = error.history().and_then(History::last).map_or_else(
             || "no answer".into(),
             |last| match last.seen {
                 Seen::Fault(FaultKind::Reset) => "connection reset after the request was sent".into(),
@@ -53,49 +66,71 @@ impl Asked {
                 other => words(other),
             },
         );
-        Failure::new(format!("{}: {saw}", self.request))
+        Failure::new(format!("{}: {saw}{}", self.request, explained(error)))
             .mind("it may have run; it was not repeated")
             .next("check on the other side, then send it again")
     }
 
-    /// A sandbox that did not come back while it was waited for.
-    pub(crate) fn unavailable(&self, history: Option<&History>, stopped: Option<StopReason>) -> Failure {
-        let failure = match history {
-            Some(history) if !history.is_empty() => self.stayed_away(history),
-            _ => Failure::new(format!("{} stayed unavailable", self.whom())),
+    /// Nothing usable came while it was waited for.
+    fn unavailable(&self, error: &Error) -> Failure {
+        let obstacle = self.obstacle(error);
+        let what = match obstacle {
+            Obstacle::HostIsDown => format!("{} does not answer", self.whom()),
+            Obstacle::Sandbox => format!("{} stayed unavailable", self.whom()),
+            Obstacle::Port | Obstacle::App | Obstacle::Silence => self.request.to_string(),
         };
-        let next = match (stopped, self.place) {
-            _ if self.host_is_down(history) => "start it: reveille host".to_owned(),
-            (Some(StopReason::RetriesOff), _) => "let reads be sent again: --retries 5".to_owned(),
-            (Some(StopReason::NotReplayable), _) => {
-                "it did not run: send it again once the sandbox is awake".to_owned()
+        let failure = match error.history() {
+            Some(history) if obstacle == Obstacle::Silence && history.len() == 1 => {
+                Failure::new(format!("{what}: no answer in {}", duration(history.elapsed())))
             }
-            (Some(StopReason::ServerDelayTooLong(wait)), _) => {
-                format!("the server asks to wait {}; try again then", duration(wait))
-            }
-            _ if self.is_name() => {
-                format!("wait longer with --deadline 60s, or look at it: reveille get {}", self.sandbox)
-            }
-            _ => "wait longer with --deadline 60s".to_owned(),
+            Some(history) if !history.is_empty() => told(&what, history, &explained(error)),
+            _ => Failure::new(format!("{what}{}", explained(error))),
         };
-        failure.next(next).exiting(Exit::Unavailable)
+        failure.next(self.what_next(obstacle, error.stop_reason())).exiting(Exit::Unavailable)
     }
 
-    fn stayed_away(&self, history: &History) -> Failure {
-        let mut all = history.iter().map(|attempt| attempt.seen);
-        let last = history.last().map_or_else(Default::default, |last| words(last.seen));
-        let same = all.next().is_some_and(|first| all.all(|other| other == first));
-        let elapsed = duration(history.elapsed());
-        let whom = self.whom();
-        let is_down = self.host_is_down(Some(history));
-        let state = if is_down { "does not answer" } else { "stayed unavailable" };
-        match history.len() {
-            1 => Failure::new(format!("{whom} {state}: {last}")),
-            count if same => Failure::new(format!("{whom} {state}: {last} {} in {elapsed}", times(count))),
-            count => {
-                Failure::new(format!("{whom} {state}: {last} at the end of {count} attempts in {elapsed}"))
-                    .saw(seen(history))
+    fn obstacle(&self, error: &Error) -> Obstacle {
+        let refused =
+            |history: &History| history.iter().all(|attempt| attempt.seen == Seen::Fault(FaultKind::Refused));
+        let is_here = self.place == Place::LocalHost && !self.sandbox.contains("://");
+        if is_here && error.history().is_some_and(refused) {
+            return Obstacle::HostIsDown;
+        }
+        if error.code().is_some_and(|code| NOBODY_LISTENS.contains(&code)) {
+            return Obstacle::Port;
+        }
+        let silent =
+            |kind| matches!(kind, FaultKind::ReadTimeout | FaultKind::AttemptTimeout | FaultKind::Deadline);
+        match error.answered_by() {
+            Some(AnsweredBy::App) => Obstacle::App,
+            None if error.last_fault().is_some_and(|fault| silent(fault.kind)) => Obstacle::Silence,
+            _ => Obstacle::Sandbox,
+        }
+    }
+
+    fn what_next(&self, obstacle: Obstacle, stopped: Option<StopReason>) -> String {
+        let longer = "wait longer with --deadline 60s";
+        match (obstacle, stopped) {
+            (Obstacle::HostIsDown, _) => "start it: reveille host -d".to_owned(),
+            (Obstacle::Port, _) if self.is_name() => {
+                format!("start what is to listen there: reveille exec -d {} -- CMD", self.sandbox)
             }
+            (Obstacle::Port, _) => "start what is to listen there".to_owned(),
+            (_, Some(StopReason::RetriesOff)) => "let reads be sent again: --retries 5".to_owned(),
+            (_, Some(StopReason::ServerDelayTooLong(wait))) => {
+                format!("the server asks to wait {}; try again then", duration(wait))
+            }
+            (_, Some(StopReason::NotReplayable | StopReason::BodyOnce)) => {
+                "it did not run: send it again once the sandbox is awake".to_owned()
+            }
+            (Obstacle::App, _) if self.place == Place::LocalHost => {
+                "it is the app that answers so: look at the app".to_owned()
+            }
+            (Obstacle::App, _) => format!("look at the app; if the sandbox still wakes, {longer}"),
+            (Obstacle::Sandbox, _) if self.is_name() => {
+                format!("{longer}, or look at it: reveille get {}", self.sandbox)
+            }
+            (Obstacle::Sandbox | Obstacle::Silence, _) => longer.to_owned(),
         }
     }
 
@@ -112,17 +147,10 @@ impl Asked {
         !self.sandbox.is_empty() && !self.sandbox.contains("://")
     }
 
-    /// Whether nobody listens where the local host said that it does.
-    fn host_is_down(&self, history: Option<&History>) -> bool {
-        let refused =
-            |history: &History| history.iter().all(|attempt| attempt.seen == Seen::Fault(FaultKind::Refused));
-        self.place == Place::LocalHost && !self.sandbox.contains("://") && history.is_some_and(refused)
-    }
-
     fn advice(&self, error: &Error) -> Option<String> {
         let advice = match (error.kind(), error.status().map(|status| status.as_u16())) {
             (ErrorKind::Settings, _) => {
-                "run sandboxes here: reveille host; or set BL_API_KEY and BL_WORKSPACE"
+                "run sandboxes here: reveille host -d; or set BL_API_KEY and BL_WORKSPACE"
             }
             (ErrorKind::Denied, Some(403)) => {
                 "this key is for another workspace: see --workspace and BL_WORKSPACE"
@@ -135,11 +163,35 @@ impl Asked {
                 return Some(format!("look at it: reveille get {}", self.sandbox));
             }
             (ErrorKind::Transport, _) => "see what the other end is: curl -v, or --host",
-            (ErrorKind::Decode, _) => "stream a large answer with -o FILE or --no-buffer",
+            (ErrorKind::Decode, _) if error.last_fault().is_some_and(|it| it.kind == FaultKind::TooLarge) => {
+                "stream it: -o FILE, or --no-buffer"
+            }
+            (ErrorKind::Decode, _) => "see whether it is a sandbox platform that answers: --host",
             _ => return None,
         };
         Some(advice.to_owned())
     }
+}
+
+/// What was seen, in a line; where it was not always the same, all of it in another.
+fn told(what: &str, history: &History, explained: &str) -> Failure {
+    let mut all = history.iter().map(|attempt| attempt.seen);
+    let last = history.last().map_or_else(Default::default, |last| words(last.seen));
+    let same = all.next().is_some_and(|first| all.all(|other| other == first));
+    let elapsed = duration(history.elapsed());
+    match history.len() {
+        1 => Failure::new(format!("{what}: {last}{explained}")),
+        count if same => Failure::new(format!("{what}: {last} {} in {elapsed}{explained}", times(count))),
+        count => {
+            Failure::new(format!("{what}: {last} at the end of {count} attempts in {elapsed}{explained}"))
+                .saw(seen(history))
+        }
+    }
+}
+
+/// What whoever answered says of it.
+fn explained(error: &Error) -> String {
+    error.explanation().map(|sentence| format!(": {sentence}")).unwrap_or_default()
 }
 
 /// Whether an answer is about the sandbox itself, and not of something inside it.

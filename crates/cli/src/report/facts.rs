@@ -1,4 +1,4 @@
-use reveille::{Attempt, Dispatch, FaultKind, History, Seen, StopReason};
+use reveille::{AnsweredBy, Attempt, Dispatch, FaultKind, History, Seen, StopReason};
 use serde::Serialize;
 
 use super::human;
@@ -41,6 +41,12 @@ pub(crate) struct Facts {
     /// Why nothing more was sent, where something could have been.
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped: Option<String>,
+    /// Who made the last answer: `platform`, `agent`, `app`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_by: Option<&'static str>,
+    /// The code under which the platform files it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
     /// The id under which the server knows the last request.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
@@ -83,14 +89,11 @@ impl Facts {
         Self {
             may_have_run: Some(error.may_have_run()),
             stopped: error.stop_reason().map(|reason| reason.to_string()),
+            answered_by: error.answered_by().and_then(by),
+            code: error.code().map(str::to_owned),
             request_id: error.request_id().map(str::to_owned),
             ..error.history().map(Self::new).unwrap_or_default()
         }
-    }
-
-    /// Says whether something may have been changed.
-    pub(crate) fn ambiguous(self) -> Self {
-        Self { may_have_run: Some(true), ..self }
     }
 
     pub(crate) fn stopped(self, reason: Option<StopReason>) -> Self {
@@ -119,6 +122,15 @@ fn milliseconds(span: std::time::Duration) -> f64 {
     (span.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
+fn by(who: AnsweredBy) -> Option<&'static str> {
+    match who {
+        AnsweredBy::Platform => Some("platform"),
+        AnsweredBy::Agent => Some("agent"),
+        AnsweredBy::App => Some("app"),
+        _ => None,
+    }
+}
+
 fn in_a_word(dispatch: Dispatch) -> &'static str {
     match dispatch {
         Dispatch::NotDispatched(_) => "not dispatched",
@@ -133,6 +145,11 @@ pub(crate) fn words(seen: Seen) -> std::borrow::Cow<'static, str> {
         Seen::Fault(FaultKind::Reset) => "connection reset".into(),
         Seen::Fault(FaultKind::Refused) => "connection refused".into(),
         Seen::Fault(FaultKind::Closed) => "connection closed".into(),
+        Seen::Fault(FaultKind::BodyCut) => "the body was cut".into(),
+        Seen::Fault(FaultKind::Garbled) => "an answer that is no HTTP".into(),
+        Seen::Fault(FaultKind::ReadTimeout) => "no byte for too long".into(),
+        Seen::Fault(FaultKind::AttemptTimeout) => "no answer in time".into(),
+        Seen::Fault(FaultKind::Deadline) => "out of time".into(),
         other => other.to_string().into(),
     }
 }

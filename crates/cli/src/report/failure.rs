@@ -65,6 +65,11 @@ impl Failure {
         self.with(|told| told.next = Some(next.into()))
     }
 
+    /// The same, where there is something to do.
+    pub(crate) fn advising(self, next: Option<String>) -> Self {
+        self.with(|told| told.next = next)
+    }
+
     pub(crate) fn exiting(self, exit: Exit) -> Self {
         self.with(|told| told.exit = exit)
     }

@@ -46,7 +46,11 @@ fn what_is_not_there_is_said_with_what_to_do() {
         refused(&place.run(command), 1, &["nope", "reveille list"]);
     }
     refused(&place.run(["fetch", "nope", "3000"]), 1, &["nope", "reveille list"]);
-    refused(&place.run(["fetch", "nope", "3000", "-N"]), 1, &["404", "by the platform"]);
+    refused(
+        &place.run(["fetch", "nope", "3000", "-N"]),
+        1,
+        &["404", "no sandbox called nope", "reveille list"],
+    );
     let said = place.run(["list"]);
     assert_eq!((said.code, said.text().as_str()), (Some(0), ""));
     assert!(said.err.contains("reveille create"), "{said:?}");

@@ -106,6 +106,13 @@ impl Response {
     /// # Errors
     /// Otherwise: the error that a typed call would have given.
     pub fn error_for_status(self) -> Result<Self, Error> {
-        if self.status().is_success() { Ok(self) } else { Err(Error::of_status(self.answered, self.record)) }
+        self.to_error().map_or(Ok(self), Err)
+    }
+
+    /// What [`error_for_status`](Self::error_for_status) would give, for who wants the body as well.
+    #[must_use]
+    pub fn to_error(&self) -> Option<Error> {
+        let error = || Error::of_status(self.answered.clone(), self.record.clone());
+        (!self.status().is_success()).then(error)
     }
 }

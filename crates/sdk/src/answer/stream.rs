@@ -92,11 +92,15 @@ impl StreamResponse {
     /// # Errors
     /// Otherwise: the error that a typed call would have given, with what has come of the body.
     pub fn error_for_status(self) -> Result<Self, Error> {
-        if self.status.is_success() {
-            return Ok(self);
-        }
+        self.to_error().map_or(Ok(self), Err)
+    }
+
+    /// What [`error_for_status`](Self::error_for_status) would give, for who wants the rest of the body as well.
+    #[must_use]
+    pub fn to_error(&self) -> Option<Error> {
         let Self { status, headers, record, beginning, .. } = self;
-        Err(Error::of_status(Answered { status, headers, body: beginning }, record))
+        let answered = || Answered { status: *status, headers: headers.clone(), body: beginning.clone() };
+        (!status.is_success()).then(|| Error::of_status(answered(), record.clone()))
     }
 
     pub(crate) fn record(&self) -> &Record {

@@ -162,7 +162,7 @@ impl Error {
 
     /// Adds the answer whose body broke.
     pub(crate) fn with_answer(mut self, answer: Answered) -> Self {
-        self.0.answer = Some(answer.preview());
+        self.0.answer = Some(answer);
         self
     }
 
@@ -239,10 +239,16 @@ impl Error {
         self.0.answer.as_ref().map(|answer| &answer.headers)
     }
 
-    /// The first 4 KiB of the last answer's body, where there was one.
+    /// The last answer's body, where there was one: its first 4 KiB, or all that came of one that broke.
     #[must_use]
     pub fn body(&self) -> Option<&Bytes> {
         self.0.answer.as_ref().map(|answer| &answer.body)
+    }
+
+    /// The code under which the platform files the last answer, where it said one: `WORKLOAD_NOT_FOUND`, say.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.headers().and_then(|headers| headers.get(header::ERROR_CODE)).and_then(|code| code.to_str().ok())
     }
 
     /// The sentence in which whoever answered explained himself, or the one in which this crate does.

@@ -140,12 +140,19 @@ impl Driver {
         }
     }
 
+    /// Whether the beginning of an answer that is no success is what an error is made of.
+    fn explains(&self, parts: &http::response::Parts) -> bool {
+        let by = AnsweredBy::of(self.operation.target.site(), &parts.headers);
+        self.taking == Taking::SuccessStream || (self.taking == Taking::Stream && by == AnsweredBy::Platform)
+    }
+
     /// Reads as much of an answer as is needed to judge it; all of it, where it is to be delivered whole. What
     /// has come stands in `self.open`, also where the reading is cut.
     async fn take(&mut self, response: Response<Incoming>, quiet: Quiet) -> Result<Answer, Broken> {
         let (parts, incoming) = response.into_parts();
         self.heed_refusal(&parts);
         let named = refusal_of(parts.status, &parts.headers, None).is_some();
+        let explains = self.explains(&parts);
         let Answer { parts, refusal, body } =
             self.open.insert(Answer { parts, refusal: None, body: Arriving::new(incoming, quiet) });
         if named {
@@ -154,7 +161,7 @@ impl Driver {
             *refusal = said.map(|answer| believed(self.operation.target.site(), answer));
         } else if self.session.is_transient(parts.status) {
             body.peek(PEEK_TIME).await;
-        } else if self.taking == Taking::SuccessStream && !parts.status.is_success() {
+        } else if !parts.status.is_success() && explains {
             body.peek(PROOF_TIME).await;
         } else if !self.taking.streams(parts.status) {
             body.whole().await?;

@@ -130,7 +130,7 @@ impl Driver {
                         Some(Answer { parts, body, .. }) => error.with_answer(Answered {
                             status: parts.status,
                             headers: parts.headers,
-                            body: body.beginning(),
+                            body: body.into_held(),
                         }),
                         None => error,
                     })

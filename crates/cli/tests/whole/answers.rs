@@ -1,0 +1,184 @@
+//! What is said of an answer: whose it is, what it means, and what helps.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use reveille_faults::{Answer, Body, End, FaultServer, Moment, Script, Step};
+use serde_json::{Value, json};
+
+use crate::place::{Host, Place, Said, said};
+
+/// A time that no test waits for.
+const LONG: Duration = Duration::from_secs(20);
+
+fn server(step: impl Into<Step>) -> FaultServer {
+    FaultServer::start(Script::new().then(step)).unwrap()
+}
+
+/// `reveille` with a fault server for its platform, which sends everything twice at the most.
+fn at(place: &Place, server: &FaultServer) -> Command {
+    let mut command = place.command();
+    command.env("BL_API_URL", format!("{}/v0", server.url())).env("BL_RUN_URL", server.url());
+    command.env("BL_API_KEY", "key").env("BL_WORKSPACE", "acme").env("BL_SANDBOX_READ_RETRIES", "1");
+    command
+}
+
+fn fetch(place: &Place, server: &FaultServer, more: &[&str]) -> Said {
+    said(at(place, server).args(["fetch", "box", "3000", "/page"]).args(more))
+}
+
+/// An answer of the gateway's own.
+fn platforms(status: u16, code: &str) -> Answer {
+    let body = json!({"error": {"code": code, "message": "the sandbox is resuming", "status": status}});
+    Step::status(status)
+        .header("x-blaxel-source", "platform")
+        .header("x-blaxel-error-code", code)
+        .body(body.to_string())
+}
+
+#[test]
+fn an_apps_own_503_is_the_apps_and_its_page_is_shown() {
+    let place = Place::new();
+    for status in [429, 503, 504] {
+        let server = server(Step::status(status).body("come back later"));
+        for flags in [&[][..], &["-N"], &["-o", "-"]] {
+            let said = fetch(&place, &server, flags);
+            assert_eq!((said.code, said.text().as_str()), (Some(75), "come back later"), "{said:?}");
+            assert!(said.err.contains(&format!("GET /port/3000/page: {status} twice in ")), "{said:?}");
+            assert!(!said.err.contains("unavailable"), "{said:?}");
+        }
+    }
+}
+
+#[test]
+fn in_json_an_apps_own_503_is_shown_and_said_to_be_the_apps() {
+    let place = Place::new();
+    let server = server(Step::status(503).body("come back later"));
+    let said = fetch(&place, &server, &["--json"]);
+    assert_eq!((&said.json()["status"], &said.json()["body"]), (&503.into(), &"come back later".into()));
+    let error: Value = serde_json::from_str(&said.err).unwrap();
+    assert_eq!(
+        (said.code, &error["exit"], &error["reveille"]["answeredBy"]),
+        (Some(75), &75.into(), &"app".into())
+    );
+}
+
+#[test]
+fn what_came_of_a_page_that_is_cut_is_shown_and_is_no_success() {
+    let place = Place::new();
+    let page = "x".repeat(100_000);
+    let server = server(Step::ok(page).cut_body(70_000, End::Reset));
+    let said = fetch(&place, &server, &[]);
+    assert_eq!(said.code, Some(75), "{}", said.err);
+    assert!(said.err.contains("GET /port/3000/page: ") && !said.err.contains("unavailable"), "{}", said.err);
+    assert!(!said.out.is_empty() && said.out.iter().all(|byte| *byte == b'x'), "{}", said.err);
+}
+
+#[test]
+fn the_gateways_503_is_the_sandboxes_and_is_explained() {
+    let place = Place::new();
+    let server = server(platforms(503, "WORKLOAD_UNAVAILABLE"));
+    let said = fetch(&place, &server, &[]);
+    assert_eq!((said.code, said.out.len()), (Some(75), 0), "{said:?}");
+    assert!(said.err.contains("sandbox \"box\" stayed unavailable: 503 twice in "), "{said:?}");
+    assert!(said.err.contains("the sandbox is resuming") && said.err.contains("--deadline 60s"), "{said:?}");
+    let error: Value = serde_json::from_str(&fetch(&place, &server, &["--json"]).err).unwrap();
+    assert_eq!(error["reveille"]["code"], "WORKLOAD_UNAVAILABLE");
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_what_is_said_and_not_a_sandbox_that_sleeps() {
+    let place = Place::new();
+    for (code, flags) in [("PORT_NOT_LISTENING", &[][..]), ("PORT_NOT_ACCEPTING", &["-N"])] {
+        let server = server(platforms(502, code));
+        let said = fetch(&place, &server, flags);
+        assert_eq!(said.code, Some(75), "{said:?}");
+        assert!(said.err.contains("GET /port/3000/page: 502 twice in "), "{said:?}");
+        assert!(said.err.contains("reveille exec -d box") && !said.err.contains("--deadline"), "{said:?}");
+    }
+}
+
+#[test]
+fn on_this_machine_a_port_where_nobody_listens_is_named() {
+    let place = Place::new();
+    let _host = Host::start(&place, &[]);
+    place.run(["create", "box"]).done();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let said = place.run(["fetch", "box", &free, "/", "--retries", "1"]);
+    assert_eq!(said.code, Some(75), "{said:?}");
+    assert!(said.err.contains(&format!("nothing listens on port {free}")), "{said:?}");
+    assert!(!said.err.contains("unavailable") && !said.err.contains("--deadline"), "{said:?}");
+}
+
+#[test]
+fn a_mutation_that_may_have_run_says_so_and_shows_the_answer() {
+    let place = Place::new();
+    let server = server(Step::status(503).body("half done"));
+    let said = fetch(&place, &server, &["-d", "order"]);
+    assert_eq!((said.code, said.text().as_str()), (Some(1), "half done"), "{said:?}");
+    assert!(said.err.contains("it may have run; it was not repeated"), "{said:?}");
+    assert_eq!(server.arrivals().len(), 1);
+}
+
+#[test]
+fn a_deadline_bounds_a_page_that_never_begins() {
+    let place = Place::new();
+    let server = server(Step::hang(Moment::AfterRequest));
+    for line in ["fetch box 3000 /", "health box", "list", "drive list box"] {
+        let began = Instant::now();
+        let said = said(at(&place, &server).args(line.split(' ')).args(["--deadline", "300ms"]));
+        assert!(began.elapsed() < LONG, "{line}");
+        assert_eq!(said.code, Some(75), "{line}: {said:?}");
+        assert!(said.err.contains("no answer in "), "{line}: {said:?}");
+    }
+}
+
+#[test]
+fn a_deadline_bounds_what_never_ends() {
+    let place = Place::new();
+    let server = server(Step::ok(Body::endless("ha")));
+    for flags in [&["-N"][..], &["-o", "file"], &["-o", "/dev/null"]] {
+        let began = Instant::now();
+        let said = fetch(&place, &server, &[flags, &["--deadline", "300ms"]].concat());
+        assert!(began.elapsed() < LONG, "{flags:?}");
+        assert_eq!(said.code, Some(1), "{flags:?}: {}", said.err);
+        assert!(said.err.contains("out of time"), "{flags:?}: {}", said.err);
+    }
+    assert!(!place.path().join("file").exists());
+}
+
+#[test]
+fn a_deadline_bounds_a_command_in_a_sandbox() {
+    let place = Place::new();
+    let _host = Host::start(&place, &[]);
+    place.run(["create", "box"]).done();
+    let began = Instant::now();
+    let said = place.run(["exec", "box", "--deadline", "500ms", "--", "sleep 987"]);
+    assert!(began.elapsed() < LONG, "{said:?}");
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(!said.err.contains("send it again"), "{said:?}");
+}
+
+#[test]
+fn a_long_error_breaks_between_words_on_a_narrow_terminal() {
+    let place = Place::new();
+    let Ok(script) = Command::new("script").arg("--version").output() else {
+        eprintln!("SKIPPED: there is no script(1) here to give a terminal");
+        return;
+    };
+    assert!(script.status.success());
+    let server = server(platforms(503, "WORKLOAD_UNAVAILABLE"));
+    let mut command = Command::new("script");
+    let line =
+        format!("stty rows 24 cols 40; {} fetch box 3000 /page --retries 0", env!("CARGO_BIN_EXE_reveille"));
+    command.args(["-qec", &line, "/dev/null"]);
+    for (name, value) in at(&place, &server).get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    let text = said(command.stdin(std::process::Stdio::null())).text();
+    let plain = anstream::adapter::strip_str(&text).to_string();
+    let lines: Vec<&str> = plain.lines().map(str::trim_end).collect();
+    assert!(lines.len() > 3 && lines.iter().all(|line| line.chars().count() <= 40), "{lines:?}");
+    assert!(lines[0].starts_with("error: sandbox \"box\" stayed"), "{lines:?}");
+    assert!(lines[1].starts_with("       "), "{lines:?}");
+}
