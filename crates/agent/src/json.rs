@@ -48,7 +48,8 @@ async fn read_up_to(most: usize, body: Body) -> Result<bytes::Bytes, Failure> {
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+/// A body that was read. A key whose value is null counts as missing.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     if body.is_empty() {
         return Err(Failure::bad("the body is empty; send JSON"));
     }

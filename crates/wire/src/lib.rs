@@ -29,6 +29,8 @@ mod refusal;
 mod search;
 mod system;
 mod terminal;
+mod upload;
+mod watch;
 
 pub use address::{Port, SandboxName, SandboxUrl};
 pub use control::{
@@ -50,3 +52,7 @@ pub use refusal::Refusal;
 pub use search::{ContentMatch, ContentMatches, FindMatch, FindMatches, FoundKind, FuzzyMatch, FuzzyMatches};
 pub use system::{Health, UpgradeAccepted, UpgradeRequest, UpgradeState, UpgradeStatus};
 pub use terminal::{TerminalInput, TerminalOutput};
+pub use upload::{
+    PartName, Upload, UploadBegun, UploadEnd, UploadRequest, UploadedPart, UploadedParts, Uploads,
+};
+pub use watch::{WatchEvent, WatchOp};

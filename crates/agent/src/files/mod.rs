@@ -1,5 +1,6 @@
 //! Files and directories.
 
+mod copy;
 mod disk;
 mod facts;
 mod find;
@@ -11,11 +12,13 @@ mod owners;
 mod read;
 mod remove;
 mod tree;
+mod upload;
 mod walk;
+mod watch;
 mod write;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 pub(crate) use self::write::draft::is_draft;
 use crate::agent::Agent;
@@ -30,7 +33,10 @@ pub(crate) fn routes() -> Router<Agent> {
         .route("/filesystem/{*path}", file())
         .route("/filesystem/tree/", tree())
         .route("/filesystem/tree/{*path}", tree())
+        .route("/filesystem-copy", post(copy::post))
         .merge(searches())
+        .merge(upload::routes())
+        .merge(watch::routes())
 }
 
 fn searches() -> Router<Agent> {

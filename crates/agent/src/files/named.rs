@@ -72,6 +72,12 @@ impl Named {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// The same without `suffix` at its end; nothing where it does not end so.
+    pub(crate) fn without(&self, suffix: &str) -> Option<Self> {
+        let shown = self.shown.as_os_str().as_bytes().strip_suffix(suffix.as_bytes())?;
+        Self::new(if shown.is_empty() { b"/" } else { shown }).ok()
+    }
 }
 
 /// Where relative paths begin.

@@ -13,3 +13,5 @@ mod processes;
 mod running;
 mod terminals;
 mod upgrades;
+mod uploads;
+mod watching;

@@ -5,6 +5,7 @@ pub(crate) mod form;
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use axum::Json;
@@ -63,8 +64,20 @@ fn make_directory(path: &Path, mode: Mode) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|there| there.is_dir()) {
         return Ok(());
     }
-    fs::create_dir_all(path)?;
-    fs::set_permissions(path, mode.permissions())
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match fs::DirBuilder::new().mode(mode.permissions().mode()).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && fs::metadata(path)?.is_dir() => {
+            return Ok(());
+        }
+        made => made?,
+    }
+    // A umask may have taken from it.
+    if fs::metadata(path)?.permissions().mode() & 0o7777 != mode.permissions().mode() {
+        fs::set_permissions(path, mode.permissions())?;
+    }
+    Ok(())
 }
 
 async fn upload(named: &Named, mut form: Form<'_>) -> Result<(), Failure> {
