@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use reveille_wire::header;
 
 use crate::error::{Error, ErrorKind};
+use crate::store::files;
 
 /// The key that a host wants.
 pub(crate) struct Key(String);
@@ -21,14 +24,31 @@ pub(crate) enum Credentials {
 }
 
 impl Key {
-    /// The given key, or a new one of 192 random bits.
-    pub(crate) fn given_or_new(given: Option<String>) -> Result<Self, Error> {
+    /// The given key, else the one that stands in the file, else a new one that is left there for the next host.
+    pub(crate) fn given_or_kept(given: Option<String>, file: &Path) -> Result<Self, Error> {
         if let Some(key) = given {
             return Ok(Self(key));
         }
+        let no = |source: io::Error| {
+            let message = format!("the key in {} cannot be used: {source}", file.display());
+            Error::new(ErrorKind::Data, message).with_source(source)
+        };
+        match std::fs::read_to_string(file) {
+            Ok(kept) if can_be_key(kept.trim_ascii()) => return Ok(Self(kept.trim_ascii().to_owned())),
+            Ok(_) => return Err(no(io::Error::other("it holds none; remove the file to get a new one"))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(no(error)),
+        }
+        let key = Self::new()?;
+        files::replace(file, format!("{}\n", key.0).as_bytes()).map_err(no)?;
+        Ok(key)
+    }
+
+    /// A new one of 192 random bits.
+    fn new() -> Result<Self, Error> {
         let mut bits = [0_u8; 24];
         getrandom::fill(&mut bits).map_err(|source| {
-            let message = "the system gave no random bits for an API key: give one with --key";
+            let message = "the system gave no random bits for an API key: give one with --key-file";
             Error::new(ErrorKind::Settings, message).with_source(source)
         })?;
         let mut key = String::from("rv_");
@@ -67,6 +87,11 @@ impl Key {
     }
 }
 
+/// Whether something can stand in a header as a key.
+pub(crate) fn can_be_key(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Compares without telling by the time it takes where the two differ.
 fn same(given: &[u8], wanted: &[u8]) -> bool {
     let mut difference = given.len() ^ wanted.len();
@@ -86,6 +111,7 @@ impl fmt::Debug for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn headers(pairs: &[(http::HeaderName, &str)]) -> HeaderMap {
         let value = |text: &str| HeaderValue::from_str(text).unwrap();
@@ -124,10 +150,28 @@ mod tests {
     }
 
     #[test]
-    fn a_made_key_is_new_every_time_and_is_not_shown() {
-        let (a, b) = (Key::given_or_new(None).unwrap(), Key::given_or_new(None).unwrap());
-        assert_ne!(a.as_str(), b.as_str());
-        assert!(a.as_str().len() > 48);
-        assert!(!format!("{a:?}").contains(a.as_str()));
+    fn a_made_key_is_new_stays_and_is_not_shown() {
+        let root = tempfile::tempdir().unwrap();
+        let of = |file: &str| Key::given_or_kept(None, &root.path().join(file)).unwrap();
+        let (first, again, other) = (of("a"), of("a"), of("b"));
+        assert_eq!(first.as_str(), again.as_str());
+        assert_ne!(first.as_str(), other.as_str());
+        assert!(first.as_str().len() > 48);
+        assert!(!format!("{first:?}").contains(first.as_str()));
+        let mode = std::fs::metadata(root.path().join("a")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_without_a_key_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("key");
+        for text in ["", "  \n", "two words", "\u{fc}"] {
+            std::fs::write(&file, text).unwrap();
+            let error = Key::given_or_kept(None, &file).unwrap_err();
+            assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
+        }
+        let given = Key::given_or_kept(Some("mine".to_owned()), &file).unwrap();
+        assert_eq!(given.as_str(), "mine");
     }
 }

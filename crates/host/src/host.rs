@@ -1,15 +1,16 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
-use reveille_wire::LocalHost;
+use reveille_wire::{Birth, LocalHost};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::announce::Announcement;
+use crate::announce::{Announced, Announcement};
 use crate::auth::Key;
 use crate::control::{self, Control};
 use crate::engine::{Engine, Isolation, LocalEngine, LocalEngineSettings};
@@ -50,6 +51,8 @@ pub struct Host {
     control: Arc<Control>,
     serving: Option<JoinHandle<()>>,
     announcement: Option<Announcement>,
+    /// Another host of this user, which its clients find.
+    found_instead: Option<LocalHost>,
     stop: CancellationToken,
 }
 
@@ -96,7 +99,7 @@ impl Host {
         mut store: Store,
     ) -> Result<Self, Error> {
         let address = listener.local_addr().map_err(|error| not_listening(settings.listen, error))?;
-        let key = Arc::new(Key::given_or_new(settings.key.take())?);
+        let key = Arc::new(Key::given_or_kept(settings.key.take(), &store.directory().key())?);
         let stop = CancellationToken::new();
         let registry = Arc::new(Registry::default());
         let hub = Hub::new();
@@ -134,10 +137,14 @@ impl Host {
             control,
             serving: Some(serving),
             announcement: None,
+            found_instead: None,
             stop,
         };
         if let Some(path) = &settings.announce {
-            host.announcement = Some(Announcement::make(path, host.local_host())?);
+            match Announcement::make(path, host.local_host())? {
+                Announced::Here(announcement) => host.announcement = Some(announcement),
+                Announced::Elsewhere(other) => host.found_instead = Some(other),
+            }
         }
         host.say_what_is_open(settings.while_waking);
         Ok(host)
@@ -206,13 +213,27 @@ impl Host {
             key: self.key().to_owned(),
             workspace: self.workspace.clone(),
             pid: std::process::id(),
+            birth: Birth::of(std::process::id(), |path| std::fs::read_to_string(path)),
         }
     }
 
-    /// What its records of sandboxes that cannot be read are, one line each. They are left as they are.
+    /// The file by which clients of the same user find it, where they do.
+    #[must_use]
+    pub fn announced(&self) -> Option<&Path> {
+        self.announcement.as_ref().map(Announcement::path)
+    }
+
+    /// What its operator should know, one line each: records that cannot be read, which are left as they are, and
+    /// another host that clients find in its place.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        self.control.store.damaged().to_vec()
+        let mut warnings = self.control.store.damaged().to_vec();
+        if let Some(LocalHost { url, pid, .. }) = &self.found_instead {
+            warnings.push(format!(
+                "another host runs at {url} (process {pid}), and clients go on finding that one: point them here by hand"
+            ));
+        }
+        warnings
     }
 
     /// Stops: takes no new requests, lets those in flight end for a bounded time, ends all sandboxes.

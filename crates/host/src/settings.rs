@@ -3,6 +3,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::auth;
 use crate::clock::Clock;
 use crate::engine::AgentCommand;
 use crate::error::{Error, ErrorKind};
@@ -15,7 +16,8 @@ pub struct HostSettings {
     pub listen: SocketAddr,
     /// Where it keeps records, the sandboxes' files and the drives.
     pub data: PathBuf,
-    /// The API key that it wants; one is made when there is none.
+    /// The API key that it wants. Without one it is the key that stands in `key` in the data directory, and one is
+    /// made and left there where there is none: it stays over restarts.
     pub key: Option<String>,
     /// The workspace that its sandboxes are in.
     pub workspace: String,
@@ -131,7 +133,7 @@ impl HostSettings {
             return refused("a workspace cannot be called v0: that is where the control plane is".to_owned());
         }
         let Some(key) = &self.key else { return Ok(()) };
-        if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
+        if !auth::can_be_key(key) {
             return refused("the API key must be visible ASCII characters, at least one".to_owned());
         }
         Ok(())

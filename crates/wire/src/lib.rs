@@ -43,7 +43,7 @@ pub use file::{
     CopyOutcome, CopyRequest, Directory, Done, Entry, File, FilePath, FileRequest, Subdirectory, TreeRequest,
 };
 pub use gateway::{GatewayAnswer, GatewayCode, GatewayError, GatewayErrorBody, refusal_of};
-pub use local::{LocalHost, state_dir};
+pub use local::{Birth, LocalHost, state_dir};
 pub use path::AppPath;
 pub use process::{
     ExecFrame, ExecFrameKind, KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus,

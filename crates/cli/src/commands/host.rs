@@ -40,9 +40,9 @@ pub(crate) struct Host {
     /// Where records, files and drives are kept [default: host in the user's state directory]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The API key that it wants; one is made when there is none
-    #[arg(long, env = "REVEILLE_HOST_KEY", hide_env_values = true)]
-    key: Option<String>,
+    /// A file with the API key that it wants, else REVEILLE_HOST_KEY holds it [default: key in the data directory]
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// How long nothing may happen in a sandbox before it sleeps
     #[arg(long, value_name = "DUR", default_value = "15s", value_parser = duration::parse_positive)]
     standby_after: Duration,
@@ -105,6 +105,7 @@ pub(crate) use here::run;
 
 #[cfg(target_os = "linux")]
 mod here {
+    use std::env::VarError;
     use std::fs::DirBuilder;
     use std::os::unix::fs::DirBuilderExt as _;
     use std::path::{Path, PathBuf};
@@ -138,7 +139,6 @@ mod here {
         let settings = settings(global, asked)?;
         let log = asked.log;
         let data = settings.data.clone();
-        let announced = settings.announce.clone();
         let standby_after = settings.standby_after;
         let background = asked.detach.then(|| Background::enter(&data)).transpose()?;
         crate::logging::begin();
@@ -148,7 +148,7 @@ mod here {
             for warning in host.warnings() {
                 screen.warning(warning);
             }
-            screen.host_runs(&host, &data, announced.as_deref(), standby_after)?;
+            screen.host_runs(&host, &data, standby_after)?;
             match background {
                 Some(background) => {
                     screen.host_stays(background.log());
@@ -195,7 +195,7 @@ mod here {
         };
         let mut settings = HostSettings::new(program::agent()?, std::path::absolute(&data).unwrap_or(data));
         settings.listen = asked.listen;
-        settings.key.clone_from(&asked.key);
+        settings.key = key(asked)?;
         if let Some(workspace) = &global.workspace {
             settings.workspace.clone_from(workspace);
         }
@@ -204,6 +204,19 @@ mod here {
         settings.while_waking = while_waking(asked)?;
         settings.announce = state.map(|state| state.join(LocalHost::FILE));
         Ok(settings)
+    }
+
+    /// The key, which never stands in the list of processes.
+    fn key(asked: &Host) -> Result<Option<String>, Failure> {
+        let Some(file) = &asked.key_file else {
+            return match std::env::var("REVEILLE_HOST_KEY") {
+                Ok(key) => Ok(Some(key)),
+                Err(VarError::NotPresent) => Ok(None),
+                Err(VarError::NotUnicode(_)) => Err(Failure::usage("REVEILLE_HOST_KEY holds no key")),
+            };
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| Failure::io(file.display(), &error))?;
+        Ok(Some(text.trim_ascii().to_owned()))
     }
 
     /// The data directory in the user's state directory, which is made where it is missing.

@@ -16,7 +16,6 @@ impl Screen {
         &self,
         host: &Host,
         data: &Path,
-        announced: Option<&Path>,
         standby_after: Duration,
     ) -> io::Result<()> {
         if self.format == Format::Json {
@@ -27,7 +26,7 @@ impl Screen {
                 "pid": std::process::id(),
                 "isolation": host.isolation(),
                 "data": data,
-                "announced": announced,
+                "announced": host.announced(),
                 "standbyAfterMs": millis(standby_after),
             }));
         }
@@ -39,7 +38,7 @@ impl Screen {
         add("isolation", host.isolation().to_string());
         add("standby", format!("after {} without a request", duration(standby_after)));
         add("data", data.display().to_string());
-        if let Some(announced) = announced {
+        if let Some(announced) = host.announced() {
             add("found by", format!("{} (only you can read it)", announced.display()));
         }
         table.lines().try_for_each(|line| self.line(line))?;

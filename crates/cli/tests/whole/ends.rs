@@ -48,12 +48,50 @@ fn after_kill_9_everything_is_dead_or_found_by_the_next_host() {
 }
 
 #[test]
-fn a_host_that_is_down_is_named_with_what_to_do() {
+fn a_host_that_was_killed_is_named_with_what_to_do_and_its_key_goes_to_nobody() {
     let place = Place::new();
     let mut host = Host::start(&place, &[]);
+    let address = host.url().strip_prefix("http://").unwrap().to_owned();
     host.signal("KILL");
+    let impostor = std::net::TcpListener::bind(address).unwrap();
+    impostor.set_nonblocking(true).unwrap();
     let said = place.run(["health", "box", "--retries", "0"]);
-    assert_eq!(said.code, Some(75), "{said:?}");
-    assert!(said.err.contains("does not answer: connection refused"), "{said:?}");
-    assert!(said.err.contains("reveille host"), "{said:?}");
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("runs no more") && said.err.contains("reveille host"), "{said:?}");
+    assert_eq!(impostor.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "nobody asked it");
+}
+
+#[test]
+fn a_second_host_leaves_the_first_one_to_be_found() {
+    let place = Place::new();
+    let first = Host::start(&place, &[]);
+    let data = place.path().join("other");
+    let mut second = Host::start(&place, &["--data", data.to_str().unwrap()]);
+    place.run(["create", "box"]).done();
+    assert!(second.signal("INT").success());
+    place.run(["exec", "box", "--", "true"]).done();
+    let found = place.run(["host", "status", "--json"]).done().json();
+    assert_eq!(found["url"], *first.url());
+}
+
+#[test]
+fn the_key_stays_over_restarts_and_is_no_argument() {
+    let place = Place::new();
+    let key = || {
+        let file = fs::read(place.path().join("state/reveille/host.json")).unwrap();
+        let host: serde_json::Value = serde_json::from_slice(&file).unwrap();
+        host["key"].as_str().unwrap().to_owned()
+    };
+    let mut host = Host::start(&place, &[]);
+    let before = key();
+    place.run(["create", "box"]).done();
+    let shown = fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        line.windows(before.len()).any(|part| part == before.as_bytes())
+    });
+    assert!(!shown);
+    host.signal("KILL");
+    let _host = Host::start(&place, &[]);
+    assert_eq!(key(), before);
+    assert_ne!(place.run(["host", "--key", "mine"]).code, Some(0), "there is no such flag");
 }

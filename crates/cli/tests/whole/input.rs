@@ -81,7 +81,8 @@ fn odd_paths_arrive_as_they_are() {
 #[test]
 fn wrong_keys_and_other_workspaces_are_told_apart() {
     let place = Place::new();
-    let host = Host::start(&place, &["--key", "right"]);
+    std::fs::write(place.path().join("key"), "right\n").unwrap();
+    let host = Host::start(&place, &["--key-file", "key"]);
     place.run(["create", "box"]).done();
     let api = format!("{}/v0", host.url());
     let with = |key: &str, workspace: &str| {

@@ -43,6 +43,11 @@ impl Directory {
         self.root.join("reserve")
     }
 
+    /// The file that holds the API key, where none is given.
+    pub(crate) fn key(&self) -> PathBuf {
+        self.root.join("key")
+    }
+
     /// Where the drives are.
     pub(crate) fn drives(&self) -> PathBuf {
         self.root.join(DRIVES)

@@ -150,8 +150,15 @@ fn running_host(environment: &Environment, warnings: &mut Vec<String>) -> Option
             return None;
         }
     };
-    match serde_json::from_slice(&text) {
-        Ok(host) => Some(host),
+    match serde_json::from_slice::<LocalHost>(&text) {
+        Ok(host) if host.runs(|path| std::fs::read_to_string(path)) => Some(host),
+        Ok(LocalHost { url, pid, .. }) => {
+            // Whatever listens there now is not to get the key.
+            warnings.push(format!(
+                "the local host that was at {url} (process {pid}) runs no more: start it with reveille host"
+            ));
+            None
+        }
         Err(error) => {
             warnings.push(format!("{} is not what a local host writes: {error}", path.display()));
             None
@@ -162,6 +169,8 @@ fn running_host(environment: &Environment, warnings: &mut Vec<String>) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_os = "linux")]
+    use reveille_wire::Birth;
 
     fn resolve(vars: &[(&str, &str)]) -> Settings {
         Settings::resolve(Overrides::default(), &Environment::of(vars))
@@ -231,12 +240,18 @@ mod tests {
         assert_eq!(settings.credentials.unwrap().exposed(), "k");
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn the_local_host_is_found_unless_another_platform_is_named() {
         let state = tempfile::tempdir().unwrap();
         std::fs::create_dir(state.path().join("reveille")).unwrap();
-        let record = r#"{"url":"http://127.0.0.1:7","key":"lk","workspace":"local","pid":1}"#;
-        std::fs::write(state.path().join("reveille/host.json"), record).unwrap();
+        let pid = std::process::id();
+        let birth = Birth::of(pid, |path| std::fs::read_to_string(path));
+        let mut host = LocalHost { url: "http://127.0.0.1:7".into(), key: "lk".into(), workspace: "local".into(), pid, birth };
+        let write = |host: &LocalHost| {
+            std::fs::write(state.path().join("reveille/host.json"), serde_json::to_vec(host).unwrap()).unwrap();
+        };
+        write(&host);
         let dir = ("XDG_STATE_HOME", state.path().to_str().unwrap());
         let settings = resolve(&[dir]);
         assert_eq!(
@@ -246,6 +261,11 @@ mod tests {
         assert_eq!(settings.workspace.as_deref(), Some("local"));
         assert_eq!(resolve(&[dir, ("BL_API_KEY", "k")]).origin, Origin::Platform);
         assert_eq!(resolve(&[dir, ("BL_ENV", "dev")]).origin, Origin::Platform);
+        host.birth = None;
+        write(&host);
+        let settings = resolve(&[dir]);
+        assert!(settings.credentials.is_none(), "nothing proves that it is the host");
+        assert!(settings.warnings[0].contains("runs no more"), "{:?}", settings.warnings);
     }
 
     #[test]
