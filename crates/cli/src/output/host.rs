@@ -12,12 +12,7 @@ use crate::report::{duration, size};
 
 /// What a local host shows: where it is when it runs, and every request.
 impl Screen {
-    pub(crate) fn host_runs(
-        &self,
-        host: &Host,
-        data: &Path,
-        standby_after: Duration,
-    ) -> io::Result<()> {
+    pub(crate) fn host_runs(&self, host: &Host, data: &Path, standby_after: Duration) -> io::Result<()> {
         if self.format == Format::Json {
             return self.json(&json!({
                 "url": host.url(),

@@ -247,9 +247,16 @@ mod tests {
         std::fs::create_dir(state.path().join("reveille")).unwrap();
         let pid = std::process::id();
         let birth = Birth::of(pid, |path| std::fs::read_to_string(path));
-        let mut host = LocalHost { url: "http://127.0.0.1:7".into(), key: "lk".into(), workspace: "local".into(), pid, birth };
+        let mut host = LocalHost {
+            url: "http://127.0.0.1:7".into(),
+            key: "lk".into(),
+            workspace: "local".into(),
+            pid,
+            birth,
+        };
         let write = |host: &LocalHost| {
-            std::fs::write(state.path().join("reveille/host.json"), serde_json::to_vec(host).unwrap()).unwrap();
+            std::fs::write(state.path().join("reveille/host.json"), serde_json::to_vec(host).unwrap())
+                .unwrap();
         };
         write(&host);
         let dir = ("XDG_STATE_HOME", state.path().to_str().unwrap());
