@@ -66,7 +66,11 @@ impl Host {
         settings.check()?;
         let listener = listen(settings.listen).await?;
         let store = open_store(&settings).await?;
-        let engine = LocalEngineSettings::new(settings.agent.clone(), store.directory().engine());
+        let engine = LocalEngineSettings {
+            sandboxes: store.directory().sandboxes(),
+            drives: store.directory().drives(),
+            ..LocalEngineSettings::new(settings.agent.clone(), store.directory().engine())
+        };
         let engine = tokio::task::spawn_blocking(move || LocalEngine::start(engine)).await;
         let engine = match engine {
             Ok(Ok(engine)) => engine,
@@ -240,7 +244,17 @@ impl Host {
     ///
     /// Records and files stay. The next host on the same data directory has the same sandboxes, and starts
     /// each at its first request.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
+        self.end(Leaving::Shutdown).await;
+    }
+
+    /// Stops, and leaves the sandboxes as they are for the next host on the same engine. Where the engine cannot
+    /// do that they are ended, as by [`Host::stop`].
+    pub async fn detach(self) {
+        self.end(Leaving::Detach).await;
+    }
+
+    async fn end(mut self, leaving: Leaving) {
         self.announcement = None;
         self.stop.cancel();
         if let Some(serving) = self.serving.take()
@@ -248,7 +262,20 @@ impl Host {
         {
             tracing::warn!("the listener broke off");
         }
-        self.control.terms.engine.shutdown().await;
+        let engine = &self.control.terms.engine;
+        let is_detached = match leaving {
+            Leaving::Shutdown => false,
+            Leaving::Detach => match engine.detach().await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(%error, "the sandboxes are ended");
+                    false
+                }
+            },
+        };
+        if !is_detached {
+            engine.shutdown().await;
+        }
         for resident in self.control.registry.all() {
             self.control.remember(resident.name().as_str()).await;
         }
@@ -262,6 +289,13 @@ impl Host {
             tracing::warn!(%address, "other machines can reach the host; its API key is all that keeps them out");
         }
     }
+}
+
+/// What becomes of the sandboxes when a host ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    Shutdown,
+    Detach,
 }
 
 impl Drop for Host {
@@ -317,13 +351,13 @@ async fn watch_engine(control: Arc<Control>, stop: CancellationToken) {
         match change {
             Ok(change) => {
                 if let Some(resident) = control.registry.find(&change.name) {
-                    tracing::info!(sandbox = %change.name, condition = ?change.condition, "it changed by itself");
-                    resident.changed(&change.condition);
+                    tracing::info!(sandbox = %change.name, known = ?change.known, "it changed by itself");
+                    resident.hear(&change.known);
                 }
             }
             Err(RecvError::Lagged(missed)) => {
                 tracing::warn!(missed, "changes of sandboxes were missed");
-                control.registry.all().iter().for_each(crate::sandbox::Resident::unsure);
+                control.registry.all().iter().for_each(crate::sandbox::Resident::doubt);
             }
             Err(RecvError::Closed) => return,
         }

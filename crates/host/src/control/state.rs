@@ -10,7 +10,7 @@ use super::record::Record;
 use super::sandboxes::secrets::{self, Hidden};
 use super::spec::Expiry;
 use crate::clock::{self, Clock};
-use crate::engine::{Condition, Plan};
+use crate::engine::Plan;
 use crate::sandbox::{Origin, Registered, Registry, Resident, Terms};
 use crate::store::{Shelf, Store, Turn};
 
@@ -68,10 +68,8 @@ impl Control {
             sandbox.expires_in = Some(expiry.seconds_left(self.clock.now()));
         }
         if let Ok(resident) = self.reach(&sandbox.metadata.name) {
-            sandbox.state = Some(match self.terms.engine.condition(resident.name()).await {
-                Condition::Awake(_) => SandboxState::Running,
-                _ => SandboxState::Standby,
-            });
+            let state = if resident.is_awake().await { SandboxState::Running } else { SandboxState::Standby };
+            sandbox.state = Some(state);
         }
         // Our own facts stand under one key, apart from the platform's.
         sandbox.other.insert("reveille".to_owned(), json!({ "isolation": self.terms.engine.isolation() }));
@@ -117,12 +115,7 @@ impl Control {
     fn plan(&self, name: &SandboxName, record: &Record) -> Plan {
         let runtime = record.sandbox.spec.runtime.iter();
         let environment = runtime.flat_map(|it| &it.envs).map(|env| (env.name.clone(), env.value.clone()));
-        Plan {
-            name: name.clone(),
-            directory: self.store.directory().sandbox(name),
-            drives: self.store.directory().drives(),
-            environment: environment.collect(),
-        }
+        Plan::new(name.clone()).with_environment(environment)
     }
 
     /// Writes down when a sandbox was used last. The record is as good as before without it.

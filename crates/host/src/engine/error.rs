@@ -29,6 +29,10 @@ pub enum EngineErrorKind {
     TimedOut,
     /// The machine refused: a file, a process, a limit.
     System,
+    /// A later command to the same sandbox came first; nothing was done.
+    Overtaken,
+    /// The engine cannot be asked now: nothing is known.
+    Unreachable,
     /// The engine itself is shutting down.
     ShutDown,
 }

@@ -1,11 +1,13 @@
 //! What runs sandboxes, puts them to sleep and wakes them.
 //!
 //! The gateway, the wake path and the control plane know only this page. Another engine can be a cluster, where
-//! waking takes seconds and can fail half-way, and where somebody else may put a sandbox to sleep: so state is
-//! asked for and watched, waking ends in an [`Address`] or in an error that says why, and an address belongs to
-//! one waking.
+//! waking takes seconds and can fail half-way, where somebody else may put a sandbox to sleep or wake it, and
+//! which may not answer at all. So state is asked for and watched, and asking can fail; waking ends in an
+//! [`Address`] or in an error that says why; an address belongs to one waking; and every command has a
+//! [`Generation`], so that one that comes late changes nothing.
 
 mod error;
+mod generation;
 mod isolation;
 mod local;
 
@@ -17,34 +19,64 @@ use reveille_wire::SandboxName;
 use tokio::sync::broadcast;
 
 pub use error::{EngineError, EngineErrorKind};
+pub use generation::{Generation, Issuer};
 pub use isolation::{Freezer, Isolation, Namespaces};
 pub use local::{AgentCommand, LocalEngine, LocalEngineSettings};
 
 /// A thing that can run sandboxes.
 ///
-/// Every request can be late, fail, or be overtaken by another; dropping its future gives up waiting for it and
-/// does not undo it.
+/// Every command can be late, fail, or be overtaken by another; dropping its future gives up waiting for it and
+/// does not undo it. A command whose generation is earlier than one that the engine has accepted for the same
+/// sandbox has no effect, however late it comes and also when the sandbox is gone: it ends in
+/// [`EngineErrorKind::Overtaken`]. One that ends otherwise has been accepted, unless the engine was
+/// [`EngineErrorKind::Unreachable`] or is shutting down.
 pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// What keeps sandboxes apart here, and how they sleep. Said at start and in every record.
     fn isolation(&self) -> &Isolation;
 
-    /// Makes a sandbox and starts its agent; ends when the agent answers.
-    fn create(&self, plan: Plan) -> BoxFuture<'_, Result<Address, EngineError>>;
+    /// Makes a sandbox and starts its agent; ends when the agent answers. Files that one of this name kept when
+    /// it ended by itself are there again; those of a deleted one never are.
+    fn create(&self, plan: Plan, generation: Generation) -> BoxFuture<'_, Result<Address, EngineError>>;
 
     /// Puts a sandbox to sleep; ends when nothing in it runs any more. A sleeping one stays as it is.
-    fn sleep<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Result<(), EngineError>>;
+    fn sleep<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        generation: Generation,
+    ) -> BoxFuture<'a, Result<(), EngineError>>;
 
     /// Wakes a sandbox; ends when its agent can be reached. One that is awake answers with where it is.
-    fn wake<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Result<Address, EngineError>>;
+    fn wake<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        generation: Generation,
+    ) -> BoxFuture<'a, Result<Address, EngineError>>;
 
     /// What is true of a sandbox now.
-    fn condition<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Condition>;
+    ///
+    /// # Errors
+    /// When the engine cannot say. That is not an absence.
+    fn condition<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Result<Known, EngineError>>;
 
-    /// What changes without having been asked for here, such as an agent that ends.
+    /// What changes without having been asked for here, such as an agent that ends, or a sandbox that somebody
+    /// else wakes or puts to sleep.
     fn changes(&self) -> broadcast::Receiver<Change>;
 
-    /// Ends a sandbox and everything in it, and removes what it kept.
-    fn delete<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Result<(), EngineError>>;
+    /// Ends a sandbox and everything in it, and removes what it kept. One that is not there is no error, but
+    /// its generation counts all the same.
+    fn delete<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        generation: Generation,
+    ) -> BoxFuture<'a, Result<(), EngineError>>;
+
+    /// Lets go of every sandbox and leaves them as they are, for the next host; no command is carried out any
+    /// more.
+    ///
+    /// # Errors
+    /// When the engine's sandboxes cannot outlive it, of the kind [`EngineErrorKind::Unsupported`]; then nothing
+    /// has happened.
+    fn detach(&self) -> BoxFuture<'_, Result<(), EngineError>>;
 
     /// Ends every sandbox; what they keep on disk stays.
     fn shutdown(&self) -> BoxFuture<'_, ()>;
@@ -52,15 +84,27 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
 
 /// What a sandbox is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Plan {
     /// Its name.
     pub name: SandboxName,
-    /// A directory of its own, made and kept by the engine.
-    pub directory: PathBuf,
-    /// Where the host keeps the drives that may be mounted into it, one directory each.
-    pub drives: PathBuf,
     /// Variables for everything that runs in it.
     pub environment: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// A sandbox without variables.
+    #[must_use]
+    pub fn new(name: SandboxName) -> Self {
+        Self { name, environment: Vec::new() }
+    }
+
+    /// The same with these variables for everything that runs in it.
+    #[must_use]
+    pub fn with_environment(mut self, environment: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.environment = environment.into_iter().collect();
+        self
+    }
 }
 
 /// Where the agent of an awake sandbox listens. Good for one waking only.
@@ -71,6 +115,15 @@ pub enum Address {
     Unix(PathBuf),
     /// A TCP address.
     Tcp(std::net::SocketAddr),
+}
+
+/// What an engine knows of a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// What is true of it.
+    pub condition: Condition,
+    /// The latest generation that the engine has accepted for it, or [`Generation::NONE`].
+    pub generation: Generation,
 }
 
 /// What is true of a sandbox.
@@ -92,6 +145,6 @@ pub enum Condition {
 pub struct Change {
     /// Of which sandbox.
     pub name: SandboxName,
-    /// What it is now.
-    pub condition: Condition,
+    /// What is true of it since then. News of an earlier generation than the host's last command is no news.
+    pub known: Known,
 }

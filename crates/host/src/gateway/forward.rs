@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
@@ -14,7 +14,7 @@ use super::body::{Download, Upload};
 use super::{headers, tunnel};
 use crate::agent::{Connection, NotAnswered};
 use crate::observer::Passage;
-use crate::sandbox::Lease;
+use crate::sandbox::{Answer, Lease};
 
 /// How long a request that could not reach its agent waits before each next waking, in milliseconds; then it
 /// gives up.
@@ -119,7 +119,8 @@ impl Forward {
         lease: &Arc<Lease>,
         passage: &Arc<Passage>,
     ) -> Response<Body> {
-        lease.answered();
+        let whole = response.body().size_hint().exact().is_some();
+        lease.answered(if whole { Answer::Whole } else { Answer::Stream });
         passage.answered(response.status());
         if self.kind == Kind::AgentUpgrade {
             connection.agent().renew();

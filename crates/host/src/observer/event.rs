@@ -110,8 +110,10 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// It sleeps, has ended, or nothing is known of it: the next request finds out and wakes it.
+    /// It sleeps or has ended; the next request wakes it.
     Asleep,
+    /// Nothing is known of it: the next request finds out and wakes it.
+    Unknown,
     /// It is being woken.
     Waking,
     /// Its agent is there for requests.
@@ -150,6 +152,7 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Asleep => "asleep",
+            Self::Unknown => "unknown",
             Self::Waking => "waking",
             Self::Awake => "awake",
             Self::Settling => "settling",

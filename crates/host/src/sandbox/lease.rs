@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::Resident;
 use super::standby::core::Pass;
+use super::standby::idle::Answer;
 use crate::agent::Agent;
 
 /// A request's leave to use the agent of one waking. While it lives the request counts as open.
@@ -31,9 +32,9 @@ impl Lease {
         self.resident.received(self.pass.open);
     }
 
-    /// The head of the answer came; what follows is a stream.
-    pub(crate) fn answered(&self) {
-        self.resident.answered(self.pass.open);
+    /// The head of the answer came.
+    pub(crate) fn answered(&self, answer: Answer) {
+        self.resident.answered(self.pass.open, answer);
     }
 
     /// The agent cannot be reached: whoever comes next asks the engine.

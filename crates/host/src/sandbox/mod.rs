@@ -14,17 +14,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::Agent;
-use crate::engine::{Engine, Plan};
+use crate::clock::Clock;
+use crate::engine::{Engine, Generation, Issuer, Plan};
 use crate::observer::{self, Hub};
 use crate::settings::{HostSettings, Limits};
 
 use standby::core::{Core, Entry};
 use standby::idle::{self, OpenId};
-use standby::wake::{self, Phase, Ticket, WakingId};
+use standby::wake::{self, Doubt, Phase, Ticket, WakingId};
 
 pub(crate) use lease::Lease;
 pub(crate) use registry::{Registered, Registry};
 pub(crate) use standby::NotSlept;
+pub(crate) use standby::idle::Answer;
 pub(crate) use standby::wake::Patience;
 
 /// What all sandboxes of a host share.
@@ -35,7 +37,11 @@ pub(crate) struct Terms {
     pub(crate) standby_after: Duration,
     pub(crate) window: Duration,
     pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
     pub(crate) stop: CancellationToken,
+    /// The latest generation of the sandboxes that were deleted.
+    latest: Mutex<Generation>,
+    issuer: Issuer,
 }
 
 impl Terms {
@@ -51,8 +57,21 @@ impl Terms {
             standby_after: settings.standby_after,
             window: settings.resume_delay,
             limits: settings.limits.clone(),
+            clock: settings.clock.clone(),
             stop,
+            latest: Mutex::new(Generation::NONE),
+            issuer: Issuer::random(),
         }
+    }
+
+    /// After what the commands to a new sandbox come. A name that is used again goes on where it was.
+    fn latest(&self) -> Generation {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn deleted(&self, generation: Generation) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        *latest = generation.max(*latest);
     }
 }
 
@@ -66,8 +85,8 @@ pub(crate) struct Resident {
     phase: watch::Sender<Phase>,
     /// How many requests have ended; told to those who wait for quiet.
     ended: watch::Sender<u64>,
-    /// How many commands are out.
-    commands: watch::Sender<u32>,
+    /// Ends when it has been deleted.
+    over: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -105,10 +124,10 @@ pub(crate) enum Refusal {
 
 impl Resident {
     pub(crate) fn new(plan: Plan, origin: Origin, terms: Arc<Terms>) -> Arc<Self> {
-        let wake = wake::Rules { max_held: terms.limits.held, window: terms.window };
+        let wake = wake::Rules { max_held: terms.limits.held, window: terms.window, issuer: terms.issuer };
         let idle = idle::Rules { standby_after: terms.standby_after, silence: terms.limits.silence };
         let kept = Kept {
-            core: Core::new(Instant::now().into_std(), wake, idle),
+            core: Core::new(Instant::now().into_std(), wake, idle, terms.latest()),
             held: HashMap::new(),
             sleepers: Vec::new(),
             last_used: None,
@@ -119,11 +138,11 @@ impl Resident {
             plan,
             terms,
             kept: Mutex::new(kept),
-            phase: watch::Sender::new(Phase::Resting),
+            phase: watch::Sender::new(Phase::Unsure(Doubt::News)),
             ended: watch::Sender::new(0),
-            commands: watch::Sender::new(0),
+            over: CancellationToken::new(),
         });
-        resident.terms.hub.phase(&resident.name, observer::Phase::Asleep);
+        resident.terms.hub.phase(&resident.name, observer::Phase::Unknown);
         tokio::spawn(standby::watch::run(Arc::clone(&resident)));
         resident
     }
@@ -150,7 +169,7 @@ impl Resident {
 
     fn enter(self: &Arc<Self>, patience: Patience) -> Entered {
         let mut kept = self.kept();
-        kept.last_used = Some(SystemTime::now());
+        kept.last_used = Some(self.terms.clock.now());
         let (entry, command) = kept.core.arrive(now(), patience);
         let entered = match entry {
             Entry::Forward(pass) => Entered::Now(Ok(Lease::new(Arc::clone(self), pass))),
@@ -169,7 +188,7 @@ impl Resident {
 
     fn sent(self: &Arc<Self>, open: OpenId) {
         let mut kept = self.kept();
-        kept.last_used = Some(SystemTime::now());
+        kept.last_used = Some(self.terms.clock.now());
         let command = kept.core.sent(open, now());
         if command.is_some() {
             self.end(kept, command);
@@ -180,8 +199,8 @@ impl Resident {
         self.kept().core.received(open, now());
     }
 
-    fn answered(&self, open: OpenId) {
-        self.kept().core.answered(open, now());
+    fn answered(&self, open: OpenId, answer: Answer) {
+        self.kept().core.answered(open, answer, now());
         self.ended.send_modify(|count| *count += 1);
     }
 
@@ -209,7 +228,7 @@ impl Resident {
                 kept.origin = Origin::Kept;
             } else if kept.last_used.is_some() {
                 // What held it awake until now, a stream or a process, was a use of it.
-                kept.last_used = Some(SystemTime::now());
+                kept.last_used = Some(self.terms.clock.now());
             }
             self.terms.hub.phase(&self.name, phase.into());
         }

@@ -3,8 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use reveille_wire::SandboxName;
-
 use super::files;
 use super::lock::Lock;
 use crate::error::{Error, ErrorKind};
@@ -58,9 +56,9 @@ impl Directory {
         self.root.join("engine")
     }
 
-    /// The directory of one sandbox.
-    pub(crate) fn sandbox(&self, name: &SandboxName) -> PathBuf {
-        self.root.join(SANDBOXES).join(name.as_str())
+    /// Where the sandboxes' own directories are.
+    pub(crate) fn sandboxes(&self) -> PathBuf {
+        self.root.join(SANDBOXES)
     }
 
     /// Sandboxes' files without the store that says whose they are would end in the next sandboxes' hands.

@@ -47,7 +47,7 @@ fn killed(rung: &Rung) -> Result<(), Failed> {
     ground.create(&awake);
     assert_eq!(ground.written(&awake, "kept"), "kept\nkept\n");
     ground.delete(&asleep);
-    assert!(!ground.plan(&asleep).directory.exists());
+    assert!(!ground.place(&asleep).exists());
     Ok(())
 }
 

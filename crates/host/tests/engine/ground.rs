@@ -5,11 +5,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use reveille_host::engine::{
-    Address, AgentCommand, Condition, Engine, EngineError, EngineErrorKind, Freezer, LocalEngine,
-    LocalEngineSettings, Namespaces, Plan,
+    Address, AgentCommand, Condition, Engine, EngineError, EngineErrorKind, Freezer, Generation, Issuer,
+    LocalEngine, LocalEngineSettings, Namespaces, Plan,
 };
 use reveille_wire::SandboxName;
 use tempfile::TempDir;
@@ -74,6 +75,7 @@ pub(crate) struct Ground {
     pub(crate) directory: PathBuf,
     pub(crate) own: Option<TempDir>,
     runtime: Runtime,
+    commands: AtomicU64,
 }
 
 impl Ground {
@@ -88,13 +90,17 @@ impl Ground {
     pub(crate) fn at(directory: PathBuf, rung: &Rung, script: &str) -> Self {
         let engine = Self::engine_in(&directory.join("engine"), rung, agent_with(script)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { engine, directory, own: None, runtime }
+        Self { engine, directory, own: None, runtime, commands: AtomicU64::new(0) }
     }
 
     fn engine_in(directory: &Path, rung: &Rung, agent: Vec<String>) -> Result<Arc<LocalEngine>, EngineError> {
         let arguments = agent.into_iter().map(Into::into).collect();
         let agent = AgentCommand { program: PathBuf::from("/bin/sh"), arguments };
         let mut settings = LocalEngineSettings::new(agent, directory.to_owned());
+        if let Some(parent) = directory.parent() {
+            settings.sandboxes = parent.to_owned();
+            settings.drives = parent.join("drives");
+        }
         settings.namespaces = Some(rung.namespaces);
         settings.freezer = Some(rung.freezer);
         LocalEngine::start(settings)
@@ -105,39 +111,44 @@ impl Ground {
     }
 
     pub(crate) fn plan(&self, name: &SandboxName) -> Plan {
-        Plan {
-            name: name.clone(),
-            directory: self.directory.join(name.as_str()),
-            drives: self.directory.join("drives"),
-            environment: vec![("GREETING".to_owned(), "hello".to_owned())],
-        }
+        Plan::new(name.clone()).with_environment([("GREETING".to_owned(), "hello".to_owned())])
+    }
+
+    /// The generation of the next command.
+    pub(crate) fn next(&self) -> Generation {
+        Generation::new(self.commands.fetch_add(1, Ordering::SeqCst) + 1, Issuer::new(1))
     }
 
     pub(crate) fn create(&self, name: &SandboxName) -> PathBuf {
-        let address = self.wait(self.engine.create(self.plan(name))).unwrap();
+        let address = self.wait(self.engine.create(self.plan(name), self.next())).unwrap();
         let Address::Unix(path) = address else { panic!("{address:?} is no unix socket") };
         path
     }
 
     pub(crate) fn sleep(&self, name: &SandboxName) {
-        self.wait(self.engine.sleep(name)).unwrap();
+        self.wait(self.engine.sleep(name, self.next())).unwrap();
     }
 
     pub(crate) fn wake(&self, name: &SandboxName) {
-        self.wait(self.engine.wake(name)).unwrap();
+        self.wait(self.engine.wake(name, self.next())).unwrap();
     }
 
     pub(crate) fn delete(&self, name: &SandboxName) {
-        self.wait(self.engine.delete(name)).unwrap();
+        self.wait(self.engine.delete(name, self.next())).unwrap();
     }
 
     pub(crate) fn condition(&self, name: &SandboxName) -> Condition {
-        self.wait(self.engine.condition(name))
+        self.wait(self.engine.condition(name)).unwrap().condition
+    }
+
+    /// The directory of a sandbox.
+    pub(crate) fn place(&self, name: &SandboxName) -> PathBuf {
+        self.directory.join(name.as_str())
     }
 
     /// A file of a sandbox.
     pub(crate) fn file(&self, name: &SandboxName, file: &str) -> PathBuf {
-        self.directory.join(name.as_str()).join("files").join(file)
+        self.place(name).join("files").join(file)
     }
 
     /// What a script has written into a file, once there is something.

@@ -21,6 +21,9 @@ pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("an agent that cannot start says why", cannot_start),
     ("a directory serves one engine at a time", one_engine),
     ("nothing can be done with a sandbox that is not there", absent),
+    ("a command that comes late does nothing", late),
+    ("no create outlives a delete that was commanded after it", create_outlives_no_delete),
+    ("a delete removes files that nobody knows of", unknown_files),
 ];
 
 const BUSY: &str = "
@@ -41,7 +44,7 @@ fn deleting(rung: &Rung) -> Result<(), Failed> {
         }
         ground.delete(&name);
         assert!(processes(&name).is_empty());
-        assert!(!ground.plan(&name).directory.exists() && !socket.exists());
+        assert!(!ground.place(&name).exists() && !socket.exists());
         assert_eq!(ground.condition(&name), Condition::Absent);
     }
     Ok(())
@@ -60,10 +63,10 @@ fn agent_ends(rung: &Rung) -> Result<(), Failed> {
         kill(agent);
         let change = ground.wait(changes.recv())?;
         let reason = "its agent was ended by signal 9".to_owned();
-        assert_eq!((&change.name, &change.condition), (&name, &Condition::Ended(reason)));
-        assert_eq!(ground.condition(&name), change.condition);
+        assert_eq!((&change.name, &change.known.condition), (&name, &Condition::Ended(reason)));
+        assert_eq!(ground.condition(&name), change.known.condition);
         assert!(processes(&name).is_empty());
-        let error = ground.wait(ground.engine.wake(&name)).unwrap_err();
+        let error = ground.wait(ground.engine.wake(&name, ground.next())).unwrap_err();
         assert_eq!(error.kind(), EngineErrorKind::Ended, "{error}");
     }
     Ok(())
@@ -86,7 +89,7 @@ fn made_again(rung: &Rung) -> Result<(), Failed> {
     let ground = Ground::new(rung, "echo begun >> begun\n");
     let name = fresh_name("again");
     ground.create(&name);
-    let error = ground.wait(ground.engine.create(ground.plan(&name))).unwrap_err();
+    let error = ground.wait(ground.engine.create(ground.plan(&name), ground.next())).unwrap_err();
     assert_eq!(error.kind(), EngineErrorKind::Exists, "{error}");
     kill(agent_of(&processes(&name)));
     eventually("its end is seen", || matches!(ground.condition(&name), Condition::Ended(_)));
@@ -110,7 +113,7 @@ fn shutdown_keeps_files(rung: &Rung) -> Result<(), Failed> {
         assert!(ground.file(name, "root").is_symlink());
     }
     assert!(!sockets.exists());
-    let error = ground.wait(ground.engine.create(ground.plan(&awake))).unwrap_err();
+    let error = ground.wait(ground.engine.create(ground.plan(&awake), ground.next())).unwrap_err();
     assert_eq!(error.kind(), EngineErrorKind::ShutDown, "{error}");
     Ok(())
 }
@@ -143,7 +146,7 @@ fn clean_environment(rung: &Rung) -> Result<(), Failed> {
 fn cannot_start(rung: &Rung) -> Result<(), Failed> {
     let ground = Ground::new(rung, "echo no bed to sleep in >&2; exit 3\n");
     let name = fresh_name("fails");
-    let error = ground.wait(ground.engine.create(ground.plan(&name))).unwrap_err().to_string();
+    let error = ground.wait(ground.engine.create(ground.plan(&name), ground.next())).unwrap_err().to_string();
     assert!(error.contains("exited with status 3") && error.contains("no bed to sleep in"), "{error}");
     assert!(matches!(ground.condition(&name), Condition::Ended(_)));
 
@@ -153,11 +156,9 @@ fn cannot_start(rung: &Rung) -> Result<(), Failed> {
     settings.namespaces = Some(rung.namespaces);
     settings.freezer = Some(rung.freezer);
     let engine = LocalEngine::start(settings)?;
-    let mut plan = ground.plan(&name);
-    plan.directory = directory.path().join("sandbox");
-    let error = ground.wait(engine.create(plan)).unwrap_err().to_string();
+    let error = ground.wait(engine.create(ground.plan(&name), ground.next())).unwrap_err().to_string();
     assert!(error.contains("running its program"), "{error}");
-    ground.wait(engine.delete(&name))?;
+    ground.wait(engine.delete(&name, ground.next()))?;
     Ok(())
 }
 
@@ -178,10 +179,57 @@ fn absent(rung: &Rung) -> Result<(), Failed> {
     let name = fresh_name("absent");
     assert_eq!(ground.condition(&name), Condition::Absent);
     let kinds = [
-        ground.wait(ground.engine.sleep(&name)).unwrap_err().kind(),
-        ground.wait(ground.engine.wake(&name)).unwrap_err().kind(),
-        ground.wait(ground.engine.delete(&name)).unwrap_err().kind(),
+        ground.wait(ground.engine.sleep(&name, ground.next())).unwrap_err().kind(),
+        ground.wait(ground.engine.wake(&name, ground.next())).unwrap_err().kind(),
     ];
-    assert_eq!(kinds, [EngineErrorKind::Absent; 3]);
+    assert_eq!(kinds, [EngineErrorKind::Absent; 2]);
+    ground.delete(&name);
+    Ok(())
+}
+
+fn late(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, "");
+    let name = fresh_name("late");
+    let early = ground.next();
+    ground.create(&name);
+    let overtaken = |result: Result<(), EngineErrorKind>| assert_eq!(result, Err(EngineErrorKind::Overtaken));
+    overtaken(ground.wait(ground.engine.sleep(&name, early)).map_err(|error| error.kind()));
+    assert!(matches!(ground.condition(&name), Condition::Awake(_)));
+    ground.sleep(&name);
+    overtaken(ground.wait(ground.engine.wake(&name, early)).map(drop).map_err(|error| error.kind()));
+    overtaken(ground.wait(ground.engine.delete(&name, early)).map_err(|error| error.kind()));
+    assert_eq!(ground.condition(&name), Condition::Asleep);
+    ground.delete(&name);
+    let create = ground.engine.create(ground.plan(&name), early);
+    overtaken(ground.wait(create).map(drop).map_err(|error| error.kind()));
+    assert_eq!(ground.condition(&name), Condition::Absent);
+    assert!(!ground.place(&name).exists());
+    ground.create(&name);
+    Ok(())
+}
+
+fn create_outlives_no_delete(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, "sleep 0.05");
+    for _ in 0..10 {
+        let name = fresh_name("raced");
+        let (create, delete) = (ground.next(), ground.next());
+        let create = ground.engine.create(ground.plan(&name), create);
+        let delete = ground.engine.delete(&name, delete);
+        let (created, deleted) = ground.wait(async { tokio::join!(create, delete) });
+        deleted?;
+        // Whichever came first.
+        drop(created);
+        assert_eq!(ground.condition(&name), Condition::Absent);
+        assert!(processes(&name).is_empty() && !ground.place(&name).exists());
+    }
+    Ok(())
+}
+
+fn unknown_files(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, "");
+    let name = fresh_name("unknown");
+    fs::create_dir_all(ground.file(&name, "secrets"))?;
+    ground.delete(&name);
+    assert!(!ground.place(&name).exists(), "the next sandbox of that name would read them");
     Ok(())
 }

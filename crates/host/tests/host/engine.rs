@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use reveille_host::engine::{
-    Address, Change, Condition, Engine, EngineError, EngineErrorKind, Freezer, Isolation, Namespaces, Plan,
+    Address, Change, Condition, Engine, EngineError, EngineErrorKind, Freezer, Generation, Isolation, Issuer,
+    Known, Namespaces, Plan,
 };
 use reveille_wire::SandboxName;
 use tokio::net::UnixListener;
@@ -24,12 +25,17 @@ pub(crate) struct ScriptedEngine {
     sockets: PathBuf,
     wakings: AtomicUsize,
     sandboxes: Mutex<HashMap<String, Running>>,
+    /// The latest command to each name that was carried out, also where there is nothing any more.
+    accepted: Mutex<HashMap<String, Generation>>,
     changes: broadcast::Sender<Change>,
     script: Mutex<Script>,
     /// How many wakes (and creates) have begun.
     pub(crate) wakes: AtomicUsize,
     pub(crate) sleeps: AtomicUsize,
-    /// Lets a gated wake or sleep go on.
+    /// How often a sandbox was made.
+    pub(crate) creates: AtomicUsize,
+    pub(crate) detaches: AtomicUsize,
+    /// Lets a gated command go on.
     pub(crate) go: Notify,
 }
 
@@ -44,7 +50,11 @@ pub(crate) struct Script {
     /// Sleeps wait to be let go, and only then sleep.
     pub(crate) gated_sleep: bool,
     pub(crate) failing_sleeps: usize,
+    /// Deletes wait to be let go, and only then delete.
+    pub(crate) gated_delete: bool,
     pub(crate) failing_deletes: usize,
+    /// It does not say what is true.
+    pub(crate) is_silent: bool,
 }
 
 #[derive(Debug)]
@@ -62,10 +72,13 @@ impl ScriptedEngine {
             sockets: directory.to_owned(),
             wakings: AtomicUsize::new(0),
             sandboxes: Mutex::default(),
+            accepted: Mutex::default(),
             changes: broadcast::channel(16).0,
             script: Mutex::default(),
             wakes: AtomicUsize::new(0),
             sleeps: AtomicUsize::new(0),
+            creates: AtomicUsize::new(0),
+            detaches: AtomicUsize::new(0),
             go: Notify::new(),
         })
     }
@@ -100,8 +113,44 @@ impl ScriptedEngine {
 
     /// Somebody else puts it to sleep.
     pub(crate) fn sleep_by_somebody_else(&self, name: &str) {
+        self.commanded_by_somebody_else(name);
         self.freeze(name);
         self.tell(name);
+    }
+
+    /// Somebody else puts it to sleep and wakes it: it is awake at another address.
+    pub(crate) fn move_by_somebody_else(&self, name: &str) {
+        self.commanded_by_somebody_else(name);
+        let (plan, app) = {
+            let sandboxes = self.sandboxes.lock().unwrap();
+            let running = &sandboxes[name];
+            running.server.as_ref().unwrap().abort();
+            (running.plan.clone(), Arc::clone(&running.app))
+        };
+        self.serve(plan, app);
+        self.tell(name);
+    }
+
+    fn commanded_by_somebody_else(&self, name: &str) {
+        let mut accepted = self.accepted.lock().unwrap();
+        let latest = accepted.entry(name.to_owned()).or_default();
+        *latest = latest.next(Issuer::new(0));
+    }
+
+    /// What is carried out now, until the guard is dropped, comes in time; whatever is earlier comes too late.
+    fn accept(
+        &self,
+        name: &SandboxName,
+        generation: Generation,
+    ) -> Result<MutexGuard<'_, HashMap<String, Generation>>, EngineError> {
+        let mut accepted = self.accepted.lock().unwrap();
+        let latest = accepted.entry(name.to_string()).or_default();
+        if generation < *latest {
+            let what = format!("{generation} comes after {latest}");
+            return Err(EngineError::new(EngineErrorKind::Overtaken, what));
+        }
+        *latest = generation;
+        Ok(accepted)
     }
 
     /// The agent ends by itself; whether anybody hears of it is another thing.
@@ -114,7 +163,14 @@ impl ScriptedEngine {
 
     pub(crate) fn tell(&self, name: &str) {
         let condition = self.sandboxes.lock().unwrap()[name].condition.clone();
-        self.changes.send(Change { name: SandboxName::new(name).unwrap(), condition }).unwrap();
+        let generation = self.accepted.lock().unwrap()[name];
+        let known = Known { condition, generation };
+        self.changes.send(Change { name: SandboxName::new(name).unwrap(), known }).unwrap();
+    }
+
+    /// Where a sandbox keeps its files: where the local engine does.
+    fn files(&self, name: &SandboxName) -> PathBuf {
+        self.sockets.join("data/sandboxes").join(name.as_str())
     }
 
     fn freeze(&self, name: &str) {
@@ -125,12 +181,15 @@ impl ScriptedEngine {
     }
 
     async fn step(&self) -> Result<(), EngineError> {
-        self.wakes.fetch_add(1, Ordering::SeqCst);
         let script = self.script.lock().unwrap().clone();
+        self.wakes.fetch_add(1, Ordering::SeqCst);
         if script.gated_wake {
             self.go.notified().await;
         }
         tokio::time::sleep(script.wake_takes).await;
+        if script.is_silent {
+            return Err(EngineError::new(EngineErrorKind::Unreachable, "the cluster does not answer"));
+        }
         if script.failing_wakes > 0 {
             self.script.lock().unwrap().failing_wakes -= 1;
             return Err(EngineError::new(EngineErrorKind::System, "the cluster has no room"));
@@ -160,22 +219,29 @@ impl Engine for ScriptedEngine {
         &self.isolation
     }
 
-    fn create(&self, plan: Plan) -> BoxFuture<'_, Result<Address, EngineError>> {
+    fn create(&self, plan: Plan, generation: Generation) -> BoxFuture<'_, Result<Address, EngineError>> {
         async move {
             self.step().await?;
-            std::fs::create_dir_all(&plan.directory).unwrap();
+            let _turn = self.accept(&plan.name, generation)?;
+            self.creates.fetch_add(1, Ordering::SeqCst);
+            std::fs::create_dir_all(self.files(&plan.name)).unwrap();
             Ok(self.serve(plan, Arc::new(App::default())))
         }
         .boxed()
     }
 
-    fn sleep<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Result<(), EngineError>> {
+    fn sleep<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        generation: Generation,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
         async move {
-            self.sleeps.fetch_add(1, Ordering::SeqCst);
             let script = self.script.lock().unwrap().clone();
+            self.sleeps.fetch_add(1, Ordering::SeqCst);
             if script.gated_sleep {
                 self.go.notified().await;
             }
+            let _turn = self.accept(name, generation)?;
             if script.failing_sleeps > 0 {
                 self.script.lock().unwrap().failing_sleeps -= 1;
                 return Err(EngineError::new(EngineErrorKind::TimedOut, "it would not freeze"));
@@ -186,12 +252,29 @@ impl Engine for ScriptedEngine {
         .boxed()
     }
 
-    fn wake<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Result<Address, EngineError>> {
+    fn wake<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        generation: Generation,
+    ) -> BoxFuture<'a, Result<Address, EngineError>> {
         async move {
+            match self.sandboxes.lock().unwrap().get(name.as_str()).map(|running| running.condition.clone()) {
+                None => return Err(EngineError::new(EngineErrorKind::Absent, "there is none")),
+                Some(Condition::Ended(reason)) => {
+                    return Err(EngineError::new(EngineErrorKind::Ended, reason));
+                }
+                Some(_) => {}
+            }
             self.step().await?;
+            let _turn = self.accept(name, generation)?;
             let (plan, app) = {
-                let mut sandboxes = self.sandboxes.lock().unwrap();
-                let running = sandboxes.get_mut(name.as_str()).unwrap();
+                let sandboxes = self.sandboxes.lock().unwrap();
+                let Some(running) = sandboxes.get(name.as_str()) else {
+                    return Err(EngineError::new(EngineErrorKind::Absent, "there is none any more"));
+                };
+                if let Condition::Awake(address) = &running.condition {
+                    return Ok(address.clone());
+                }
                 (running.plan.clone(), Arc::clone(&running.app))
             };
             Ok(self.serve(plan, app))
@@ -199,32 +282,52 @@ impl Engine for ScriptedEngine {
         .boxed()
     }
 
-    fn condition<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Condition> {
+    fn condition<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Result<Known, EngineError>> {
+        if self.script.lock().unwrap().is_silent {
+            let error = EngineError::new(EngineErrorKind::Unreachable, "the cluster does not answer");
+            return std::future::ready(Err(error)).boxed();
+        }
         let sandboxes = self.sandboxes.lock().unwrap();
         let condition = sandboxes.get(name.as_str()).map(|running| running.condition.clone());
-        std::future::ready(condition.unwrap_or(Condition::Absent)).boxed()
+        let condition = condition.unwrap_or(Condition::Absent);
+        let generation = self.accepted.lock().unwrap().get(name.as_str()).copied().unwrap_or_default();
+        std::future::ready(Ok(Known { condition, generation })).boxed()
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 
-    fn delete<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Result<(), EngineError>> {
+    fn delete<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        generation: Generation,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
         async move {
-            if self.script.lock().unwrap().failing_deletes > 0 {
+            let script = self.script.lock().unwrap().clone();
+            if script.gated_delete {
+                self.go.notified().await;
+            }
+            let _turn = self.accept(name, generation)?;
+            if script.failing_deletes > 0 {
                 self.script.lock().unwrap().failing_deletes -= 1;
                 return Err(EngineError::new(EngineErrorKind::System, "it would not go"));
             }
-            let Some(running) = self.sandboxes.lock().unwrap().remove(name.as_str()) else {
-                return Err(EngineError::new(EngineErrorKind::Absent, "there is none"));
-            };
-            if let Some(server) = running.server {
+            let running = self.sandboxes.lock().unwrap().remove(name.as_str());
+            if let Some(server) = running.and_then(|running| running.server) {
                 server.abort();
             }
-            std::fs::remove_dir_all(&running.plan.directory).unwrap();
-            Ok(())
+            match std::fs::remove_dir_all(self.files(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+                _ => Ok(()),
+            }
         }
         .boxed()
+    }
+
+    fn detach(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        self.detaches.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(Ok(())).boxed()
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod client;
+mod contract;
 mod control;
 mod engine;
 mod expiry;

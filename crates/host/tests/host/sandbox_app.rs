@@ -38,6 +38,7 @@ impl App {
         Router::new()
             .route("/process", get(processes))
             .route("/port/1/gate", any(gate))
+            .route("/port/1/halves", any(halves))
             .route("/port/1/count", any(count))
             .route("/port/1/zeros", any(zeros))
             .route("/port/1/cut", any(cut))
@@ -71,6 +72,18 @@ async fn processes(State(app): State<Arc<App>>) -> Json<serde_json::Value> {
 async fn gate(State(app): State<Arc<App>>) -> &'static str {
     app.gate.notified().await;
     "through"
+}
+
+/// Says how long its answer is and half of it, and the other half when it is let.
+async fn halves(State(app): State<Arc<App>>) -> Response {
+    let first = futures_util::stream::once(async { Ok::<_, std::io::Error>("first") });
+    let second = futures_util::stream::once(async move {
+        app.gate.notified().await;
+        Ok("second")
+    });
+    let mut response = Response::new(Body::from_stream(first.chain(second)));
+    response.headers_mut().insert(http::header::CONTENT_LENGTH, http::HeaderValue::from_static("11"));
+    response
 }
 
 /// Reads the body to its end and says how long it was.

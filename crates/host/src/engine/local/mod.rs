@@ -1,6 +1,7 @@
 //! The engine of this machine: sandboxes of real processes, in namespaces of their own where the machine has them.
 
 mod cgroup;
+mod graves;
 mod ladder;
 mod launch;
 mod life;
@@ -25,13 +26,15 @@ use reveille_wire::SandboxName;
 use tokio::sync::broadcast;
 
 use super::{
-    Address, Change, Condition, Engine, EngineError, EngineErrorKind, Freezer, Isolation, Namespaces, Plan,
+    Address, Change, Condition, Engine, EngineError, EngineErrorKind, Freezer, Generation, Isolation, Known,
+    Namespaces, Plan,
 };
+use graves::Graves;
 use ladder::{Choice, choose};
 use life::LIMIT;
 use record::{Outside, Records};
 use recovery::{PREFIX, recover};
-use sandbox::{Ground, NotMade, Sandbox, absent};
+use sandbox::{Ground, NotDone, Sandbox, overtaken};
 use sockets::Sockets;
 
 pub use settings::{AgentCommand, LocalEngineSettings};
@@ -67,8 +70,14 @@ pub struct LocalEngine {
 #[derive(Debug)]
 struct Core {
     ground: Arc<Ground>,
-    sandboxes: Mutex<HashMap<SandboxName, Arc<Sandbox>>>,
+    sandboxes: Mutex<Sandboxes>,
     shut_down: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Sandboxes {
+    all: HashMap<SandboxName, Arc<Sandbox>>,
+    graves: Graves,
 }
 
 /// How sandboxes are ended together.
@@ -103,14 +112,17 @@ impl LocalEngine {
             cgroups,
             sockets,
             records,
+            sandboxes: settings.sandboxes,
+            drives: settings.drives,
             changes: broadcast::channel(CHANGES).0,
         });
         let sandboxes = left.into_iter().map(|record| {
-            let sandbox = Sandbox::left(record.name.clone(), Arc::clone(&ground), record.directory);
+            let ended = Condition::Ended("the host that ran it has ended".to_owned());
+            let sandbox = Sandbox::new(record.name.clone(), Arc::clone(&ground), Generation::NONE, ended);
             (record.name, Arc::new(sandbox))
         });
         let core = Core {
-            sandboxes: Mutex::new(sandboxes.collect()),
+            sandboxes: Mutex::new(Sandboxes { all: sandboxes.collect(), graves: Graves::default() }),
             ground: Arc::clone(&ground),
             shut_down: AtomicBool::new(false),
         };
@@ -132,43 +144,71 @@ impl LocalEngine {
 }
 
 impl Core {
-    fn sandboxes(&self) -> MutexGuard<'_, HashMap<SandboxName, Arc<Sandbox>>> {
+    fn sandboxes(&self) -> MutexGuard<'_, Sandboxes> {
         self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, name: &SandboxName) -> Result<Arc<Sandbox>, EngineError> {
-        self.sandboxes().get(name).cloned().ok_or_else(|| absent(name))
+    fn known(&self, name: &SandboxName) -> Known {
+        let sandboxes = self.sandboxes();
+        match sandboxes.all.get(name) {
+            Some(sandbox) => sandbox.known(),
+            None => Known { condition: Condition::Absent, generation: sandboxes.graves.latest(name) },
+        }
     }
 
-    fn create(&self, mut plan: Plan) -> Result<Address, EngineError> {
+    /// Carries out a command, unless a later one to the same sandbox comes first.
+    fn command<T>(
+        &self,
+        name: &SandboxName,
+        generation: Generation,
+        act: impl Fn(&Arc<Sandbox>) -> Result<T, NotDone>,
+    ) -> Result<T, EngineError> {
         loop {
-            let sandbox = self.find_or_make(&plan.name)?;
-            match sandbox.create(plan) {
-                Ok(address) => return Ok(address),
-                Err(NotMade::Failed(error)) => return Err(error),
-                Err(NotMade::Gone(again)) => plan = again,
+            let sandbox = self.accept(name, generation)?;
+            match act(&sandbox) {
+                Ok(done) => return Ok(done),
+                Err(NotDone::Failed(error)) => return Err(error),
+                Err(NotDone::Gone) => self.bury(name, &sandbox),
             }
         }
     }
 
     /// Looks under the lock that a shutdown takes too, so that it misses none.
-    fn find_or_make(&self, name: &SandboxName) -> Result<Arc<Sandbox>, EngineError> {
+    fn accept(&self, name: &SandboxName, generation: Generation) -> Result<Arc<Sandbox>, EngineError> {
         let mut sandboxes = self.sandboxes();
         if self.shut_down.load(Ordering::SeqCst) {
             return Err(EngineError::new(EngineErrorKind::ShutDown, "the host is shutting down"));
         }
-        let new = || Arc::new(Sandbox::new(name.clone(), Arc::clone(&self.ground)));
-        Ok(Arc::clone(sandboxes.entry(name.clone()).or_insert_with(new)))
+        if let Some(sandbox) = sandboxes.all.get(name) {
+            sandbox.accept(generation)?;
+            return Ok(Arc::clone(sandbox));
+        }
+        let latest = sandboxes.graves.open(name);
+        if generation < latest {
+            sandboxes.graves.bury(name.clone(), latest);
+            return Err(overtaken(name, generation, latest));
+        }
+        let sandbox = Sandbox::new(name.clone(), Arc::clone(&self.ground), generation, Condition::Absent);
+        let sandbox = Arc::new(sandbox);
+        sandboxes.all.insert(name.clone(), Arc::clone(&sandbox));
+        Ok(sandbox)
     }
 
-    fn delete(&self, name: &SandboxName) -> Result<(), EngineError> {
-        let sandbox = self.find(name)?;
-        sandbox.delete()?;
+    fn delete(&self, name: &SandboxName, generation: Generation) -> Result<(), EngineError> {
+        self.command(name, generation, |sandbox| {
+            sandbox.delete(generation)?;
+            self.bury(name, sandbox);
+            Ok(())
+        })
+    }
+
+    /// Lets go of a sandbox that is gone, and remembers how late its commands were.
+    fn bury(&self, name: &SandboxName, sandbox: &Arc<Sandbox>) {
         let mut sandboxes = self.sandboxes();
-        if sandboxes.get(name).is_some_and(|found| Arc::ptr_eq(found, &sandbox)) {
-            sandboxes.remove(name);
+        if sandboxes.all.get(name).is_some_and(|found| Arc::ptr_eq(found, sandbox)) {
+            sandboxes.all.remove(name);
+            sandboxes.graves.bury(name.clone(), sandbox.accepted());
         }
-        Ok(())
     }
 
     /// Ends everything, and removes what is not a sandbox's file.
@@ -178,7 +218,7 @@ impl Core {
             if self.shut_down.swap(true, Ordering::SeqCst) {
                 return;
             }
-            sandboxes.values().cloned().collect()
+            sandboxes.all.values().cloned().collect()
         };
         let mut give_up = Instant::now();
         if let Ending::Asked = ending {
@@ -213,32 +253,53 @@ impl Engine for LocalEngine {
         &self.isolation
     }
 
-    fn create(&self, plan: Plan) -> BoxFuture<'_, Result<Address, EngineError>> {
-        self.off_the_runtime(move |core| core.create(plan)).boxed()
+    fn create(&self, plan: Plan, generation: Generation) -> BoxFuture<'_, Result<Address, EngineError>> {
+        let create = move |core: &Core| {
+            core.command(&plan.name, generation, |sandbox| sandbox.create(&plan, generation))
+        };
+        self.off_the_runtime(create).boxed()
     }
 
-    fn sleep<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Result<(), EngineError>> {
+    fn sleep<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        generation: Generation,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
         let name = name.clone();
-        self.off_the_runtime(move |core| core.find(&name)?.sleep()).boxed()
+        let sleep = move |core: &Core| core.command(&name, generation, |sandbox| sandbox.sleep(generation));
+        self.off_the_runtime(sleep).boxed()
     }
 
-    fn wake<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Result<Address, EngineError>> {
+    fn wake<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        generation: Generation,
+    ) -> BoxFuture<'a, Result<Address, EngineError>> {
         let name = name.clone();
-        self.off_the_runtime(move |core| core.find(&name)?.wake()).boxed()
+        let wake = move |core: &Core| core.command(&name, generation, |sandbox| sandbox.wake(generation));
+        self.off_the_runtime(wake).boxed()
     }
 
-    fn condition<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Condition> {
-        let found = self.core.find(name);
-        async move { found.map_or(Condition::Absent, |sandbox| sandbox.condition()) }.boxed()
+    fn condition<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Result<Known, EngineError>> {
+        std::future::ready(Ok(self.core.known(name))).boxed()
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {
         self.core.ground.changes.subscribe()
     }
 
-    fn delete<'a>(&'a self, name: &'a SandboxName) -> BoxFuture<'a, Result<(), EngineError>> {
+    fn delete<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        generation: Generation,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
         let name = name.clone();
-        self.off_the_runtime(move |core| core.delete(&name)).boxed()
+        self.off_the_runtime(move |core| core.delete(&name, generation)).boxed()
+    }
+
+    fn detach(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        let what = "the sandboxes of this machine end with the host that runs them";
+        std::future::ready(Err(EngineError::new(EngineErrorKind::Unsupported, what))).boxed()
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

@@ -24,14 +24,12 @@ pub(super) struct Records {
     lock: File,
 }
 
-/// One sandbox.
+/// One sandbox that runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) name: SandboxName,
-    /// Where its files are.
-    pub(super) directory: PathBuf,
-    /// What runs; none when nothing does.
-    pub(super) trace: Option<Trace>,
+    /// What runs.
+    pub(super) trace: Trace,
 }
 
 /// By what a running sandbox can be found.
@@ -82,7 +80,7 @@ impl Records {
         }
     }
 
-    /// Everything that is written down about sandboxes.
+    /// Every sandbox that runs, or ran when its host was ended.
     pub(super) fn all(&self) -> io::Result<Vec<Record>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(self.directory.join(SANDBOXES))? {

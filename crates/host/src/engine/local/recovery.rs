@@ -21,12 +21,9 @@ pub(super) const PREFIX: &str = "reveille-";
 /// Ends all that is written down. The sandboxes that had been there, which now are only files.
 pub(super) fn recover(records: &Records) -> io::Result<Vec<Record>> {
     let world = world()?;
-    let mut left = records.all()?;
-    for record in &mut left {
-        if let Some(trace) = record.trace.take() {
-            end(&trace, &world)?;
-            records.write(record)?;
-        }
+    let left = records.all()?;
+    for record in &left {
+        end(&record.trace, &world)?;
     }
     if let Some(outside) = records.outside()? {
         if let Some(cgroups) = outside.cgroups.filter(|path| is_ours(path)) {
@@ -37,6 +34,8 @@ pub(super) fn recover(records: &Records) -> io::Result<Vec<Record>> {
         }
         records.remove_outside()?;
     }
+    // Removing works on a full disk, too.
+    left.iter().try_for_each(|record| records.remove(&record.name))?;
     Ok(left)
 }
 

@@ -9,13 +9,16 @@ use std::time::Duration;
 use reveille_wire::SandboxName;
 use tokio::sync::broadcast;
 
+use super::AgentCommand;
 use super::cgroup::Cgroup;
 use super::life::{Birth, LIMIT, Life, Mark};
 use super::process::{Process, world};
 use super::record::{Record, Records, Trace};
 use super::remove::remove_directory;
 use super::sockets::Sockets;
-use super::{Address, AgentCommand, Change, Condition, EngineError, EngineErrorKind, Namespaces, Plan};
+use crate::engine::{
+    Address, Change, Condition, EngineError, EngineErrorKind, Generation, Known, Namespaces, Plan,
+};
 
 /// How long an agent may take from its start until it answers.
 const START: Duration = Duration::from_secs(10);
@@ -28,7 +31,17 @@ pub(super) struct Ground {
     pub(super) cgroups: Option<Cgroup>,
     pub(super) sockets: Sockets,
     pub(super) records: Records,
+    /// Where the sandboxes' directories are.
+    pub(super) sandboxes: PathBuf,
+    pub(super) drives: PathBuf,
     pub(super) changes: broadcast::Sender<Change>,
+}
+
+impl Ground {
+    /// Where a sandbox keeps what it keeps.
+    pub(super) fn directory(&self, name: &SandboxName) -> PathBuf {
+        self.sandboxes.join(name.as_str())
+    }
 }
 
 /// One sandbox.
@@ -36,6 +49,8 @@ pub(super) struct Ground {
 pub(super) struct Sandbox {
     name: SandboxName,
     ground: Arc<Ground>,
+    /// The latest generation that was accepted.
+    accepted: Mutex<Generation>,
     /// Held by whoever does something with it, from the beginning to the end of that.
     work: Mutex<Work>,
     fate: Mutex<Fate>,
@@ -43,7 +58,6 @@ pub(super) struct Sandbox {
 
 #[derive(Debug)]
 struct Work {
-    directory: Option<PathBuf>,
     life: Option<Arc<Life>>,
     /// It was deleted or shut down for good; one of the same name is another one.
     gone: bool,
@@ -58,30 +72,59 @@ struct Fate {
     end_is_news: bool,
 }
 
-/// Why a sandbox was not made here.
-pub(super) enum NotMade {
-    /// This one is gone; a new one has to be made.
-    Gone(Plan),
+/// Why a command was not carried out here.
+#[derive(Debug)]
+pub(super) enum NotDone {
+    /// This one is gone; another of its name has to be asked.
+    Gone,
     Failed(EngineError),
 }
 
+impl From<EngineError> for NotDone {
+    fn from(error: EngineError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 impl Sandbox {
-    /// One that the engine has never run.
-    pub(super) fn new(name: SandboxName, ground: Arc<Ground>) -> Self {
-        let work = Work { directory: None, life: None, gone: false };
-        Self::with(name, ground, work, Condition::Absent)
-    }
-
-    /// One whose files are there, and nothing else.
-    pub(super) fn left(name: SandboxName, ground: Arc<Ground>, directory: PathBuf) -> Self {
-        let work = Work { directory: Some(directory), life: None, gone: false };
-        let reason = "the host that ran it has ended".to_owned();
-        Self::with(name, ground, work, Condition::Ended(reason))
-    }
-
-    fn with(name: SandboxName, ground: Arc<Ground>, work: Work, condition: Condition) -> Self {
+    /// One of which nothing runs.
+    pub(super) fn new(
+        name: SandboxName,
+        ground: Arc<Ground>,
+        accepted: Generation,
+        condition: Condition,
+    ) -> Self {
+        let work = Work { life: None, gone: false };
         let fate = Fate { condition, ended: false, end_is_news: false };
-        Self { name, ground, work: Mutex::new(work), fate: Mutex::new(fate) }
+        Self { name, ground, accepted: Mutex::new(accepted), work: Mutex::new(work), fate: Mutex::new(fate) }
+    }
+
+    /// The latest generation that was accepted.
+    pub(super) fn accepted(&self) -> Generation {
+        *self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Accepts a command, unless a later one came first.
+    pub(super) fn accept(&self, generation: Generation) -> Result<(), EngineError> {
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        if generation < *accepted {
+            return Err(overtaken(&self.name, generation, *accepted));
+        }
+        *accepted = generation;
+        Ok(())
+    }
+
+    /// Waits for its turn. A command that was overtaken meanwhile has none.
+    fn turn(&self, generation: Generation) -> Result<MutexGuard<'_, Work>, NotDone> {
+        let work = self.work();
+        if generation < self.accepted() {
+            return Err(self.overtaken(generation).into());
+        }
+        if work.gone { Err(NotDone::Gone) } else { Ok(work) }
+    }
+
+    fn overtaken(&self, generation: Generation) -> EngineError {
+        overtaken(&self.name, generation, self.accepted())
     }
 
     fn work(&self) -> MutexGuard<'_, Work> {
@@ -100,29 +143,32 @@ impl Sandbox {
         Address::Unix(self.ground.sockets.path(&self.name))
     }
 
+    /// What is known of it.
+    pub(super) fn known(&self) -> Known {
+        let condition = self.condition();
+        Known { condition, generation: self.accepted() }
+    }
+
     /// Starts it, and waits until its agent answers.
-    pub(super) fn create(self: &Arc<Self>, plan: Plan) -> Result<Address, NotMade> {
-        let mut work = self.work();
-        if work.gone {
-            return Err(NotMade::Gone(plan));
-        }
+    pub(super) fn create(self: &Arc<Self>, plan: &Plan, generation: Generation) -> Result<Address, NotDone> {
+        let mut work = self.turn(generation)?;
         if matches!(self.condition(), Condition::Awake(_) | Condition::Asleep) {
             let what = format!("sandbox {} is running already", self.name);
-            return Err(NotMade::Failed(EngineError::new(EngineErrorKind::Exists, what)));
+            return Err(EngineError::new(EngineErrorKind::Exists, what).into());
         }
-        work.directory = Some(plan.directory.clone());
-        let log = plan.directory.join("agent.log");
-        let life = self.begin(plan).map_err(|error| NotMade::Failed(self.never_began(error)))?;
+        let log = self.ground.directory(&self.name).join("agent.log");
+        let life = self.begin(plan).map_err(|error| self.never_began(error))?;
         work.life = Some(Arc::clone(&life));
         let answer = wait_for_answer(&self.ground.sockets.path(&self.name));
         match answer.and_then(|()| self.first_awake()) {
             Ok(()) => Ok(self.address()),
-            Err(error) => Err(NotMade::Failed(self.never_answered(&life, &log, error))),
+            Err(error) => Err(self.never_answered(&life, &log, error).into()),
         }
     }
 
-    fn begin(self: &Arc<Self>, plan: Plan) -> io::Result<Arc<Life>> {
-        std::fs::create_dir_all(&plan.directory)?;
+    fn begin(self: &Arc<Self>, plan: &Plan) -> io::Result<Arc<Life>> {
+        let directory = self.ground.directory(&self.name);
+        std::fs::create_dir_all(&directory)?;
         self.fate().ended = false;
         let id = format!("{}-{:016x}", self.name, fastrand::u64(..));
         let listener = self.ground.sockets.listen(&self.name)?;
@@ -134,9 +180,9 @@ impl Sandbox {
             cgroup,
             mark: Mark::new(&id),
             listener,
-            directory: plan.directory,
-            drives: plan.drives,
-            environment: plan.environment,
+            directory,
+            drives: self.ground.drives.clone(),
+            environment: plan.environment.clone(),
         };
         let before = self.writes_down(&birth)?;
         let keeper = Arc::clone(self);
@@ -151,11 +197,7 @@ impl Sandbox {
         let (ground, name) = (Arc::clone(&self.ground), self.name.clone());
         let (world, mark) = (world()?, birth.mark.clone());
         let cgroup = birth.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
-        let directory = birth.directory.clone();
-        Ok(move |agent| {
-            let trace = Trace { world, agent, cgroup, mark };
-            ground.records.write(&Record { name, directory, trace: Some(trace) })
-        })
+        Ok(move |agent| ground.records.write(&Record { name, trace: Trace { world, agent, cgroup, mark } }))
     }
 
     /// Takes note of the end of its agent.
@@ -164,7 +206,8 @@ impl Sandbox {
         fate.ended = true;
         fate.condition = Condition::Ended(reason.to_owned());
         if std::mem::take(&mut fate.end_is_news) {
-            let change = Change { name: self.name.clone(), condition: fate.condition.clone() };
+            let known = Known { condition: fate.condition.clone(), generation: self.accepted() };
+            let change = Change { name: self.name.clone(), known };
             // Nobody has to listen.
             self.ground.changes.send(change).ok();
         }
@@ -200,24 +243,24 @@ impl Sandbox {
     }
 
     /// Puts it to sleep.
-    pub(super) fn sleep(&self) -> Result<(), EngineError> {
-        let work = self.work();
+    pub(super) fn sleep(&self, generation: Generation) -> Result<(), NotDone> {
+        let work = self.turn(generation)?;
         let life = match self.condition() {
             Condition::Asleep => return Ok(()),
             Condition::Awake(_) => work.life.as_ref().ok_or_else(|| absent(&self.name))?,
-            other => return Err(self.not_running(other)),
+            other => return Err(self.not_running(other).into()),
         };
         life.freeze().map_err(|error| self.cannot("be put to sleep", error))?;
-        self.change(Condition::Asleep)
+        Ok(self.change(Condition::Asleep)?)
     }
 
     /// Wakes it.
-    pub(super) fn wake(&self) -> Result<Address, EngineError> {
-        let work = self.work();
+    pub(super) fn wake(&self, generation: Generation) -> Result<Address, NotDone> {
+        let work = self.turn(generation)?;
         let life = match self.condition() {
             Condition::Awake(address) => return Ok(address),
             Condition::Asleep => work.life.as_ref().ok_or_else(|| absent(&self.name))?,
-            other => return Err(self.not_running(other)),
+            other => return Err(self.not_running(other).into()),
         };
         life.thaw().map_err(|error| self.cannot("be woken", error))?;
         self.change(Condition::Awake(self.address()))?;
@@ -233,24 +276,22 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Ends it and removes what it kept.
-    pub(super) fn delete(&self) -> Result<(), EngineError> {
-        let mut work = self.work();
-        if work.gone || work.directory.is_none() {
-            return Err(absent(&self.name));
-        }
+    /// Ends it and removes what it kept, also what nobody knows of.
+    pub(super) fn delete(&self, generation: Generation) -> Result<(), NotDone> {
+        let mut work = self.turn(generation)?;
         self.end(&work)?;
-        if let Some(directory) = &work.directory {
-            let what = format_args!("the files of sandbox {} cannot be removed", self.name);
-            remove_directory(directory).map_err(|error| EngineError::system(what, error))?;
-        }
-        let forgotten = self.ground.sockets.close(&self.name);
-        forgotten
-            .and_then(|()| self.ground.records.remove(&self.name))
-            .map_err(|error| self.cannot("be forgotten", error))?;
-        *work = Work { directory: None, life: None, gone: true };
+        let what = format_args!("the files of sandbox {} cannot be removed", self.name);
+        remove_directory(&self.ground.directory(&self.name))
+            .map_err(|error| EngineError::system(what, error))?;
+        self.leave_no_trace().map_err(|error| self.cannot("be forgotten", error))?;
+        *work = Work { life: None, gone: true };
         self.fate().condition = Condition::Absent;
         Ok(())
+    }
+
+    fn leave_no_trace(&self) -> io::Result<()> {
+        self.ground.sockets.close(&self.name)?;
+        self.ground.records.remove(&self.name)
     }
 
     fn end(&self, work: &Work) -> Result<(), EngineError> {
@@ -284,9 +325,7 @@ impl Sandbox {
         if work.life.as_ref().is_some_and(|life| life.wait_for_end(limit).is_none()) {
             self.end(&work)?;
         }
-        let Some(directory) = work.directory.clone() else { return Ok(()) };
-        let record = Record { name: self.name.clone(), directory, trace: None };
-        self.ground.records.write(&record).map_err(|error| self.cannot("be written down", error))
+        self.leave_no_trace().map_err(|error| self.cannot("be forgotten", error))
     }
 
     fn cannot(&self, what: &str, error: io::Error) -> EngineError {
@@ -306,6 +345,11 @@ impl Sandbox {
             _ => absent(&self.name),
         }
     }
+}
+
+pub(super) fn overtaken(name: &SandboxName, generation: Generation, latest: Generation) -> EngineError {
+    let what = format!("command {generation} to sandbox {name} comes too late: command {latest} came first");
+    EngineError::new(EngineErrorKind::Overtaken, what)
 }
 
 pub(super) fn absent(name: &SandboxName) -> EngineError {

@@ -19,6 +19,10 @@ pub struct LocalEngineSettings {
     pub agent: AgentCommand,
     /// A directory for the engine's own records; one engine at a time may use it.
     pub directory: PathBuf,
+    /// Where the sandboxes keep their files, in a directory each, called as they are.
+    pub sandboxes: PathBuf,
+    /// Where the drives are that may be mounted, one directory each.
+    pub drives: PathBuf,
     /// Only these namespaces are tried; none: the best that the machine allows.
     pub namespaces: Option<Namespaces>,
     /// Only this freezer is tried; none: the best that the machine allows.
@@ -26,9 +30,10 @@ pub struct LocalEngineSettings {
 }
 
 impl LocalEngineSettings {
-    /// The best that the machine allows, with records in `directory`.
+    /// The best that the machine allows, with everything in `directory`.
     #[must_use]
     pub fn new(agent: AgentCommand, directory: PathBuf) -> Self {
-        Self { agent, directory, namespaces: None, freezer: None }
+        let (sandboxes, drives) = (directory.join("boxes"), directory.join("drives"));
+        Self { agent, directory, sandboxes, drives, namespaces: None, freezer: None }
     }
 }

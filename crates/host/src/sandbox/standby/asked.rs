@@ -6,10 +6,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::carrying_out::bounded;
-use super::core::Busy;
-use super::wake::Phase;
-use crate::agent::Agent;
+use super::core::{Busy, Streams};
+use super::wake::{Doubt, Phase};
 use crate::engine::Condition;
 use crate::sandbox::{Resident, now};
 
@@ -38,39 +36,45 @@ enum Start {
 impl Resident {
     /// Puts it to standby because somebody says so.
     ///
-    /// Waits a while for requests that wait for their answer. Open streams and tunnels do not keep it awake:
-    /// they stand still until it wakes.
+    /// Waits a while for requests that wait for their answer, and for streams to pause. Open streams and tunnels
+    /// do not keep it awake: they stand still until it wakes.
     pub(crate) async fn standby(self: &Arc<Self>) -> Result<(), NotSlept> {
         let until = Instant::now() + PATIENCE;
         let mut phase = self.phase.subscribe();
         let mut ended = self.ended.subscribe();
         loop {
-            match self.start_sleeping() {
+            let streams = if Instant::now() < until { Streams::Settle } else { Streams::Freeze };
+            match self.start_sleeping(streams) {
                 Start::Gone => return Err(NotSlept::Gone),
                 Start::Asked(slept) => {
                     return slept.await.unwrap_or(Ok(())).map_err(NotSlept::Failed);
                 }
                 Start::Wait => drop(phase.changed().await),
-                Start::AskEngine if self.sleeps_already().await? => return Ok(()),
-                Start::AskEngine => {}
-                Start::Busy(Busy { requests }) => {
-                    if tokio::time::timeout_at(until, ended.changed()).await.is_err() {
-                        return Err(NotSlept::Busy(requests));
-                    }
+                Start::AskEngine => match self.ask_engine().await.map_err(NotSlept::Failed)? {
+                    Condition::Awake(_) => {}
+                    Condition::Asleep | Condition::Ended(_) | Condition::Absent => return Ok(()),
+                },
+                Start::Busy(Busy { requests, .. }) if streams == Streams::Freeze => {
+                    return Err(NotSlept::Busy(requests));
+                }
+                Start::Busy(Busy { settle, .. }) => {
+                    let settled = settle.map_or(until, |at| until.min(Instant::from_std(at)));
+                    // Whichever comes first, it is looked again.
+                    drop(tokio::time::timeout_at(settled, ended.changed()).await);
                 }
             }
         }
     }
 
-    fn start_sleeping(self: &Arc<Self>) -> Start {
+    fn start_sleeping(self: &Arc<Self>, streams: Streams) -> Start {
         let mut kept = self.kept();
         match kept.core.phase() {
             Phase::Gone => return Start::Gone,
             Phase::Waking | Phase::Settling => return Start::Wait,
-            Phase::Resting => return Start::AskEngine,
-            Phase::Awake => {}
+            Phase::Resting | Phase::Unsure(Doubt::News) => return Start::AskEngine,
+            Phase::Awake | Phase::Unsure(Doubt::Command) => {}
         }
-        let command = match kept.core.sleep_now() {
+        let command = match kept.core.sleep_now(now(), streams) {
             Ok(command) => command,
             Err(busy) => return Start::Busy(busy),
         };
@@ -78,16 +82,5 @@ impl Resident {
         kept.sleepers.push(tell);
         self.end(kept, command);
         Start::Asked(told)
-    }
-
-    /// What is not known to be awake may have been woken by somebody else.
-    async fn sleeps_already(self: &Arc<Self>) -> Result<bool, NotSlept> {
-        let (engine, name) = (Arc::clone(&self.terms.engine), self.name.clone());
-        let asked = bounded(self.terms.limits.engine, async move { Ok(engine.condition(&name).await) });
-        let Condition::Awake(address) = asked.await.map_err(NotSlept::Failed)? else { return Ok(true) };
-        let mut kept = self.kept();
-        kept.core.found(now(), Arc::new(Agent::new(address)));
-        self.end(kept, None);
-        Ok(false)
     }
 }

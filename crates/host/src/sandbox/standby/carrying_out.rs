@@ -1,60 +1,84 @@
-//! Carrying out what a sandbox's core commands: one wake or one sleep at a time, told to the core when it ends.
+//! Carrying out what a sandbox's core commands, and telling the core how it ended.
+//!
+//! A command that takes too long is given up on: the engine may still carry it out, unless a later one comes
+//! first. So whatever is tried again is tried with a later generation, and never on behalf of a command that
+//! nobody waits for any more.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::core::{Called, Pass};
-use super::wake::{Command, Slept, Ticket};
+use super::wake::{Command, NotWoken, Slept, Ticket};
 use crate::agent::Agent;
-use crate::engine::{Address, Condition, Engine, EngineError, EngineErrorKind, Plan};
+use crate::engine::{Address, Condition, EngineError, EngineErrorKind, Generation, Known};
 use crate::sandbox::{Kept, Lease, Origin, Refusal, Resident, now};
+
+/// How often a delete that somebody else's commands overtake is tried.
+const MAX_ROUNDS: u32 = 5;
+
+/// Why an engine has not done what it was asked for.
+#[derive(Debug)]
+pub(super) enum NotDone {
+    /// It said so.
+    Refused(EngineError),
+    /// It was not waited for any longer.
+    GivenUp(Duration),
+    /// Its code broke off.
+    BrokeOff,
+}
+
+impl NotDone {
+    /// What kind of refusal it is. Where there is none nothing is known.
+    fn kind(&self) -> Option<EngineErrorKind> {
+        match self {
+            Self::Refused(error) if error.kind() == EngineErrorKind::Unreachable => None,
+            Self::Refused(error) => Some(error.kind()),
+            Self::GivenUp(_) | Self::BrokeOff => None,
+        }
+    }
+}
+
+impl fmt::Display for NotDone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => error.fmt(f),
+            Self::GivenUp(limit) => write!(f, "the engine did not answer within {limit:?}"),
+            Self::BrokeOff => f.write_str("the engine broke off"),
+        }
+    }
+}
 
 /// Starts a command. It goes on whoever asked for it goes away.
 pub(in crate::sandbox) fn start(resident: &Arc<Resident>, command: Command) {
-    let out = Out::new(resident);
     let resident = Arc::clone(resident);
     tokio::spawn(async move {
-        let _out = out;
         match command {
-            Command::Wake => wake(resident).await,
-            Command::Sleep => sleep(resident).await,
+            Command::Wake(generation) => wake(resident, generation).await,
+            Command::Sleep(generation) => sleep(resident, generation).await,
         }
     });
 }
 
-/// Counts a command as long as it is out.
-struct Out(Arc<Resident>);
-
-impl Out {
-    fn new(resident: &Arc<Resident>) -> Self {
-        resident.commands.send_modify(|out| *out += 1);
-        Self(Arc::clone(resident))
-    }
-}
-
-impl Drop for Out {
-    fn drop(&mut self) {
-        self.0.commands.send_modify(|out| *out -= 1);
-    }
-}
-
-async fn wake(resident: Arc<Resident>) {
+async fn wake(resident: Arc<Resident>, mut generation: Generation) {
     // Time that passes in failures and repetitions counts as the window's, too.
     let window = tokio::time::sleep(resident.window());
     tokio::pin!(window);
     loop {
-        let result = found(&resident).await;
+        let result = resident.rouse(generation).await;
         if result.is_ok() {
             window.as_mut().await;
         }
-        if let Err(reason) = &result {
-            tracing::warn!(sandbox = %resident.name, reason = %reason, "the sandbox did not wake");
-            resident.terms.hub.wake_failed(&resident.name, Arc::clone(reason));
+        let result = match result {
+            Ok(address) => Ok(Arc::new(Agent::new(address))),
+            Err(not_done) => Err((resident.not_woken(&not_done).await, not_done)),
+        };
+        match call(&resident, generation, result) {
+            Ok(calls) => return tell(calls),
+            Err(next) => generation = next,
         }
-        let Some(calls) = call(&resident, result) else { continue };
-        return tell(calls);
     }
 }
 
@@ -65,49 +89,35 @@ fn tell(calls: Vec<Call>) {
     }
 }
 
-/// Asks the engine until the agent can be reached, or says why it cannot.
-async fn found(resident: &Arc<Resident>) -> Result<Arc<Agent>, Arc<str>> {
-    let (engine, plan) = (Arc::clone(&resident.terms.engine), resident.plan.clone());
-    let address = bounded(resident.terms.limits.engine, async move { rouse(&*engine, plan).await }).await?;
-    Ok(Arc::new(Agent::new(address)))
-}
-
-async fn rouse(engine: &dyn Engine, plan: Plan) -> Result<Address, EngineError> {
-    let name = plan.name.clone();
-    let woken = match engine.condition(&name).await {
-        Condition::Awake(address) => return Ok(address),
-        Condition::Asleep => engine.wake(&name).await,
-        Condition::Ended(reason) => {
-            tracing::info!(sandbox = %name, reason, "the sandbox had ended by itself; it is started again");
-            return engine.create(plan).await;
-        }
-        Condition::Absent => return engine.create(plan).await,
-    };
-    match woken {
-        Err(error) if matches!(error.kind(), EngineErrorKind::Absent | EngineErrorKind::Ended) => {
-            engine.create(plan).await
-        }
-        woken => woken,
-    }
-}
-
 type Call = (oneshot::Sender<Result<Lease, Refusal>>, Result<Lease, Refusal>);
 
-/// Tells the core how waking ended; `None`: it has to be done again.
-fn call(resident: &Arc<Resident>, result: Result<Arc<Agent>, Arc<str>>) -> Option<Vec<Call>> {
+/// Tells the core how waking ended; as an error the generation in which it has to be done again.
+fn call(
+    resident: &Arc<Resident>,
+    generation: Generation,
+    result: Result<Arc<Agent>, (NotWoken, NotDone)>,
+) -> Result<Vec<Call>, Generation> {
     let mut kept = resident.kept();
-    let failure = result.as_ref().err().cloned();
-    let calls = match kept.core.woke(now(), result.map_err(drop)) {
-        Called::Again => return None,
+    let (result, failure) = match result {
+        Ok(agent) => (Ok(agent), None),
+        Err((not_woken, not_done)) => (Err(not_woken), Some(not_done)),
+    };
+    let calls = match kept.core.woke(now(), generation, result) {
+        Called::Again(Command::Wake(next) | Command::Sleep(next)) => return Err(next),
         Called::Ignored => Vec::new(),
         Called::Released(passes) => released(resident, &mut kept, passes),
         Called::Failed(tickets) => {
-            let reason = failure.unwrap_or_else(|| "somebody else keeps putting it to sleep".into());
+            let reason: Arc<str> = match failure {
+                Some(not_done) => not_done.to_string().into(),
+                None => "somebody else keeps putting it to sleep".into(),
+            };
+            tracing::warn!(sandbox = %resident.name, reason = %reason, "the sandbox did not wake");
+            resident.terms.hub.wake_failed(&resident.name, Arc::clone(&reason));
             refused(&mut kept, &tickets, &Refusal::Failed(reason))
         }
     };
     resident.end(kept, None);
-    Some(calls)
+    Ok(calls)
 }
 
 fn released(resident: &Arc<Resident>, kept: &mut Kept, passes: Vec<(Ticket, Pass<Arc<Agent>>)>) -> Vec<Call> {
@@ -126,18 +136,19 @@ fn refused(kept: &mut Kept, tickets: &[Ticket], why: &Refusal) -> Vec<Call> {
     waiting.map(|waiting| (waiting, Err(why.clone()))).collect()
 }
 
-async fn sleep(resident: Arc<Resident>) {
+async fn sleep(resident: Arc<Resident>, generation: Generation) {
     let (engine, name) = (Arc::clone(&resident.terms.engine), resident.name.clone());
-    let result = bounded(resident.terms.limits.engine, async move { engine.sleep(&name).await }).await;
-    let outcome = match &result {
+    let slept = resident.bounded(async move { engine.sleep(&name, generation).await }).await;
+    let outcome = match &slept {
         Ok(()) => Slept::Asleep,
-        Err(reason) => {
-            tracing::warn!(sandbox = %resident.name, reason = %reason, "the sandbox did not go to sleep");
-            still(&resident).await
+        Err(not_done) => {
+            tracing::warn!(sandbox = %resident.name, reason = %not_done, "the sandbox did not go to sleep");
+            resident.not_slept(not_done).await
         }
     };
+    let result = slept.map_err(|not_done| not_done.to_string().into());
     let mut kept = resident.kept();
-    let command = kept.core.slept(now(), outcome);
+    let command = kept.core.slept(now(), generation, outcome);
     let sleepers = std::mem::take(&mut kept.sleepers);
     resident.end(kept, command);
     for sleeper in sleepers {
@@ -146,31 +157,71 @@ async fn sleep(resident: Arc<Resident>) {
     }
 }
 
-async fn still(resident: &Resident) -> Slept<Arc<Agent>> {
-    let (engine, name) = (Arc::clone(&resident.terms.engine), resident.name.clone());
-    let asked = async move { Ok(engine.condition(&name).await) };
-    match bounded(resident.terms.limits.engine, asked).await {
-        Ok(Condition::Awake(address)) => Slept::StillAwake(Arc::new(Agent::new(address))),
-        Ok(Condition::Asleep) => Slept::Asleep,
-        _ => Slept::Unknown,
-    }
-}
-
-/// Runs what an engine does within a bound, and survives its panics.
-pub(super) async fn bounded<T, F>(at_most: Duration, work: F) -> Result<T, Arc<str>>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, EngineError>> + Send + 'static,
-{
-    match tokio::time::timeout(at_most, tokio::spawn(work)).await {
-        Ok(Ok(Ok(value))) => Ok(value),
-        Ok(Ok(Err(error))) => Err(error.to_string().into()),
-        Ok(Err(_)) => Err("the engine broke off".into()),
-        Err(_) => Err(format!("the engine did not answer within {at_most:?}").into()),
-    }
-}
-
 impl Resident {
+    /// Runs what an engine does within a bound, and survives its panics.
+    async fn bounded<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+    ) -> Result<T, NotDone> {
+        let limit = self.terms.limits.engine;
+        match tokio::time::timeout(limit, tokio::spawn(work)).await {
+            Ok(Ok(done)) => done.map_err(NotDone::Refused),
+            Ok(Err(_)) => Err(NotDone::BrokeOff),
+            Err(_) => Err(NotDone::GivenUp(limit)),
+        }
+    }
+
+    /// What the engine says of it.
+    pub(crate) async fn known(&self) -> Result<Known, Arc<str>> {
+        let (engine, name) = (Arc::clone(&self.terms.engine), self.name.clone());
+        let asked = self.bounded(async move { engine.condition(&name).await }).await;
+        asked.map_err(|not_done| not_done.to_string().into())
+    }
+
+    /// Wakes it, or makes it where the engine is sure that there is none.
+    async fn rouse(&self, generation: Generation) -> Result<Address, NotDone> {
+        let (engine, name) = (Arc::clone(&self.terms.engine), self.name.clone());
+        let woken = self.bounded(async move { engine.wake(&name, generation).await }).await;
+        match woken {
+            Err(NotDone::Refused(error)) if error.kind() == EngineErrorKind::Ended => {
+                tracing::info!(sandbox = %self.name, %error, "the sandbox had ended by itself; it is started again");
+            }
+            Err(NotDone::Refused(error)) if error.kind() == EngineErrorKind::Absent => {}
+            woken => return woken,
+        }
+        let (engine, plan) = (Arc::clone(&self.terms.engine), self.plan.clone());
+        self.bounded(async move { engine.create(plan, generation).await }).await
+    }
+
+    async fn not_woken(&self, not_done: &NotDone) -> NotWoken {
+        match not_done.kind() {
+            None => NotWoken::Unknown,
+            Some(EngineErrorKind::Overtaken) => match self.known().await {
+                Ok(known) => NotWoken::Overtaken(known.generation),
+                Err(_) => NotWoken::Unknown,
+            },
+            Some(_) => NotWoken::Failed,
+        }
+    }
+
+    async fn not_slept(&self, not_done: &NotDone) -> Slept<Arc<Agent>> {
+        match not_done.kind() {
+            None => return Slept::Unknown,
+            Some(EngineErrorKind::Absent | EngineErrorKind::Ended) => return Slept::Asleep,
+            Some(_) => {}
+        }
+        match self.known().await {
+            Err(_) => Slept::Unknown,
+            Ok(known) if not_done.kind() == Some(EngineErrorKind::Overtaken) => {
+                Slept::Overtaken(known.generation)
+            }
+            Ok(Known { condition: Condition::Awake(address), .. }) => {
+                Slept::StillAwake(Arc::new(Agent::new(address)))
+            }
+            Ok(_) => Slept::Asleep,
+        }
+    }
+
     /// How long its waking takes at least. A sandbox that is being made resumes from nothing.
     fn window(&self) -> Duration {
         match self.kept().origin {
@@ -179,53 +230,47 @@ impl Resident {
         }
     }
 
-    /// The engine has seen a change that nobody here asked for.
-    pub(crate) fn changed(self: &Arc<Self>, condition: &Condition) {
-        let mut kept = self.kept();
-        let known = kept.core.agent().map(|(agent, _)| agent.address());
-        if matches!(condition, Condition::Awake(address) if known == Some(address)) {
-            return;
-        }
-        kept.core.overtaken();
-        self.end(kept, None);
-    }
-
-    /// Changes were missed: nothing that is known need hold any more.
-    pub(crate) fn unsure(self: &Arc<Self>) {
-        let mut kept = self.kept();
-        kept.core.overtaken();
-        self.end(kept, None);
-    }
-
     /// Ends it: nobody is let in any more, the engine removes it and its files.
+    ///
+    /// A create or wake that is out ends in nothing, however late: the delete comes after it.
     pub(crate) async fn delete(self: &Arc<Self>) -> Result<(), Arc<str>> {
-        self.close_door();
-        // A create or wake that ended after the delete would leave something behind.
-        let mut commands = self.commands.subscribe();
-        let ended = commands.wait_for(|out| *out == 0);
-        let _ = tokio::time::timeout(self.terms.limits.engine, ended).await;
-        let (engine, name) = (Arc::clone(&self.terms.engine), self.name.clone());
-        let deleted = bounded(self.terms.limits.engine, async move {
-            match engine.delete(&name).await {
-                Err(error) if error.kind() == EngineErrorKind::Absent => Ok(()),
-                deleted => deleted,
+        let mut generation = self.close_door();
+        let mut rounds = 0;
+        let deleted = loop {
+            let (engine, name) = (Arc::clone(&self.terms.engine), self.name.clone());
+            let deleted = self.bounded(async move { engine.delete(&name, generation).await }).await;
+            let Err(not_done) = deleted else { break Ok(()) };
+            match not_done.kind() {
+                Some(EngineErrorKind::Absent) => break Ok(()),
+                Some(EngineErrorKind::Overtaken) if rounds < MAX_ROUNDS => rounds += 1,
+                _ => break Err(not_done.to_string().into()),
             }
-        })
-        .await;
-        if deleted.is_err() {
-            let mut kept = self.kept();
-            kept.core.restore();
-            self.end(kept, None);
+            match self.known().await {
+                Ok(known) => generation = self.kept().core.remove_again(known.generation),
+                Err(reason) => break Err(reason),
+            }
+        };
+        match deleted {
+            Ok(()) => {
+                self.terms.deleted(generation);
+                self.over.cancel();
+            }
+            Err(_) => {
+                let mut kept = self.kept();
+                kept.core.restore(now());
+                self.end(kept, None);
+            }
         }
         deleted
     }
 
-    /// Lets nobody in any more, and tells those who wait.
-    fn close_door(self: &Arc<Self>) {
+    /// Lets nobody in any more, and tells those who wait. The generation of the delete.
+    fn close_door(self: &Arc<Self>) -> Generation {
         let mut kept = self.kept();
-        let tickets = kept.core.remove();
+        let (tickets, generation) = kept.core.remove();
         let calls = refused(&mut kept, &tickets, &Refusal::Gone);
         self.end(kept, None);
         tell(calls);
+        generation
     }
 }

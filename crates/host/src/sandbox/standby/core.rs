@@ -1,7 +1,10 @@
 use std::time::Instant;
 
-use super::idle::{self, Ledger, OpenId};
-use super::wake::{self, Admission, Command, Machine, Patience, Phase, Slept, Ticket, WakingId, Woke};
+use super::idle::{self, Answer, Ledger, OpenId};
+use super::wake::{
+    self, Admission, Command, Doubt, Machine, News, NotWoken, Patience, Phase, Slept, Ticket, WakingId, Woke,
+};
+use crate::engine::Generation;
 
 /// All that decides over one sandbox's standby: who may go to its agent, and when it may sleep.
 ///
@@ -39,17 +42,23 @@ pub(crate) struct Pass<A> {
 pub(crate) enum Called<A> {
     Released(Vec<(Ticket, Pass<A>)>),
     Failed(Vec<Ticket>),
-    Again,
+    Again(Command),
     Ignored,
 }
 
 impl<A: Clone> Core<A> {
-    pub(crate) fn new(now: Instant, wake: wake::Rules, idle: idle::Rules) -> Self {
-        Self { wake: Machine::new(wake), idle: Ledger::new(now, idle) }
+    /// One of a sandbox that nothing is known of, whose next command comes after `generation`.
+    pub(crate) fn new(now: Instant, wake: wake::Rules, idle: idle::Rules, generation: Generation) -> Self {
+        Self { wake: Machine::new(wake, generation), idle: Ledger::new(now, idle) }
     }
 
     pub(crate) fn phase(&self) -> Phase {
         self.wake.phase()
+    }
+
+    /// The latest generation that is known of.
+    pub(crate) fn generation(&self) -> Generation {
+        self.wake.generation()
     }
 
     pub(crate) fn agent(&self) -> Option<(&A, WakingId)> {
@@ -76,16 +85,25 @@ impl<A: Clone> Core<A> {
         self.wake.abandon(ticket);
     }
 
-    /// The wake command has ended.
-    pub(crate) fn woke(&mut self, now: Instant, result: Result<A, ()>) -> Called<A> {
-        match self.wake.woke(result) {
+    /// The wake command of a generation has ended.
+    pub(crate) fn woke(
+        &mut self,
+        now: Instant,
+        generation: Generation,
+        result: Result<A, NotWoken>,
+    ) -> Called<A> {
+        match self.wake.woke(generation, result) {
             Woke::Released { tickets, agent, waking } => {
                 self.idle.woke(now);
                 let mut pass = || Pass { agent: agent.clone(), waking, open: self.idle.open(now) };
                 Called::Released(tickets.into_iter().map(|ticket| (ticket, pass())).collect())
             }
-            Woke::Failed(tickets) => Called::Failed(tickets),
-            Woke::Again => Called::Again,
+            Woke::Failed(tickets) => {
+                // What may be awake all the same is looked at as late as after a request.
+                self.idle.woke(now);
+                Called::Failed(tickets)
+            }
+            Woke::Again(command) => Called::Again(command),
             Woke::Ignored => Called::Ignored,
         }
     }
@@ -102,8 +120,8 @@ impl<A: Clone> Core<A> {
     }
 
     /// The head of the answer came.
-    pub(crate) fn answered(&mut self, open: OpenId, now: Instant) {
-        self.idle.answered(open, now);
+    pub(crate) fn answered(&mut self, open: OpenId, answer: Answer, now: Instant) {
+        self.idle.answered(open, answer, now);
     }
 
     /// An open request ended.
@@ -127,30 +145,54 @@ impl<A: Clone> Core<A> {
         if same && self.idle.is_due(now) { self.wake.sleep() } else { None }
     }
 
-    /// Puts it to sleep because somebody says so. A request that waits for its answer forbids it.
-    pub(crate) fn sleep_now(&mut self) -> Result<Option<Command>, Busy> {
-        match self.idle.unanswered() {
-            0 => Ok(self.wake.sleep()),
-            requests => Err(Busy { requests }),
+    /// Why it is not known whether it is awake, where that is so and it is due.
+    pub(crate) fn doubt_when_due(&self, now: Instant) -> Option<Doubt> {
+        match self.wake.phase() {
+            Phase::Unsure(doubt) if self.idle.is_due(now) => Some(doubt),
+            _ => None,
         }
     }
 
-    /// The sleep command has ended.
-    pub(crate) fn slept(&mut self, now: Instant, outcome: Slept<A>) -> Option<Command> {
+    /// Settles what a command left open: what is due and may be awake is put to sleep.
+    pub(crate) fn settle_if_due(&mut self, now: Instant) -> Option<Command> {
+        self.doubt_when_due(now).and_then(|_| self.wake.sleep())
+    }
+
+    /// Puts it to sleep because somebody says so. A request that waits for its answer forbids it.
+    pub(crate) fn sleep_now(&mut self, now: Instant, streams: Streams) -> Result<Option<Command>, Busy> {
+        let requests = self.idle.unanswered();
+        let settle = match streams {
+            Streams::Settle => self.idle.settles(now),
+            Streams::Freeze => None,
+        };
+        if requests > 0 || settle.is_some() {
+            return Err(Busy { requests, settle });
+        }
+        Ok(self.wake.sleep())
+    }
+
+    /// The sleep command of a generation has ended.
+    pub(crate) fn slept(
+        &mut self,
+        now: Instant,
+        generation: Generation,
+        outcome: Slept<A>,
+    ) -> Option<Command> {
         // After a failure the next try waits as long as after a request.
         self.idle.woke(now);
-        self.wake.slept(now, outcome)
+        self.wake.slept(now, generation, outcome)
     }
 
-    /// Somebody else changed the sandbox.
-    pub(crate) fn overtaken(&mut self) {
-        self.wake.overtaken();
-    }
-
-    /// The engine says that it is awake.
-    pub(crate) fn found(&mut self, now: Instant, agent: A) {
+    /// Somebody else changed the sandbox, or it ended by itself.
+    pub(crate) fn hear(&mut self, now: Instant, generation: Generation, news: News<A>) {
         self.idle.woke(now);
-        self.wake.found(agent);
+        self.wake.hear(generation, news);
+    }
+
+    /// News were missed.
+    pub(crate) fn doubt(&mut self, now: Instant) {
+        self.idle.woke(now);
+        self.wake.doubt();
     }
 
     /// The agent of a waking cannot be reached.
@@ -158,21 +200,39 @@ impl<A: Clone> Core<A> {
         self.wake.lost(waking);
     }
 
-    /// It is being deleted; those who wait are told.
-    pub(crate) fn remove(&mut self) -> Vec<Ticket> {
+    /// It is being deleted; those who wait are told. With the generation of the delete.
+    pub(crate) fn remove(&mut self) -> (Vec<Ticket>, Generation) {
         self.wake.remove()
     }
 
+    /// The delete was overtaken by a command of this generation; the next try has the one that is returned.
+    pub(crate) fn remove_again(&mut self, latest: Generation) -> Generation {
+        self.wake.remove_again(latest)
+    }
+
     /// It could not be deleted.
-    pub(crate) fn restore(&mut self) {
+    pub(crate) fn restore(&mut self, now: Instant) {
+        self.idle.woke(now);
         self.wake.restore();
     }
 }
 
-/// Requests that wait for their answer keep the sandbox awake.
+/// What becomes of open streams when somebody wants the sandbox asleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Streams {
+    /// One on which something has just moved may be in the middle of an answer: wait until it pauses.
+    Settle,
+    /// They stand still until it wakes.
+    Freeze,
+}
+
+/// What keeps the sandbox awake when somebody wants it asleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Busy {
+    /// So many requests wait for their answer, or are in the middle of it.
     pub(crate) requests: usize,
+    /// When the streams have paused, if nothing moves on them until then.
+    pub(crate) settle: Option<Instant>,
 }
 
 #[cfg(test)]

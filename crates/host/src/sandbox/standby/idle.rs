@@ -27,8 +27,20 @@ pub(crate) struct OpenId(u64);
 #[derive(Debug)]
 struct Open {
     moved: Instant,
-    answered: bool,
+    answer: Option<Answer>,
 }
+
+/// What is known of an answer when its head comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Its length is known: until that has come it is no answer.
+    Whole,
+    /// It can go on for ever, and stand still in between.
+    Stream,
+}
+
+/// How long nothing may move on a stream before it is taken to pause.
+const PAUSE: Duration = Duration::from_millis(250);
 
 impl Ledger {
     pub(crate) fn new(now: Instant, rules: Rules) -> Self {
@@ -39,7 +51,7 @@ impl Ledger {
     pub(crate) fn open(&mut self, now: Instant) -> OpenId {
         self.opened += 1;
         let id = OpenId(self.opened);
-        self.open.insert(id, Open { moved: now, answered: false });
+        self.open.insert(id, Open { moved: now, answer: None });
         id
     }
 
@@ -50,10 +62,10 @@ impl Ledger {
         }
     }
 
-    /// The head of its answer came; the rest of it is a stream.
-    pub(crate) fn answered(&mut self, id: OpenId, now: Instant) {
+    /// The head of its answer came.
+    pub(crate) fn answered(&mut self, id: OpenId, answer: Answer, now: Instant) {
         if let Some(open) = self.open.get_mut(&id) {
-            *open = Open { moved: now, answered: true };
+            *open = Open { moved: now, answer: Some(answer) };
         }
     }
 
@@ -76,16 +88,26 @@ impl Ledger {
         self.not_before = now.checked_add(pause).unwrap_or(now);
     }
 
-    /// How many requests wait for the head of their answer.
+    /// How many requests wait for their answer, or for the rest of one whose length is known.
     pub(crate) fn unanswered(&self) -> usize {
-        self.open.values().filter(|open| !open.answered).count()
+        self.open.values().filter(|open| open.answer != Some(Answer::Stream)).count()
+    }
+
+    /// When the streams that moved lately have paused, if nothing moves on them until then.
+    pub(crate) fn settles(&self, now: Instant) -> Option<Instant> {
+        let streams = self.open.values().filter(|open| open.answer == Some(Answer::Stream));
+        streams.map(|open| open.moved + PAUSE).filter(|pauses| *pauses > now).max()
     }
 
     /// When the sandbox is due for standby if nothing moves until then; `None`: never.
+    ///
+    /// Who waits for the head of an answer keeps it awake however long that takes: a client that goes away ends
+    /// its request.
     pub(crate) fn due(&self) -> Option<Instant> {
         let silence = self.rules.silence.max(self.rules.standby_after);
         let mut due = self.quiet_since.checked_add(self.rules.standby_after)?.max(self.not_before);
         for open in self.open.values() {
+            open.answer?;
             due = due.max(open.moved.checked_add(silence)?);
         }
         Some(due)
@@ -126,7 +148,7 @@ mod tests {
         let start = Instant::now();
         let mut ledger = ledger(start);
         let stream = ledger.open(start);
-        ledger.answered(stream, start + SECOND);
+        ledger.answered(stream, Answer::Stream, start + SECOND);
         ledger.moved(stream, start + 10 * MINUTE);
         assert_eq!(ledger.due(), Some(start + 25 * MINUTE));
         ledger.close(stream, start + 30 * MINUTE);
@@ -137,19 +159,45 @@ mod tests {
     fn a_silent_stream_does_not_shorten_a_long_standby_time() {
         let start = Instant::now();
         let mut ledger = Ledger::new(start, Rules { standby_after: 60 * MINUTE, silence: 15 * MINUTE });
-        ledger.open(start + MINUTE);
+        let stream = ledger.open(start + MINUTE);
+        ledger.answered(stream, Answer::Stream, start + MINUTE);
         assert_eq!(ledger.due(), Some(start + 61 * MINUTE));
     }
 
     #[test]
-    fn a_request_is_unanswered_until_its_head_came() {
+    fn a_request_is_unanswered_until_its_stream_begins_or_its_answer_is_whole() {
         let start = Instant::now();
         let mut ledger = ledger(start);
-        let (first, second) = (ledger.open(start), ledger.open(start));
+        let (stream, whole) = (ledger.open(start), ledger.open(start));
         assert_eq!(ledger.unanswered(), 2);
-        ledger.answered(first, start);
-        ledger.close(second, start);
+        ledger.answered(stream, Answer::Stream, start);
+        ledger.answered(whole, Answer::Whole, start);
+        assert_eq!(ledger.unanswered(), 1);
+        ledger.close(whole, start);
         assert_eq!(ledger.unanswered(), 0);
+    }
+
+    #[test]
+    fn who_waits_for_an_answer_keeps_it_awake_however_long_that_takes() {
+        let start = Instant::now();
+        let mut ledger = ledger(start);
+        let request = ledger.open(start);
+        assert_eq!((ledger.due(), ledger.is_due(start + 24 * 60 * MINUTE)), (None, false));
+        ledger.close(request, start + 60 * MINUTE);
+        assert_eq!(ledger.due(), Some(start + 60 * MINUTE + 15 * SECOND));
+    }
+
+    #[test]
+    fn a_stream_settles_a_moment_after_it_moved() {
+        let start = Instant::now();
+        let mut ledger = ledger(start);
+        let stream = ledger.open(start);
+        assert_eq!(ledger.settles(start), None, "it has not begun");
+        ledger.answered(stream, Answer::Stream, start);
+        assert_eq!(ledger.settles(start), Some(start + PAUSE));
+        ledger.moved(stream, start + PAUSE);
+        assert_eq!(ledger.settles(start + PAUSE), Some(start + 2 * PAUSE));
+        assert_eq!(ledger.settles(start + 2 * PAUSE), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod asked;
 pub(super) mod carrying_out;
 pub(super) mod core;
 pub(super) mod idle;
+mod news;
 pub(super) mod wake;
 pub(super) mod watch;
 

@@ -1,11 +1,11 @@
-//! Putting a sandbox to standby when it is due.
+//! Putting a sandbox to standby when it is due, and finding out what it does where that is not known.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::wake::{Phase, WakingId};
+use super::wake::{Doubt, Phase, WakingId};
 use crate::agent::{Agent, KeepAlive};
 use crate::sandbox::{Resident, now};
 
@@ -15,19 +15,20 @@ const SHORTEST_TURN: Duration = Duration::from_millis(10);
 /// Puts the sandbox to sleep whenever it is due, until it is deleted or the host stops.
 pub(in crate::sandbox) async fn run(resident: Arc<Resident>) {
     let stop = resident.terms.stop.clone();
+    let over = resident.over.clone();
     tokio::select! {
         () = stop.cancelled() => {}
-        () = until_gone(&resident) => {}
+        () = over.cancelled() => {}
+        () = for_ever(&resident) => {}
     }
 }
 
-async fn until_gone(resident: &Arc<Resident>) {
+async fn for_ever(resident: &Arc<Resident>) {
     let mut phase = resident.phase.subscribe();
     loop {
+        let may_be_awake = |phase: &Phase| matches!(phase, Phase::Awake | Phase::Unsure(_));
         // Not held on to: whoever changes the phase holds the sandbox's lock.
-        let told =
-            phase.wait_for(|phase| matches!(phase, Phase::Awake | Phase::Gone)).await.map(|told| *told);
-        if !matches!(told, Ok(Phase::Awake)) {
+        if phase.wait_for(may_be_awake).await.map(|told| *told).is_err() {
             return;
         }
         tokio::select! {
@@ -54,8 +55,21 @@ async fn sleep_until(at: Option<std::time::Instant>) {
     }
 }
 
-/// Looks whether it is due, asks the agent for what cannot be seen from here, and puts it to sleep.
 async fn look(resident: &Arc<Resident>) {
+    let doubt = resident.kept().core.doubt_when_due(now());
+    match doubt {
+        None => look_at_agent(resident).await,
+        Some(Doubt::Command) => {
+            let mut kept = resident.kept();
+            let command = kept.core.settle_if_due(now());
+            resident.end(kept, command);
+        }
+        Some(Doubt::News) => look_at_engine(resident).await,
+    }
+}
+
+/// Looks whether it is due, asks the agent for what cannot be seen from here, and puts it to sleep.
+async fn look_at_agent(resident: &Arc<Resident>) {
     let Some((agent, waking)) = due(resident) else { return };
     let keep_alive = agent.keep_alive().await;
     let mut kept = resident.kept();
@@ -73,6 +87,14 @@ async fn look(resident: &Arc<Resident>) {
             tracing::warn!(sandbox = %resident.name, reason, "the agent did not say what runs; it stays awake");
             kept.core.look_again(now());
         }
+    }
+}
+
+/// Asks the engine what it does. An engine that cannot say is asked again later.
+async fn look_at_engine(resident: &Arc<Resident>) {
+    if let Err(reason) = resident.ask_engine().await {
+        tracing::warn!(sandbox = %resident.name, reason = %reason, "the engine did not say whether it is awake");
+        resident.kept().core.look_again(now());
     }
 }
 
