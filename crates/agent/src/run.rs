@@ -35,7 +35,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     if arguments.start == Start::Check {
-        println!("{}", upgrade::FORMAT);
+        println!("{}\n{}", upgrade::FORMAT, env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     }
     let filter = EnvFilter::try_from_env("REVEILLE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));

@@ -18,7 +18,7 @@ pub(crate) async fn ready(agent: &Agent, arguments: &Arguments) {
     loop {
         upgrades.asked.notified().await;
         upgrades.step("checking the program");
-        match program::check(agent.processes(), arguments).await {
+        match program::check(agent.processes(), arguments, &upgrades.told().latest.version).await {
             Ok(()) => return,
             Err(error) => upgrades.failed(error),
         }

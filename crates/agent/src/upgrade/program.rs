@@ -16,11 +16,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest answer that is read, in bytes.
 const ANSWER: u64 = 1024;
 
-/// Runs the next program with `--check`, which makes it say which hand-over it understands.
+/// Runs the next program with `--check`, which makes it say which hand-over it understands, and on the next line
+/// which version it is.
 ///
 /// # Errors
-/// A sentence: it is missing, cannot be executed, or understands another hand-over than this one.
-pub(crate) async fn check(processes: &Processes, arguments: &Arguments) -> Result<(), String> {
+/// A sentence: it is missing, cannot be executed, understands another hand-over than this one, or is not the version
+/// that is `wanted`.
+pub(crate) async fn check(processes: &Processes, arguments: &Arguments, wanted: &str) -> Result<(), String> {
     let program = &arguments.program;
     let name = program.display();
     let file = std::fs::metadata(program).map_err(|error| format!("{name} cannot be used: {error}"))?;
@@ -35,13 +37,46 @@ pub(crate) async fn check(processes: &Processes, arguments: &Arguments) -> Resul
     let mut said = String::new();
     let read = async { pipe.take(ANSWER).read_to_string(&mut said).await };
     match tokio::time::timeout(PATIENCE, read).await {
-        Ok(Ok(_)) if said.trim_end() == FORMAT => Ok(()),
-        Ok(Ok(_)) => Err(format!("{name} cannot take over from this agent: it does not say {FORMAT:?}")),
+        Ok(Ok(_)) => fit(&said, wanted).map_err(|why| format!("{name} {why}")),
         Ok(Err(error)) => Err(unanswered(&name, &error)),
         Err(_) => Err(unanswered(&name, &io::Error::from(io::ErrorKind::TimedOut))),
     }
 }
 
+/// Whether what a program says of itself is what is needed of it.
+fn fit(said: &str, wanted: &str) -> Result<(), String> {
+    let mut lines = said.lines();
+    if lines.next() != Some(FORMAT) {
+        return Err(format!("cannot take over from this agent: it does not say {FORMAT:?}"));
+    }
+    let version = lines.next().unwrap_or_default();
+    let number = wanted.strip_prefix('v').unwrap_or(wanted);
+    // A word like `latest` names no version: what there is, is it.
+    let names_one = number.starts_with(|first: char| first.is_ascii_digit());
+    if names_one && number != version {
+        return Err(format!("is version {version}, and there is no other here: {wanted} was asked for"));
+    }
+    Ok(())
+}
+
 fn unanswered(name: &dyn std::fmt::Display, error: &io::Error) -> String {
     format!("{name} did not say whether it can take over: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_fit_for_the_version_that_it_is_and_for_no_other() {
+        let said = format!("{FORMAT}\n1.2.3\n");
+        for wanted in ["latest", "develop", "1.2.3", "v1.2.3"] {
+            assert_eq!(fit(&said, wanted), Ok(()), "{wanted}");
+        }
+        for wanted in ["1.2.4", "v99", "9"] {
+            assert!(fit(&said, wanted).unwrap_err().contains("version 1.2.3"), "{wanted}");
+        }
+        assert!(fit("", "latest").unwrap_err().contains("cannot take over"));
+        assert!(fit("another hand-over 1\n1.2.3", "latest").is_err());
+    }
 }

@@ -4,7 +4,7 @@ use reveille::CreateSandbox;
 use crate::connection::Connection;
 use crate::output::{SandboxView, Screen};
 use crate::report::{Exit, Failure, Request};
-use crate::typed::pair;
+use crate::typed::{lifetime, megabytes, pair};
 
 /// Make a sandbox and start it
 #[derive(Debug, Args)]
@@ -20,14 +20,14 @@ pub(crate) struct Create {
     /// What it is made of; the platform's own when missing, and nothing to a local host
     #[arg(long)]
     image: Option<String>,
-    /// MB
-    #[arg(long, value_name = "MB")]
+    /// MB, or with a unit: 4096, 512m, 4g
+    #[arg(long, short, value_name = "SIZE", value_parser = megabytes)]
     memory: Option<u64>,
     /// Where it runs
     #[arg(long)]
     region: Option<String>,
     /// How long it lives: 30m, 24h, 7d
-    #[arg(long)]
+    #[arg(long, value_name = "DUR", value_parser = lifetime)]
     ttl: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use reveille::{
     DriveMount, Health, History, ProcessResponse, SandboxList, SandboxRecord, SandboxState, UnmountOutcome,
-    UpgradeAccepted,
+    UpgradeAccepted, UpgradeStatus,
 };
 use serde::Serialize;
 
@@ -33,6 +33,15 @@ struct WithFacts<'a, T> {
 #[derive(Serialize)]
 struct Mounts {
     mounts: Vec<DriveMount>,
+}
+
+/// What the platform said of an upgrade at its beginning, and at its end.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Upgraded<'a> {
+    #[serde(flatten)]
+    accepted: &'a UpgradeAccepted,
+    last_upgrade: &'a UpgradeStatus,
 }
 
 impl Screen {
@@ -84,10 +93,9 @@ impl Screen {
         }
         // A server may say anything for a number of seconds.
         let up = std::time::Duration::try_from_secs_f64(health.uptime_seconds).unwrap_or_default();
-        let Health { status, version, upgrade_count, .. } = health;
+        let Health { status, version, .. } = health;
         let style = if status == "ok" { GOOD } else { WAIT };
-        let upgraded = times(usize::try_from(*upgrade_count).unwrap_or(usize::MAX));
-        let rest = format!(", agent {version}, up {}, upgraded {upgraded}", duration(up));
+        let rest = format!(", agent {version}, up {}, upgraded {}", duration(up), upgrades(health));
         self.line(Line::new().styled(style, status).text(rest))
     }
 
@@ -103,6 +111,20 @@ impl Screen {
         self.line(format_args!("the upgrade to {} has begun", accepted.version))?;
         self.note(format_args!("how it went: reveille health {sandbox} --json"));
         Ok(())
+    }
+
+    /// An upgrade that is over, and went well.
+    pub(crate) fn upgraded(
+        &self,
+        accepted: &UpgradeAccepted,
+        health: &Health,
+        history: &History,
+    ) -> io::Result<()> {
+        if self.format == Format::Json {
+            let ended = Upgraded { accepted, last_upgrade: &health.last_upgrade };
+            return self.answer(&ended, history);
+        }
+        self.line(format_args!("agent {} goes on, upgraded {}", health.version, upgrades(health)))
     }
 
     pub(crate) fn started(&self, process: &ProcessResponse, history: &History) -> io::Result<()> {
@@ -147,6 +169,11 @@ impl Screen {
         }
         self.line(format_args!("nothing is mounted at {} any more", outcome.path))
     }
+}
+
+/// How often an agent has been upgraded.
+fn upgrades(health: &Health) -> String {
+    times(usize::try_from(health.upgrade_count).unwrap_or(usize::MAX))
 }
 
 fn state(state: Option<SandboxState>) -> Line {

@@ -29,6 +29,21 @@ fn a_sandbox_is_made_looked_at_put_to_sleep_woken_and_removed() {
 }
 
 #[test]
+fn an_upgrade_is_over_when_the_command_comes_back_and_one_to_no_version_fails() {
+    let place = Place::new();
+    let _host = Host::start(&place, &[]);
+    place.run(["create", "box"]).done();
+    assert!(place.run(["upgrade", "box"]).done().text().ends_with("goes on, upgraded once\n"));
+    let said = place.run(["upgrade", "box", "--json"]).done().json();
+    assert_eq!((&said["version"], &said["lastUpgrade"]["status"]), (&"latest".into(), &"completed".into()));
+    let said = place.run(["upgrade", "box", "--to", "99.9.9"]);
+    assert_eq!((said.code, said.out.len()), (Some(1), 0), "{said:?}");
+    assert!(said.err.contains("99.9.9") && said.err.contains("failed"), "{said:?}");
+    assert_eq!(place.run(["health", "box", "--json"]).done().json()["upgradeCount"], 2);
+    place.run(["upgrade", "box", "--no-wait"]).done();
+}
+
+#[test]
 fn exec_streams_both_outputs_and_has_the_commands_exit_code() {
     let place = Place::new();
     let _host = Host::start(&place, &[]);

@@ -34,6 +34,8 @@ fn what_cannot_be_sent_is_refused_before_anything_is_sent() {
     refused(&place.run(["health", "Bad_Name"]), 2, &["is not a sandbox name"]);
     refused(&place.run(["health", "ftp://box"]), 2, &["sandbox URL"]);
     refused(&place.run(["create", "-bad"]), 2, &[]);
+    refused(&place.run(["create", "box", "--ttl", "abc"]), 2, &["--ttl", "30m"]);
+    refused(&place.run(["create", "box", "--memory", "much"]), 2, &["--memory", "4g"]);
     refused(&place.run(["health", "box", "--deadline", "60"]), 2, &["60s"]);
     refused(&place.run(["no-such-command"]), 2, &["unrecognized"]);
 }

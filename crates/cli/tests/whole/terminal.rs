@@ -59,7 +59,7 @@ fn commands() -> Vec<(&'static str, serde_json::Value)> {
         ("drive list box", json!({"mounts": [mount]})),
         ("drive mount box data /mnt", mount.clone()),
         ("drive unmount box /mnt", mount),
-        ("upgrade box", json!({"status": HOSTILE, "message": HOSTILE, "version": HOSTILE})),
+        ("upgrade box --no-wait", json!({"status": HOSTILE, "message": HOSTILE, "version": HOSTILE})),
         (
             "exec -d box -- true",
             json!({"name": HOSTILE, "pid": HOSTILE, "status": "running", "command": HOSTILE,
@@ -82,6 +82,16 @@ fn what_a_server_names_reaches_the_terminal_without_control_characters() {
             harmless(&said.done());
         }
     }
+}
+
+#[test]
+fn why_an_upgrade_failed_reaches_the_terminal_without_control_characters() {
+    let place = Place::new();
+    let answer = json!({"message": "begun", "version": HOSTILE, "lastUpgrade": {"status": "failed", "error": HOSTILE}});
+    let server = FaultServer::start(Script::new().then(Step::ok(answer.to_string()))).unwrap();
+    let said = said(at(&place, &server).args(["upgrade", "box"]));
+    assert_eq!(said.code, Some(1), "{said:?}");
+    harmless(&said);
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn operations(port: u16, directory: &Path) -> Vec<Operation> {
         of("health box", "GET /health", Kind::Read, At::Agent),
         of("drive mount box data DIR/mounted", "POST /drives/mount", Kind::Mutation, At::Drives),
         of("drive unmount box DIR/mounted", "DELETE /drives/mountDIR/mounted", Kind::Mutation, At::Drives),
-        of("upgrade box", "POST /upgrade", Kind::Mutation, At::Agent),
+        of("upgrade box --no-wait", "POST /upgrade", Kind::Mutation, At::Agent),
     ]
 }
 
