@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::arguments::Arguments;
+use crate::boot::Boot;
 use crate::drives::Drives;
 use crate::process::Processes;
 use crate::terminal::Sessions;
@@ -19,6 +20,7 @@ pub(crate) struct Agent {
 #[derive(Debug)]
 struct Inner {
     started: SystemTime,
+    boot: Boot,
     processes: Processes,
     drives: Drives,
     terminals: Sessions,
@@ -30,7 +32,8 @@ impl Agent {
     pub(crate) fn fresh(arguments: &Arguments) -> Self {
         let inner = Inner {
             started: SystemTime::now(),
-            processes: Processes::new(),
+            boot: Boot::new(),
+            processes: Processes::new(arguments.output_kept),
             drives: Drives::new(arguments.drives.clone(), Vec::new()),
             terminals: Sessions::default(),
             upgrades: Upgrades::default(),
@@ -41,14 +44,14 @@ impl Agent {
     /// An agent that goes on where the program before it left off.
     pub(crate) fn resumed(arguments: &Arguments, mut taken: Taken) -> io::Result<Self> {
         let started = taken.state.started();
-        let processes = Processes::new();
-        let of_processes = taken.pipes.len().saturating_sub(taken.state.terminals.len());
-        let of_terminals = taken.pipes.split_off(of_processes);
-        processes.restore(taken.state.processes, &mut taken.output, taken.pipes)?;
+        let processes = Processes::new(arguments.output_kept);
+        let mut files = taken.files.into_iter();
+        processes.restore(taken.state.processes, &mut taken.output, &mut files)?;
         let terminals = Sessions::default();
-        terminals.restore(taken.state.terminals, &mut taken.output, of_terminals, &processes)?;
+        terminals.restore(taken.state.terminals, &mut taken.output, files.collect(), &processes)?;
         let inner = Inner {
             started,
+            boot: taken.state.boot,
             processes,
             drives: Drives::new(arguments.drives.clone(), taken.state.mounts),
             terminals,
@@ -75,6 +78,11 @@ impl Agent {
     /// Its upgrades.
     pub(crate) fn upgrades(&self) -> &Upgrades {
         &self.inner.upgrades
+    }
+
+    /// Which life of the sandbox this is.
+    pub(crate) fn boot(&self) -> &Boot {
+        &self.inner.boot
     }
 
     /// When it started. An upgrade is no start.

@@ -11,13 +11,19 @@ usage: agent --listen stdin|ADDRESS:PORT [--drives DIR | --no-drives REASON] [--
   --listen 127.0.0.1:0   listen on loopback; port 0 picks one and prints it
   --drives DIR           where drives are kept, one directory each
   --no-drives REASON     refuse to mount, for this reason
+  --keep-output BYTES    how much of each stream of a process is kept (default: 67108864)
   --program PATH         what an upgrade executes (default: the running program)";
+
+/// How much of each stream of a process is kept when nothing was said, in bytes.
+const OUTPUT_KEPT: u64 = 64 << 20;
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Arguments {
     pub(crate) listen: Listen,
     pub(crate) drives: Drives,
+    /// How much of each stream of a process is kept, in bytes.
+    pub(crate) output_kept: u64,
     /// What an upgrade executes.
     pub(crate) program: PathBuf,
     pub(crate) start: Start,
@@ -62,6 +68,7 @@ impl Arguments {
     pub(crate) fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let mut listen = None;
         let mut drives = Drives::Refused("this agent was started without drives".to_owned());
+        let mut output_kept = OUTPUT_KEPT;
         let mut program = None;
         let mut start = Start::Fresh;
         let mut kept = Vec::new();
@@ -70,12 +77,13 @@ impl Arguments {
             match flag.to_str() {
                 Some("--resume") => start = Start::Resumed,
                 Some("--check") => start = Start::Check,
-                Some(name @ ("--listen" | "--drives" | "--no-drives" | "--program")) => {
+                Some(name @ ("--listen" | "--drives" | "--no-drives" | "--keep-output" | "--program")) => {
                     let value = words.next().ok_or_else(|| format!("{name} wants a value"))?;
                     match name {
                         "--listen" => listen = Some(Listen::parse(&value.to_string_lossy())?),
                         "--drives" => drives = Drives::In(PathBuf::from(&value)),
                         "--no-drives" => drives = Drives::Refused(value.to_string_lossy().into_owned()),
+                        "--keep-output" => output_kept = bytes(&value.to_string_lossy())?,
                         _ => program = Some(PathBuf::from(&value)),
                     }
                     kept.extend([flag, value]);
@@ -86,8 +94,12 @@ impl Arguments {
         let listen = listen.ok_or("--listen is missing")?;
         let running = || std::env::current_exe().map_err(|error| format!("--program is missing: {error}"));
         let program = program.map_or_else(running, Ok)?;
-        Ok(Self { listen, drives, program, start, given: kept })
+        Ok(Self { listen, drives, output_kept, program, start, given: kept })
     }
+}
+
+fn bytes(value: &str) -> Result<u64, String> {
+    value.parse().map_err(|_| format!("{value:?} is no number of bytes"))
 }
 
 impl Listen {
@@ -137,6 +149,7 @@ mod tests {
     fn a_command_line_that_is_not_understood_says_where() {
         assert_eq!(parse(&[]).unwrap_err(), "--listen is missing");
         assert_eq!(parse(&["--listen"]).unwrap_err(), "--listen wants a value");
+        assert!(parse(&["--keep-output", "much"]).unwrap_err().contains("no number of bytes"));
         assert_eq!(parse(&["--bogus"]).unwrap_err(), "--bogus is not known");
     }
 }

@@ -42,6 +42,11 @@ impl Failure {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, sentence)
     }
 
+    /// 416: there is not that much of it.
+    pub(crate) fn out_of_range(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, sentence)
+    }
+
     /// 409: something else is there already.
     pub(crate) fn conflict(sentence: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, sentence)

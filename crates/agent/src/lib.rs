@@ -19,6 +19,7 @@
 
 mod agent;
 mod arguments;
+mod boot;
 mod clock;
 mod connection;
 mod drives;

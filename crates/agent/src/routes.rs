@@ -12,6 +12,7 @@ use http::header::{
 };
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
+use reveille_wire::header::BOOT;
 use tower_service::Service;
 
 use crate::agent::Agent;
@@ -33,11 +34,13 @@ const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 6] = [
 #[derive(Clone, Debug)]
 pub(crate) struct Routes {
     endpoints: Router,
+    boot: Option<HeaderValue>,
 }
 
 impl Routes {
     /// The endpoints of `agent`.
     pub(crate) fn new(agent: Agent) -> Self {
+        let boot = agent.boot().header();
         let endpoints = Router::new()
             .route("/", any(system::welcome))
             .route("/health", get(system::health))
@@ -50,7 +53,7 @@ impl Routes {
             .fallback(|| async { Failure::absent("there is no such endpoint") })
             .method_not_allowed_fallback(|| async { Failure::wrong_method() })
             .with_state(agent);
-        Self { endpoints }
+        Self { endpoints, boot }
     }
 
     /// Answers one request.
@@ -66,6 +69,7 @@ impl Routes {
         for (name, value) in &ON_EVERY_ANSWER {
             response.headers_mut().insert(name, value.clone());
         }
+        response.headers_mut().extend(self.boot.clone().map(|boot| (BOOT, boot)));
         response
     }
 

@@ -16,6 +16,9 @@ const ARCH: &str = match std::env::consts::ARCH.as_bytes() {
     _ => std::env::consts::ARCH,
 };
 
+/// What this agent adds to the platform's protocol, in the words of `docs/protocol.md`.
+const CAPABILITIES: [&str; 4] = ["boot", "exact-streams", "exit-signals", "keep-alive"];
+
 /// `GET /health`.
 pub(crate) async fn health(State(agent): State<Agent>) -> Json<Health> {
     let up = agent.started().elapsed().unwrap_or_default();
@@ -33,6 +36,8 @@ pub(crate) async fn health(State(agent): State<Agent>) -> Json<Health> {
     let upgrades = agent.upgrades().told();
     health.upgrade_count = upgrades.count;
     health.last_upgrade = upgrades.latest;
+    health.boot = agent.boot().as_str().to_owned();
+    health.capabilities = CAPABILITIES.iter().copied().map(str::to_owned).collect();
     Json(health)
 }
 

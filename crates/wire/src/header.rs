@@ -32,6 +32,17 @@ pub const FILE_TYPE: HeaderName = HeaderName::from_static("x-file-type");
 /// A preview's token.
 pub const PREVIEW_TOKEN: HeaderName = HeaderName::from_static("x-blaxel-preview-token");
 
+/// Asks for a stream of output as it is, byte for byte ([`STREAM_EXACT`]), and says on the answer that it is one. An
+/// addition of ours: a server that does not know it sends what it always sends.
+pub const STREAM: HeaderName = HeaderName::from_static("reveille-stream");
+/// The value of [`STREAM`].
+pub const STREAM_EXACT: &str = "exact";
+/// Names one life of a sandbox on every answer of its agent: another value means that it started anew, and that its
+/// processes are gone. An addition of ours.
+pub const BOOT: HeaderName = HeaderName::from_static("reveille-boot");
+/// The pid of the process that an answer is about. An addition of ours.
+pub const PROCESS: HeaderName = HeaderName::from_static("reveille-process");
+
 /// The version of the control plane's shapes that this crate speaks.
 pub const VERSION_DEFAULT: &str = "2026-04-28";
 

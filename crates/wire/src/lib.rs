@@ -23,6 +23,7 @@ mod gateway;
 pub mod header;
 pub mod hop;
 mod local;
+mod output;
 mod path;
 mod process;
 mod refusal;
@@ -45,8 +46,9 @@ pub use file::{
 pub use gateway::{GatewayAnswer, GatewayCode, GatewayError, GatewayErrorBody, refusal_of};
 pub use local::{Birth, LocalHost, state_dir};
 pub use path::AppPath;
+pub use output::{Encoding, ExecFrame, ExecFrameKind, NotBytes, OutputStream};
 pub use process::{
-    ExecFrame, ExecFrameKind, KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus,
+    KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus, Truncated,
 };
 pub use refusal::Refusal;
 pub use search::{ContentMatch, ContentMatches, FindMatch, FindMatches, FoundKind, FuzzyMatch, FuzzyMatches};

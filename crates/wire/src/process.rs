@@ -65,8 +65,11 @@ pub struct ProcessResponse {
     pub started_at: String,
     /// An HTTP date, or nothing while it runs.
     pub completed_at: Option<String>,
-    /// Its exit code; 0 while it runs, -1 when a signal of its own ended it.
+    /// Its exit code; 0 while it runs, -1 when a signal ended it.
     pub exit_code: i32,
+    /// The number of the signal that ended it; left out when none did. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
     /// Where it runs; empty for the agent's own directory.
     pub working_dir: String,
     /// The tail of both streams, in the order in which it came.
@@ -138,43 +141,26 @@ pub struct ProcessLogs {
     pub stderr: String,
     /// Both, in the order in which they came.
     pub logs: String,
+    /// What came before that and is not shown; left out when nothing did. An addition of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncated: Option<Truncated>,
+}
+
+/// How many bytes of each stream are not shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Truncated {
+    /// Of standard output.
+    pub stdout: u64,
+    /// Of standard error.
+    pub stderr: u64,
 }
 
 impl ProcessLogs {
     /// The logs of a process.
     #[must_use]
     pub fn new(stdout: String, stderr: String, logs: String) -> Self {
-        Self { stdout, stderr, logs }
+        Self { stdout, stderr, logs, truncated: None }
     }
 }
 
-/// One line of a streamed execution (`POST /process` with `Accept: text/event-stream`), as NDJSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExecFrame {
-    /// What the line is.
-    #[serde(rename = "type")]
-    pub kind: ExecFrameKind,
-    /// Output, or the [`ProcessResponse`] as a JSON string in a result, or the text of an error.
-    #[serde(default)]
-    pub data: String,
-}
-
-/// What a line of a streamed execution is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum ExecFrameKind {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-    /// Nothing: the stream lives.
-    Keepalive,
-    /// It could not be run, or not to its end.
-    Error,
-    /// It ended.
-    Result,
-    /// One that this crate does not know.
-    #[serde(other)]
-    Other,
-}

@@ -29,6 +29,12 @@ pub struct Health {
     pub started_at: String,
     /// How the latest upgrade went.
     pub last_upgrade: UpgradeStatus,
+    /// Which life of the sandbox this is; empty where the agent does not say. An addition of ours.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub boot: String,
+    /// What the agent adds to the platform's protocol. An addition of ours.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
 }
 
 /// How an upgrade goes or went.

@@ -10,8 +10,10 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::Processes;
-use super::child::{Orders, Pipe, Process, Standing};
-use super::log::{Log, Source};
+use super::child::Process;
+use super::log::{Log, SavedBytes, SavedLog, Source};
+use super::orders::Orders;
+use super::standing::Standing;
 
 /// A process without its output and its pipes, which go beside it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,43 +23,34 @@ pub(crate) struct SavedProcess {
     /// In milliseconds since 1970.
     started_at: u64,
     standing: Standing,
-    log: Log,
-    /// How much of each stream goes beside it, in bytes.
-    kept: [u64; 2],
-    /// Where its pipes come from.
-    pipes: Vec<Source>,
+    log: SavedLog,
+    /// Which files go beside it, in their order.
+    files: Vec<SavedFile>,
+}
+
+/// What a file that goes beside a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum SavedFile {
+    /// What is kept of a stream.
+    Kept(Source),
+    /// The pipe that a stream comes from.
+    Output(Source),
+    /// The pipe that its input goes to.
+    Input,
 }
 
 impl Processes {
-    /// Writes the output of all processes to `output`, and gives what else there is to know of them.
-    pub(crate) fn save(&self, output: &mut File) -> io::Result<(Vec<SavedProcess>, Vec<Pipe>)> {
-        let mut saved = Vec::new();
+    /// Writes the output that is in memory to `output`, and gives what else there is to know of all processes and
+    /// their files.
+    pub(crate) fn save(&self, output: &mut File) -> io::Result<(Vec<SavedProcess>, Vec<OwnedFd>)> {
+        let mut all = Vec::new();
         let mut files = Vec::new();
         for process in self.all() {
-            let pipes = process.pipes();
-            let (log, kept) = process.with_log(|log| {
-                let mut kept = [0; 2];
-                for source in Source::BOTH {
-                    let (front, back) = log.bytes(source);
-                    output.write_all(front)?;
-                    output.write_all(back)?;
-                    kept[source as usize] = (front.len() + back.len()) as u64;
-                }
-                Ok::<_, io::Error>((log.without_bytes(), kept))
-            })?;
-            let started = process.started_at().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            saved.push(SavedProcess {
-                pid: process.pid.as_raw(),
-                orders: process.orders.clone(),
-                started_at: started.as_millis() as u64,
-                standing: process.standing(),
-                log,
-                kept,
-                pipes: pipes.iter().map(|(source, _)| *source).collect(),
-            });
-            files.extend(pipes.into_iter().map(|(_, pipe)| pipe));
+            let (saved, own) = save(&process, output)?;
+            all.push(saved);
+            files.extend(own);
         }
-        Ok((saved, files))
+        Ok((all, files))
     }
 
     /// Takes up what [`Processes::save`] gave, before any end is noticed.
@@ -65,21 +58,68 @@ impl Processes {
         &self,
         saved: Vec<SavedProcess>,
         output: &mut File,
-        pipes: Vec<OwnedFd>,
+        files: &mut impl Iterator<Item = OwnedFd>,
     ) -> io::Result<()> {
-        let mut files = pipes.into_iter();
-        for mut saved in saved {
-            for source in Source::BOTH {
-                let mut bytes = Vec::new();
-                output.take(saved.kept[source as usize]).read_to_end(&mut bytes)?;
-                saved.log.restore(source, bytes);
-            }
-            let started = SystemTime::UNIX_EPOCH + Duration::from_millis(saved.started_at);
-            let pid = Pid::from_raw(saved.pid);
-            let process = Arc::new(Process::restored(pid, saved.orders, started, saved.standing, saved.log));
-            let pipes = saved.pipes.into_iter().zip(files.by_ref()).collect();
-            self.take_up(process, pipes);
+        for saved in saved {
+            self.restore_one(saved, output, files)?;
         }
         Ok(())
     }
+
+    fn restore_one(
+        &self,
+        saved: SavedProcess,
+        output: &mut File,
+        files: &mut impl Iterator<Item = OwnedFd>,
+    ) -> io::Result<()> {
+        let mut kept = [Vec::new(), Vec::new()].map(SavedBytes::Memory);
+        for (kept, len) in kept.iter_mut().zip(saved.log.in_memory()) {
+            let mut bytes = Vec::new();
+            output.take(len.unwrap_or(0)).read_to_end(&mut bytes)?;
+            *kept = SavedBytes::Memory(bytes);
+        }
+        let mut pipes = Vec::new();
+        let mut input = None;
+        for (what, file) in saved.files.into_iter().zip(files) {
+            match what {
+                SavedFile::Kept(source) => kept[source as usize] = SavedBytes::File(file.into()),
+                SavedFile::Output(source) => pipes.push((source, file)),
+                SavedFile::Input => input = Some(file),
+            }
+        }
+        let log = Log::restored(saved.log, kept, self.place());
+        let started = SystemTime::UNIX_EPOCH + Duration::from_millis(saved.started_at);
+        let pid = Pid::from_raw(saved.pid);
+        let process = Arc::new(Process::restored(pid, saved.orders, started, saved.standing, log));
+        process.input.open(input);
+        self.take_up(process, pipes);
+        Ok(())
+    }
+}
+
+fn save(process: &Process, output: &mut File) -> io::Result<(SavedProcess, Vec<OwnedFd>)> {
+    let (log, kept) = process.with_log(|log| log.save())?;
+    let mut files = Vec::new();
+    for (source, bytes) in Source::BOTH.into_iter().zip(kept) {
+        match bytes {
+            SavedBytes::Memory(bytes) => output.write_all(&bytes)?,
+            SavedBytes::File(file) => files.push((SavedFile::Kept(source), file.into())),
+        }
+    }
+    for (source, pipe) in process.pipes() {
+        files.push((SavedFile::Output(source), rustix::io::fcntl_dupfd_cloexec(&*pipe, 0)?));
+    }
+    if let Some(pipe) = process.input.pipe() {
+        files.push((SavedFile::Input, rustix::io::fcntl_dupfd_cloexec(&*pipe, 0)?));
+    }
+    let started = process.started_at().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let saved = SavedProcess {
+        pid: process.pid.as_raw(),
+        orders: process.orders.clone(),
+        started_at: started.as_millis() as u64,
+        standing: process.standing(),
+        log,
+        files: files.iter().map(|(what, _)| *what).collect(),
+    };
+    Ok((saved, files.into_iter().map(|(_, file)| file).collect()))
 }

@@ -1,5 +1,6 @@
 //! Ending everything, before the agent itself ends.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use super::child::Process;
 
 /// How long processes have to stop by themselves.
 const TO_STOP: Duration = Duration::from_secs(1);
-/// How long the kernel has to tell of the ends of those that were killed.
-const TO_DIE: Duration = Duration::from_millis(500);
+/// How often what is left is killed: as often as an orphan can have an orphan that can have one.
+const ROUNDS: usize = 50;
+/// How long the kernel has to tell of the ends of those that were killed, in each round.
+const TO_DIE: Duration = Duration::from_millis(10);
 
 impl Processes {
     /// Asks every process to stop, and kills what has not after a second, with everything that was left behind.
@@ -22,34 +25,48 @@ impl Processes {
             // What does not run needs no stopping.
             let _ended = process.stop();
         }
-        if over_within(TO_STOP, &all).await && children().is_empty() {
-            return;
-        }
-        for process in &all {
+        let stopped = tokio::time::timeout(TO_STOP, over(&all)).await;
+        for process in all.iter().filter(|_| stopped.is_err()) {
             let _ended = process.kill();
         }
-        for child in children() {
-            let _gone = kill(child, Signal::SIGKILL);
+        // What left its group by `setsid` comes to this process when its parent has ended, and not before.
+        for _ in 0..ROUNDS {
+            let left = descendants();
+            if left.is_empty() {
+                return;
+            }
+            for pid in left {
+                let _gone = kill(pid, Signal::SIGKILL);
+            }
+            tokio::time::sleep(TO_DIE).await;
         }
-        over_within(TO_DIE, &all).await;
     }
 }
 
-async fn over_within(limit: Duration, all: &[Arc<Process>]) -> bool {
-    let over = async {
-        for process in all {
-            process.over().await;
-        }
-    };
-    tokio::time::timeout(limit, over).await.is_ok()
+async fn over(all: &[Arc<Process>]) {
+    for process in all {
+        process.over().await;
+    }
 }
 
-/// The processes whose parent is this one now: those that it started, and orphans that came to it.
-fn children() -> Vec<Pid> {
-    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+/// Every process that began in this one or in one that did, and has not been reaped.
+fn descendants() -> Vec<Pid> {
+    let mut found = BTreeSet::new();
+    let mut parents = vec![std::process::id().cast_signed()];
+    while let Some(parent) = parents.pop() {
+        for child in children(parent) {
+            if found.insert(child) {
+                parents.push(child);
+            }
+        }
+    }
+    found.into_iter().map(Pid::from_raw).collect()
+}
+
+fn children(parent: i32) -> Vec<i32> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };
     let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     lists
         .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>())
-        .map(Pid::from_raw)
         .collect()
 }

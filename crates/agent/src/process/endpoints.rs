@@ -11,13 +11,18 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
+use reveille_wire::header::{STREAM, STREAM_EXACT};
 use reveille_wire::{KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse};
 use serde::{Deserialize, Serialize};
 
 use super::child::{NotRunning, Process};
+use super::follow::Follower;
+use super::frames::{self, Form};
 use super::input::{self, NotWritten};
+use super::log::Position;
+use super::orders::{Keep, seconds_of};
 use super::ports::{self, Waited};
-use super::{Processes, execution, follow::Follower, lines};
+use super::{lines, listing};
 use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::json::{self, JsonBody};
@@ -27,6 +32,9 @@ use crate::json::{self, JsonBody};
 const PORTS: Duration = Duration::from_secs(600);
 /// How long one request may wait for an end: as long as the vendor's clients let it.
 const LONGEST_POLL: Duration = Duration::from_secs(119);
+/// How long an answer to a stop or a kill waits for the end. Most processes end within a millisecond, and then the
+/// answer says so; one that takes its time or does not listen runs on, and is said to.
+const ENDS_SOON: Duration = Duration::from_millis(500);
 
 /// The endpoints under `/process`.
 pub(crate) fn routes() -> Router<Agent> {
@@ -53,14 +61,15 @@ async fn start(
     JsonBody(request): JsonBody<ProcessRequest>,
 ) -> Result<Response, Failure> {
     let wait = Wait::from(&request);
-    if wants_stream(&headers) {
+    if accepts(&headers, "text/event-stream") || accepts(&headers, NDJSON) {
+        let form = if wants_exact(&headers) { Form::Exact } else { Form::Execution };
         return Ok(match agent.processes().start(request).await {
-            Ok(process) => execution::followed(Follower::new(process), wait.limit),
+            Ok(process) => frames::followed(Follower::new(process, [0; 2]), form, wait.limit),
             Err(failure) if failure.is_bad_request() => failure.into_response(),
-            Err(failure) => execution::failed(failure.sentence()),
+            Err(failure) => frames::failed(failure.sentence()),
         });
     }
-    let at_start = super::table::keep(&request);
+    let at_start = Keep::from(&request);
     let process = agent.processes().start(request).await?;
     if wait.is_for_nothing() {
         return Ok(Json(process.response_at_start(at_start)).into_response());
@@ -69,10 +78,17 @@ async fn start(
     Ok(Json(process.response()).into_response())
 }
 
-fn wants_stream(headers: &HeaderMap) -> bool {
-    let names =
-        |value: &http::HeaderValue| value.to_str().is_ok_and(|text| text.contains("text/event-stream"));
+const NDJSON: &str = "application/x-ndjson";
+
+/// Whether a client names `media` as something that it takes. One that takes anything does not.
+fn accepts(headers: &HeaderMap, media: &str) -> bool {
+    let names = |value: &http::HeaderValue| value.to_str().is_ok_and(|text| text.contains(media));
     headers.get_all(ACCEPT).iter().any(names)
+}
+
+/// Whether a client understands output byte for byte.
+fn wants_exact(headers: &HeaderMap) -> bool {
+    headers.get_all(STREAM).iter().any(|value| value == STREAM_EXACT)
 }
 
 /// What the answer to a start waits for.
@@ -90,7 +106,7 @@ impl From<&ProcessRequest> for Wait {
         Self {
             ports: request.wait_for_ports.clone(),
             completion: request.wait_for_completion,
-            limit: limit.map(super::table::seconds_of),
+            limit: limit.map(seconds_of),
         }
     }
 }
@@ -137,27 +153,22 @@ async fn within<T>(
         None => Ok(wait.await),
         Some(limit) => tokio::time::timeout(limit, wait)
             .await
-            .map_err(|_| Failure::unworkable(still_runs(process, limit))),
+            .map_err(|_| Failure::unworkable(timed_out(process, limit))),
     }
 }
 
 /// Says that the wait is over and the process is not.
-pub(crate) fn still_runs(process: &Process, limit: Duration) -> String {
+pub(crate) fn timed_out(process: &Process, limit: Duration) -> String {
     let (name, pid, seconds) = (&process.orders.name, process.pid, limit.as_secs());
     format!("process {name:?} (pid {pid}) was waited for, and that timed out after {seconds} s; it runs on")
 }
 
-async fn list(State(agent): State<Agent>) -> Json<Vec<ProcessResponse>> {
-    Json(agent.processes().all().iter().map(|process| process.response()).collect())
+async fn list(State(agent): State<Agent>) -> Response {
+    listing::answer(agent.processes().all())
 }
 
 async fn keep_alive(State(agent): State<Agent>) -> Json<KeepAlive> {
-    let keeps = |process: &&Arc<Process>| {
-        let standing = process.standing();
-        standing.keep_alive && !standing.is_over()
-    };
-    let count = agent.processes().all().iter().filter(keeps).count();
-    Json(KeepAlive::by(count as u64))
+    Json(KeepAlive::by(agent.processes().keeping_awake() as u64))
 }
 
 async fn show(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<ProcessResponse>, Failure> {
@@ -197,9 +208,46 @@ async fn logs(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json
     Ok(Json(agent.processes().find(&id)?.logs()))
 }
 
-async fn stream(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Response, Failure> {
-    let follower = Follower::new(agent.processes().find(&id)?);
-    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], lines::body(follower)).into_response())
+/// Where in a log to begin, as it was written: how many bytes of each stream the client has.
+#[derive(Debug, Deserialize)]
+struct Begin {
+    stdout: Option<String>,
+    stderr: Option<String>,
+}
+
+impl Begin {
+    fn position(&self, process: &Process) -> Result<Position, Failure> {
+        let number = |name: &str, text: &Option<String>| match text {
+            None => Ok(0),
+            Some(text) => {
+                text.parse().map_err(|_| Failure::bad(format!("{name}={text} is no number of bytes")))
+            }
+        };
+        let position = [number("stdout", &self.stdout)?, number("stderr", &self.stderr)?];
+        let totals = process.with_log(|log| log.totals());
+        if position[0] > totals[0] || position[1] > totals[1] {
+            let [out, err] = totals;
+            let sentence = format!("the log has {out} bytes of stdout and {err} of stderr, and no more");
+            return Err(Failure::out_of_range(sentence));
+        }
+        Ok(position)
+    }
+}
+
+async fn stream(
+    State(agent): State<Agent>,
+    Path(id): Path<String>,
+    Query(begin): Query<Begin>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let process = agent.processes().find(&id)?;
+    if accepts(&headers, NDJSON) {
+        let form = if wants_exact(&headers) { Form::Exact } else { Form::Log };
+        let position = begin.position(&process)?;
+        return Ok(frames::followed(Follower::new(process, position), form, None));
+    }
+    let body = lines::body(Follower::new(process, [0; 2]));
+    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())
 }
 
 /// Writes the body to its standard input, byte for byte.
@@ -235,24 +283,51 @@ fn with_stdin(agent: &Agent, id: &str) -> Result<Arc<Process>, Failure> {
     Ok(process)
 }
 
+/// Asks it to stop, and gives it a moment to do so. It does not escalate: what runs on can be asked again, or killed.
 async fn stop(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<Done>, Failure> {
-    end(&agent, &id, Process::stop, "was asked to stop")
+    let process = running(&agent, &id, Process::stop)?;
+    let said = match ends_soon(&process).await {
+        Ends::Soon => "stopped successfully",
+        Ends::Perhaps => "was asked to stop, and runs on",
+    };
+    Ok(done(&process, said))
 }
 
 async fn kill(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<Done>, Failure> {
-    end(&agent, &id, Process::kill, "was killed")
+    let process = running(&agent, &id, Process::kill)?;
+    let said = match ends_soon(&process).await {
+        Ends::Soon => "killed successfully",
+        Ends::Perhaps => "was sent SIGKILL, and has not ended yet",
+    };
+    Ok(done(&process, said))
 }
 
-fn end(
+/// Whether a process that was asked to end has done so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    Soon,
+    Perhaps,
+}
+
+async fn ends_soon(process: &Process) -> Ends {
+    match tokio::time::timeout(ENDS_SOON, process.over()).await {
+        Ok(()) => Ends::Soon,
+        Err(_) => Ends::Perhaps,
+    }
+}
+
+fn running(
     agent: &Agent,
     id: &str,
-    how: fn(&Process) -> Result<(), NotRunning>,
-    said: &str,
-) -> Result<Json<Done>, Failure> {
-    let process: Arc<Process> = Processes::find(agent.processes(), id)?;
-    let name = &process.orders.name;
-    match how(&process) {
-        Ok(()) => Ok(Json(Done { message: format!("process {name:?} (pid {}) {said}", process.pid) })),
-        Err(NotRunning) => Err(Failure::absent(format!("process {name:?} does not run"))),
+    ask: fn(&Process) -> Result<(), NotRunning>,
+) -> Result<Arc<Process>, Failure> {
+    let process = agent.processes().find(id)?;
+    match ask(&process) {
+        Ok(()) => Ok(process),
+        Err(NotRunning) => Err(Failure::absent(format!("process {:?} does not run", process.orders.name))),
     }
+}
+
+fn done(process: &Process, said: &str) -> Json<Done> {
+    Json(Done { message: format!("process {:?} (pid {}) {said}", process.orders.name, process.pid) })
 }

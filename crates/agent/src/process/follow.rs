@@ -1,40 +1,40 @@
-//! Following what a process writes, from the first byte that is kept to its end.
+//! Following what a process writes, from any place in its log to its end.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::child::{Ending, Process};
-use super::log::{Source, cut_line};
+use super::log::{Kind, Position, Source};
+use super::readers::Reader;
 
 /// How much a follower takes at once, in bytes.
 const PIECE: usize = 64 << 10;
 
-/// Follows one process. It holds nothing but its own position: one that is slow costs no memory, and loses what the
-/// log loses meanwhile.
+/// Follows one process. It holds nothing but its own position: one that is slow costs no memory, and what it has yet
+/// to read is kept for it.
 #[derive(Debug)]
 pub(crate) struct Follower {
     process: Arc<Process>,
     changes: watch::Receiver<()>,
-    position: u64,
-    /// How many bytes of each stream it has had or missed.
-    accounted: [u64; 2],
+    reader: Reader,
 }
 
 /// What a follower gets.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Followed {
-    /// Output.
-    Output(Source, Vec<u8>),
-    /// A line that says that output is missing here.
-    Cut(Source, String),
+    /// Output, or what the agent wrote between two runs.
+    Output(Source, Kind, Vec<u8>),
+    /// So many bytes are not kept any more.
+    Missing(Source, u64),
 }
 
 impl Follower {
-    /// Follows `process` from the start of its log.
-    pub(crate) fn new(process: Arc<Process>) -> Self {
+    /// Follows `process` from `position` on.
+    pub(crate) fn new(process: Arc<Process>, position: Position) -> Self {
         let changes = process.changes();
-        Self { process, changes, position: 0, accounted: [0; 2] }
+        let reader = process.readers.enter(position);
+        Self { process, changes, reader }
     }
 
     /// Whom it follows.
@@ -45,14 +45,13 @@ impl Follower {
     /// The next thing that happens; nothing after the end of the process. Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Option<Followed> {
         loop {
-            let (piece, ending) = self.process.output_since(self.position, PIECE);
+            let (piece, ending) = self.process.output_since(self.reader.position(), PIECE);
             if let Some(piece) = piece {
-                if let Some(cut) = self.missed(piece.source, piece.start) {
-                    return Some(cut);
+                if let Some(missing) = self.missed(piece.source, piece.start) {
+                    return Some(missing);
                 }
-                self.position = piece.next;
-                self.accounted[piece.source as usize] = piece.start + piece.bytes.len() as u64;
-                return Some(Followed::Output(piece.source, piece.bytes));
+                self.reader.advance(piece.source, piece.end());
+                return Some(Followed::Output(piece.source, piece.kind, piece.bytes));
             }
             if let Ending::Over(totals) = ending {
                 let ends = Source::BOTH.into_iter().zip(totals);
@@ -65,7 +64,9 @@ impl Follower {
     }
 
     fn missed(&mut self, source: Source, start: u64) -> Option<Followed> {
-        let had = std::mem::replace(&mut self.accounted[source as usize], start);
-        (start > had).then(|| Followed::Cut(source, cut_line(source, start - had)))
+        let had = self.reader.position()[source as usize];
+        let missing = start.checked_sub(had).filter(|missing| *missing > 0)?;
+        self.reader.advance(source, start);
+        Some(Followed::Missing(source, missing))
     }
 }

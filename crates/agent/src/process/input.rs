@@ -9,10 +9,9 @@ use tokio::io::Interest;
 use tokio::net::unix::pipe;
 
 /// How long a process may leave everything unread before a write to it is given up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The standard input of a process. It does not outlive the agent's program: after an upgrade the process has read
-/// to the end of it.
+/// The standard input of a process.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     pipe: Mutex<Option<Arc<pipe::Sender>>>,
@@ -34,7 +33,7 @@ pub(crate) enum NotWritten {
 impl Input {
     /// Takes the pipe of a process that has just been started.
     pub(crate) fn open(&self, pipe: Option<OwnedFd>) {
-        *self.pipe() = pipe.and_then(|pipe| match pipe::Sender::from_owned_fd(pipe) {
+        *self.place() = pipe.and_then(|pipe| match pipe::Sender::from_owned_fd(pipe) {
             Ok(pipe) => Some(Arc::new(pipe)),
             Err(error) => {
                 tracing::warn!(%error, "standard input cannot be written");
@@ -47,7 +46,7 @@ impl Input {
     pub(crate) async fn write(&self, mut bytes: &[u8], patience: Duration) -> Result<(), NotWritten> {
         let _turn = self.turn.lock().await;
         while !bytes.is_empty() {
-            let pipe = self.pipe().clone().ok_or(NotWritten::Closed)?;
+            let pipe = self.pipe().ok_or(NotWritten::Closed)?;
             let ready = tokio::time::timeout(patience, pipe.ready(Interest::WRITABLE)).await;
             ready.map_err(|_| NotWritten::Unread)?.map_err(NotWritten::Failed)?;
             match pipe.try_write(bytes) {
@@ -62,10 +61,15 @@ impl Input {
 
     /// Lets the process read to the end.
     pub(crate) fn close(&self) {
-        *self.pipe() = None;
+        *self.place() = None;
     }
 
-    fn pipe(&self) -> MutexGuard<'_, Option<Arc<pipe::Sender>>> {
+    /// The pipe, while it is open.
+    pub(crate) fn pipe(&self) -> Option<Arc<pipe::Sender>> {
+        self.place().clone()
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Arc<pipe::Sender>>> {
         self.pipe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

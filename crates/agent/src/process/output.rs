@@ -1,6 +1,5 @@
 //! Reading what processes write, as it comes.
 
-use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use futures_util::future::select_all;
 use tokio::time::Instant;
 
 use super::Processes;
-use super::child::{Pipe, Process};
+use super::child::{Pipe, Process, Taken};
 use super::log::Source;
 
 /// How long output is let gather once a process has begun to write. The kernel does not tell in which order the two
@@ -29,8 +28,12 @@ pub(crate) async fn read(processes: Processes, process: Arc<Process>, mut pipes:
         if last.is_none_or(|last| last.elapsed() > QUIET) {
             tokio::time::sleep(GATHER).await;
         }
-        while read_round(&processes, &process, &mut pipes) == Round::Some {
-            tokio::task::yield_now().await;
+        loop {
+            match read_round(&processes, &process, &mut pipes) {
+                Round::Some => tokio::task::yield_now().await,
+                Round::Held(source) => process.readers.read_on(source).await,
+                Round::Nothing => break,
+            }
         }
         last = Some(Instant::now());
     }
@@ -43,6 +46,8 @@ pub(crate) async fn read(processes: Processes, process: Arc<Process>, mut pipes:
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Round {
     Some,
+    /// Nothing, and there is more on this stream for which somebody has yet to make room.
+    Held(Source),
     Nothing,
 }
 
@@ -50,12 +55,18 @@ fn read_round(processes: &Processes, process: &Process, pipes: &mut Vec<(Source,
     let _still = processes.still().read().unwrap_or_else(PoisonError::into_inner);
     let mut round = Round::Nothing;
     pipes.retain(|(source, pipe)| match process.read(*source, pipe) {
-        Ok(1..) => {
+        Taken::Some => {
             round = Round::Some;
             true
         }
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => true,
-        Ok(0) | Err(_) => {
+        Taken::Held => {
+            if round == Round::Nothing {
+                round = Round::Held(*source);
+            }
+            true
+        }
+        Taken::Nothing => true,
+        Taken::End => {
             process.detach(pipe);
             false
         }

@@ -1,16 +1,24 @@
 //! How a command becomes a process.
 
 use std::ffi::OsString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use command_fds::{CommandFdExt, FdMapping};
 use nix::unistd::Pid;
+use rustix::fs::MemfdFlags;
 
-use super::child::Orders;
 use super::log::Source;
+use super::orders::Orders;
+
+/// The longest argument that the kernel takes, in bytes, with the zero at its end (`MAX_ARG_STRLEN`).
+const LONGEST_ARGUMENT: usize = 128 << 10;
+/// The number under which a shell finds a longer command.
+const SCRIPT: i32 = 3;
 
 /// The shell that runs commands: `$SHELL`, with `$SHELL_ARGS` or `-c` before the command.
 #[derive(Debug)]
@@ -48,7 +56,14 @@ impl Shell {
     /// otherwise its end could be taken for somebody else's.
     pub(crate) fn start(&self, orders: &Orders) -> io::Result<Started> {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).arg(&orders.command).envs(&orders.env);
+        command.args(&self.arguments).envs(&orders.env);
+        if orders.command.len() < LONGEST_ARGUMENT {
+            command.arg(&orders.command);
+        } else {
+            let mapping = FdMapping { parent_fd: script(&orders.command)?, child_fd: SCRIPT };
+            command.arg(format!(". /proc/self/fd/{SCRIPT}"));
+            command.fd_mappings(vec![mapping]).map_err(io::Error::other)?;
+        }
         command.stdin(if orders.stdin { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         if !orders.working_dir.is_empty() {
@@ -61,6 +76,16 @@ impl Shell {
         let input = child.stdin.take().map(OwnedFd::from);
         Ok(Started { pid: Pid::from_raw(child.id().cast_signed()), output, input })
     }
+}
+
+/// A script that does what `command` does, as a file without a name.
+///
+/// Its own first step is to close the descriptor that it came by: the shell has opened it anew, and what it starts
+/// is to find nothing there. That step stands on the first line, so that the numbers of lines stay.
+fn script(command: &str) -> io::Result<OwnedFd> {
+    let mut file = File::from(rustix::fs::memfd_create("command", MemfdFlags::CLOEXEC)?);
+    write!(file, "exec {SCRIPT}<&-; {command}")?;
+    Ok(file.into())
 }
 
 /// Whether a process can begin in `folder`.

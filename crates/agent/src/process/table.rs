@@ -1,34 +1,24 @@
-//! All processes that were started here, and how their ends are noticed.
+//! All processes that were started here.
 
-use std::collections::VecDeque;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
-use std::{io, iter};
 
-use nix::errno::Errno;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
 use reveille_wire::ProcessRequest;
 use tokio::net::unix::pipe;
-use tokio::signal::unix::{SignalKind, signal};
 
-use super::child::{Keep, Next, Orders, Process};
-use super::log::Source;
+use super::child::Process;
+use super::known::Known;
+use super::log::{Log, Place, Source};
+use super::orders::{Keep, Orders};
 use super::output;
 use super::shell::{Shell, is_folder};
 use crate::failure::Failure;
 
-/// How many processes are remembered after their end. The oldest is forgotten first.
-const REMEMBERED: usize = 1024;
-/// How much output of ended processes is kept in all, in bytes. The oldest is forgotten first.
-const REMEMBERED_OUTPUT: usize = 64 << 20;
-/// How long a process may keep the sandbox awake when nothing was said: ten minutes, as on the platform.
-const KEEP_AWAKE: Duration = Duration::from_secs(600);
-
-/// The longest time that is told apart from one without an end: a hundred years. Clocks bear it being added to now.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// How much of a command an error repeats, in letters.
+const REPEATED: usize = 200;
 
 /// The processes of this sandbox. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -39,22 +29,23 @@ pub(crate) struct Processes {
 #[derive(Debug)]
 struct Shared {
     shell: Shell,
-    /// In the order in which they were started.
-    table: Mutex<VecDeque<Arc<Process>>>,
-    /// Held from before a process is started until it is in the table, and while ends are noticed: otherwise the end
-    /// of a short process could come before anybody knows whose it is.
+    place: Arc<Place>,
+    known: Mutex<Known>,
+    /// Held from before a process is started until it is known, and while ends are noticed: otherwise the end of a
+    /// short process could come before anybody knows whose it is.
     births: tokio::sync::Mutex<()>,
     /// Held for reading by whoever takes something from the kernel that it gives only once: output, the end of a
-    /// process. Held for writing by whoever needs that nothing is on its way into the table.
+    /// process. Held for writing by whoever needs that nothing is on its way in.
     still: RwLock<()>,
 }
 
 impl Processes {
-    /// No processes yet.
-    pub(crate) fn new() -> Self {
+    /// No processes yet. Of each stream of one that comes, so many bytes will be kept.
+    pub(crate) fn new(output_kept: u64) -> Self {
         let shared = Shared {
             shell: Shell::from_env(),
-            table: Mutex::default(),
+            place: Arc::new(Place::of_bound(output_kept)),
+            known: Mutex::default(),
             births: tokio::sync::Mutex::new(()),
             still: RwLock::new(()),
         };
@@ -69,8 +60,8 @@ impl Processes {
         if request.command.is_empty() {
             return Err(Failure::bad("command is missing"));
         }
-        let keep = keep(&request);
-        let orders = orders(request);
+        let keep = Keep::from(&request);
+        let orders = Orders::from(request);
         let this = self.clone();
         let started = tokio::task::spawn_blocking(move || this.start_now(orders, keep)).await;
         started.unwrap_or_else(|error| Err(Failure::unworkable(format!("the start broke off: {error}"))))
@@ -78,18 +69,18 @@ impl Processes {
 
     fn start_now(&self, orders: Orders, keep: Keep) -> Result<Arc<Process>, Failure> {
         let _births = self.shared.births.blocking_lock();
-        let taken = self.latest(|process| process.orders.name == orders.name);
-        if taken.is_some_and(|process| !process.standing().is_over()) {
+        if self.known().named(&orders.name).is_some_and(|other| !other.standing().is_over()) {
             return Err(Failure::bad(format!("a running process has the name {:?}", orders.name)));
         }
         if !is_folder(&orders.working_dir) {
-            return Err(Failure::unworkable(format!("the folder {:?} does not exist", orders.working_dir)));
+            return Err(cannot_start(&orders, &"there is no such folder"));
         }
         let _still = self.shared.still.read().unwrap_or_else(PoisonError::into_inner);
-        let started = self.shared.shell.start(&orders).map_err(|error| cannot_start(&error))?;
-        let process = Arc::new(Process::new(started.pid, orders, keep));
+        let started = self.shared.shell.start(&orders).map_err(|error| cannot_start(&orders, &error))?;
+        let log = Log::new(&self.shared.place);
+        let process = Arc::new(Process::new(started.pid, orders, keep, log));
         process.input.open(started.input);
-        self.table().push_back(Arc::clone(&process));
+        self.known().add(&process);
         self.read_all(&process, started.output);
         self.expire_in_time(&process);
         Ok(process)
@@ -97,7 +88,7 @@ impl Processes {
 
     /// Takes up a process that another program started.
     pub(crate) fn take_up(&self, process: Arc<Process>, output: Vec<(Source, OwnedFd)>) {
-        self.table().push_back(Arc::clone(&process));
+        self.known().add(&process);
         self.read_all(&process, output);
         self.expire_in_time(&process);
         if process.wants_restart() {
@@ -119,59 +110,8 @@ impl Processes {
         self.shared.births.lock().await
     }
 
-    /// Notices the ends of processes, as the kernel tells of them. Never ends.
-    ///
-    /// # Errors
-    /// When the system does not tell of them.
-    pub(crate) async fn reap(self) -> io::Result<()> {
-        let mut ends = signal(SignalKind::child())?;
-        loop {
-            let births = self.births().await;
-            self.reap_now();
-            drop(births);
-            if ends.recv().await.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn reap_now(&self) {
-        let mut over = Remembered::Same;
-        {
-            let _still = self.shared.still.read().unwrap_or_else(PoisonError::into_inner);
-            loop {
-                match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                    Ok(WaitStatus::Exited(pid, code)) => over = over.or(self.ended(pid, code)),
-                    Ok(WaitStatus::Signaled(pid, ..)) => over = over.or(self.ended(pid, -1)),
-                    Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
-                    Ok(_) | Err(Errno::EINTR) => {}
-                    Err(error) => {
-                        tracing::warn!(%error, "the ends of processes are not told");
-                        break;
-                    }
-                }
-            }
-        }
-        if over == Remembered::More {
-            self.forget_oldest();
-        }
-    }
-
-    /// Takes note of an end. An orphan of a process, which nobody asked for, leaves no trace.
-    fn ended(&self, pid: Pid, exit_code: i32) -> Remembered {
-        let Some(process) = self.latest(|process| process.standing().running == Some(pid.as_raw())) else {
-            return Remembered::Same;
-        };
-        match process.ended(exit_code) {
-            Next::Over => Remembered::More,
-            Next::Restart(pause) => {
-                self.restart_after(pause, process);
-                Remembered::Same
-            }
-        }
-    }
-
-    fn restart_after(&self, pause: Duration, process: Arc<Process>) {
+    /// Starts `process` again after `pause`, if nobody has asked it to end by then.
+    pub(super) fn restart_after(&self, pause: Duration, process: Arc<Process>) {
         let this = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
@@ -189,9 +129,14 @@ impl Processes {
             Ok(started) => {
                 process.input.open(started.input);
                 process.restarted(started.pid);
+                self.known().runs(started.pid, process);
                 self.read_all(process, started.output);
             }
-            Err(error) => process.not_restarted(&error),
+            Err(error) => {
+                process.not_restarted(&error);
+                let weight = process.weight();
+                self.known().over(process, weight);
+            }
         }
     }
 
@@ -224,20 +169,24 @@ impl Processes {
     /// # Errors
     /// When there is none.
     pub(crate) fn find(&self, id: &str) -> Result<Arc<Process>, Failure> {
-        let number: Option<i32> = id.parse().ok();
-        number
-            .and_then(|number| self.latest(|process| process.pid.as_raw() == number))
-            .or_else(|| self.latest(|process| process.orders.name == id))
-            .ok_or_else(|| Failure::absent(format!("there is no process {id:?}")))
+        self.known().find(id).ok_or_else(|| Failure::absent(format!("there is no process {id:?}")))
     }
 
     /// All that are known, in the order in which they were started.
     pub(crate) fn all(&self) -> Vec<Arc<Process>> {
-        self.table().iter().cloned().collect()
+        self.known().all().cloned().collect()
     }
 
-    fn latest(&self, wanted: impl Fn(&Process) -> bool) -> Option<Arc<Process>> {
-        self.table().iter().rev().find(|process| wanted(process)).cloned()
+    /// How many processes keep the sandbox awake.
+    pub(crate) fn keeping_awake(&self) -> usize {
+        let known = self.known();
+        // One that waits for its restart runs, too.
+        known.all().rev().filter(|process| process.keeps_awake()).count()
+    }
+
+    /// Where output is kept.
+    pub(super) fn place(&self) -> &Arc<Place> {
+        &self.shared.place
     }
 
     /// What is held for reading while something is taken from the kernel that it gives only once.
@@ -245,74 +194,14 @@ impl Processes {
         &self.shared.still
     }
 
-    fn table(&self) -> MutexGuard<'_, VecDeque<Arc<Process>>> {
-        self.shared.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn forget_oldest(&self) {
-        let mut table = self.table();
-        let (mut count, mut output) = (0, 0);
-        // From the latest to the oldest: what no longer fits is forgotten.
-        for process in table.iter().rev().filter(|process| process.standing().is_over()) {
-            count += 1;
-            output += process.with_log(|log| log.size());
-            if output > REMEMBERED_OUTPUT {
-                process.with_log(super::log::Log::forget);
-            }
-        }
-        let mut surplus = count - REMEMBERED.min(count);
-        table.retain(|process| {
-            let goes = surplus > 0 && process.standing().is_over();
-            surplus -= usize::from(goes);
-            !goes
-        });
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
+        self.shared.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether there is more to remember than before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Remembered {
-    Same,
-    More,
-}
-
-impl Remembered {
-    fn or(self, other: Self) -> Self {
-        if self == Self::More { self } else { other }
-    }
-}
-
-/// Whether what was asked for keeps the sandbox awake.
-pub(crate) fn keep(request: &ProcessRequest) -> Keep {
-    match (request.keep_alive, request.timeout) {
-        (false, _) => Keep::Not,
-        (true, Some(0)) => Keep::Awake,
-        (true, Some(seconds @ 1..)) => Keep::AwakeFor(seconds_of(seconds)),
-        (true, _) => Keep::AwakeFor(KEEP_AWAKE),
-    }
-}
-
-/// A number of seconds that a caller gave, as far as a clock can follow it.
-pub(crate) fn seconds_of(given: i64) -> Duration {
-    Duration::from_secs(given.max(0).cast_unsigned()).min(LONGEST)
-}
-
-fn orders(request: ProcessRequest) -> Orders {
-    let letter = || fastrand::alphanumeric().to_ascii_lowercase();
-    Orders {
-        name: request
-            .name
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| format!("proc-{}", iter::repeat_with(letter).take(8).collect::<String>())),
-        command: request.command,
-        working_dir: request.working_dir.unwrap_or_default(),
-        env: request.env,
-        restart_on_failure: request.restart_on_failure,
-        max_restarts: request.max_restarts.unwrap_or(0),
-        stdin: request.stdin,
-    }
-}
-
-fn cannot_start(error: &io::Error) -> Failure {
-    Failure::unworkable(format!("the process could not be started: {error}"))
+fn cannot_start(orders: &Orders, why: &dyn std::fmt::Display) -> Failure {
+    let command: String = orders.command.chars().take(REPEATED).collect();
+    let more = if command.len() < orders.command.len() { "..." } else { "" };
+    let folder = &orders.working_dir;
+    Failure::unworkable(format!("could not execute command {:?} in {folder:?}: {why}", command + more))
 }

@@ -30,10 +30,10 @@ const ROOM: usize = rustix::cmsg_space!(ScmRights(AT_ONCE));
 pub(crate) struct Taken {
     pub(crate) listener: OwnedFd,
     pub(crate) state: State,
-    /// The output of processes, to be read in their order.
+    /// The output of processes that is in memory, to be read in their order.
     pub(crate) output: File,
-    /// The pipes of processes, in their order, and then the terminals of sessions, in theirs.
-    pub(crate) pipes: Vec<OwnedFd>,
+    /// The files of processes, in their order, and then the terminals of sessions, in theirs.
+    pub(crate) files: Vec<OwnedFd>,
 }
 
 /// Puts everything that the next program needs on standard input.
@@ -43,15 +43,22 @@ pub(crate) fn prepare(agent: &Agent, mounts: Vec<DriveMount>, listener: &Listene
 
 fn prepare_files(agent: &Agent, mounts: Vec<DriveMount>, listener: &Listener) -> io::Result<()> {
     let mut memory = File::from(rustix::fs::memfd_create("hand-over", MemfdFlags::CLOEXEC)?);
-    let (processes, pipes) = agent.processes().save(&mut memory)?;
+    let (processes, of_processes) = agent.processes().save(&mut memory)?;
     let (terminals, of_terminals) = agent.terminals().save(&mut memory)?;
     let started = agent.started().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let upgrades = agent.upgrades().told();
-    let state = State { started: started.as_millis() as u64, upgrades, mounts, processes, terminals };
+    let state = State {
+        started: started.as_millis() as u64,
+        boot: agent.boot().clone(),
+        upgrades,
+        mounts,
+        processes,
+        terminals,
+    };
     state.write(&mut memory)?;
     let (here, there) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let mut files: Vec<BorrowedFd<'_>> = vec![memory.as_fd(), listener.as_fd()];
-    files.extend(pipes.iter().map(|pipe| pipe.as_fd()));
+    files.extend(of_processes.iter().map(AsFd::as_fd));
     files.extend(of_terminals.iter().map(AsFd::as_fd));
     for some in files.chunks(AT_ONCE) {
         let mut room = [MaybeUninit::uninit(); ROOM];
@@ -91,5 +98,5 @@ pub(crate) fn take_over() -> io::Result<Taken> {
     };
     let mut output = File::from(memory);
     let state = State::read(&mut output)?;
-    Ok(Taken { listener, state, output, pipes: files.collect() })
+    Ok(Taken { listener, state, output, files: files.collect() })
 }

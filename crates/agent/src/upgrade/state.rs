@@ -8,6 +8,7 @@ use reveille_wire::DriveMount;
 use serde::{Deserialize, Serialize};
 
 use super::Told;
+use crate::boot::Boot;
 use crate::process::SavedProcess;
 use crate::terminal::SavedSession;
 
@@ -19,6 +20,7 @@ pub(crate) const FORMAT: &str = "reveille hand-over 2";
 pub(crate) struct State {
     /// When the agent started, in milliseconds since 1970.
     pub(crate) started: u64,
+    pub(crate) boot: Boot,
     pub(crate) upgrades: Told,
     pub(crate) mounts: Vec<DriveMount>,
     pub(crate) processes: Vec<SavedProcess>,

@@ -5,8 +5,10 @@
 mod asking;
 mod drives;
 mod files;
+mod ends;
 #[path = "../conformance/replay/http.rs"]
 mod http;
+mod output;
 mod ports;
 mod processes;
 #[path = "../running/mod.rs"]

@@ -11,15 +11,16 @@ use crate::http::{self, Request};
 use crate::running::Running;
 
 #[test]
-fn a_process_has_read_to_the_end_after_an_upgrade() {
+fn a_process_is_written_to_over_an_upgrade() {
     let agent = Running::start(&[]);
     agent.begin(&json!({"command": "cat", "name": "reader", "stdin": true}));
-    assert_eq!(agent.write("reader", b"before"), 200);
+    assert_eq!(agent.write("reader", b"before "), 200);
     assert_eq!(agent.ask("POST", "/upgrade", None).0, 200);
     agent.upgraded(1);
+    assert_eq!(agent.write("reader", b"after"), 200);
+    assert_eq!(agent.ask("DELETE", "/process/reader/stdin", None).0, 200);
     let (_, ended) = agent.ask("GET", "/process/reader/wait", None);
-    assert_eq!((&ended["status"], &ended["stdout"]), (&"completed".into(), &"before".into()));
-    assert_eq!(agent.write("reader", b"after"), 409);
+    assert_eq!((&ended["status"], &ended["stdout"]), (&"completed".into(), &"before after".into()));
 }
 
 #[test]
