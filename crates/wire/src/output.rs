@@ -162,7 +162,10 @@ mod tests {
 
     #[test]
     fn an_encoding_that_is_not_known_is_no_text() {
-        for line in [r#"{"type":"stdout","data":"x","encoding":"rot13"}"#, r#"{"type":"stdout","data":"?","encoding":"base64"}"#] {
+        for line in [
+            r#"{"type":"stdout","data":"x","encoding":"rot13"}"#,
+            r#"{"type":"stdout","data":"?","encoding":"base64"}"#,
+        ] {
             let frame: ExecFrame = serde_json::from_str(line).unwrap();
             assert_eq!(frame.into_bytes(), Err(NotBytes), "{line}");
         }

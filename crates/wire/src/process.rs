@@ -163,4 +163,3 @@ impl ProcessLogs {
         Self { stdout, stderr, logs, truncated: None }
     }
 }
-

@@ -4,8 +4,8 @@
 
 mod asking;
 mod drives;
-mod files;
 mod ends;
+mod files;
 #[path = "../conformance/replay/http.rs"]
 mod http;
 mod output;
