@@ -45,11 +45,9 @@ pub use file::{
 };
 pub use gateway::{GatewayAnswer, GatewayCode, GatewayError, GatewayErrorBody, refusal_of};
 pub use local::{Birth, LocalHost, state_dir};
-pub use path::AppPath;
 pub use output::{Encoding, ExecFrame, ExecFrameKind, NotBytes, OutputStream};
-pub use process::{
-    KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus, Truncated,
-};
+pub use path::AppPath;
+pub use process::{KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus, Truncated};
 pub use refusal::Refusal;
 pub use search::{ContentMatch, ContentMatches, FindMatch, FindMatches, FoundKind, FuzzyMatch, FuzzyMatches};
 pub use system::{Health, UpgradeAccepted, UpgradeRequest, UpgradeState, UpgradeStatus};
