@@ -93,6 +93,9 @@ pub(crate) struct Global {
     /// Show on stderr every attempt, what it saw and how long was waited
     #[arg(long, global = true)]
     pub(crate) explain: bool,
+    /// Send nothing but the request: no probe before a mutation, no waiting for another one's
+    #[arg(long, global = true)]
+    pub(crate) no_probe: bool,
     /// The platform or local host to talk to, instead of the one in the settings
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) host: Option<String>,

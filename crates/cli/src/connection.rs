@@ -96,5 +96,8 @@ fn settings(global: &Global) -> ClientBuilder {
     if let Some(deadline) = global.deadline {
         builder = builder.deadline(deadline);
     }
+    if global.no_probe {
+        builder = builder.no_probe();
+    }
     builder
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::Method;
-use reveille_retry::RetryPolicy;
+use reveille_retry::{ReadinessPolicy, RetryPolicy};
 use reveille_wire::{AppPath, LocalHost, SandboxName, SandboxUrl};
 
 use crate::call::{Operation, Target};
-use crate::core::settings::{Environment, Origin, Overrides, Settings};
+use crate::core::settings::{Environment, Origin, Overrides, Probing, Settings};
 use crate::core::transport::{HttpVersion, TransportSettings};
 use crate::core::{Core, Secret};
 use crate::error::Error;
@@ -204,6 +204,20 @@ impl ClientBuilder {
     /// stream included. Where no number of retries is set anywhere, reads are then tried as often as fits.
     pub fn deadline(mut self, most: Duration) -> Self {
         self.code.deadline = Some(most);
+        self
+    }
+
+    /// How long the word of a sandbox that has answered holds; by default 10 s, as a sandbox goes to standby after
+    /// about 15 s of rest. Less than it takes to go to standby. It switches the probe on.
+    pub fn fresh(mut self, fresh: Duration) -> Self {
+        self.code.probing = Probing::On(ReadinessPolicy::new().fresh(fresh));
+        self
+    }
+
+    /// Sends nothing but what is asked for: no call waits for another one's word, and none is preceded by a probe;
+    /// see [readiness](crate#readiness).
+    pub fn no_probe(mut self) -> Self {
+        self.code.probing = Probing::Off;
         self
     }
 

@@ -1,7 +1,7 @@
 //! What a call did.
 
 use http::{HeaderMap, Method};
-use reveille_retry::{Attempt, Dispatch, History, Replay, Seen, StopReason};
+use reveille_retry::{History, Replay, StopReason};
 use reveille_wire::header;
 
 /// Where a request goes, below the client's own settings.
@@ -65,16 +65,11 @@ pub(crate) struct Record {
 impl Record {
     /// Whether a request with a side effect may have run without the last answer telling of it.
     pub(crate) fn may_have_run(&self) -> bool {
-        if self.replay == Replay::Read {
-            return false;
-        }
-        let last = self.history.len().saturating_sub(1);
-        let unclear = |(at, attempt): (usize, &Attempt)| match (attempt.dispatch, attempt.seen) {
-            (Dispatch::NotDispatched(_), _) => false,
-            (Dispatch::Unknown, _) | (_, Seen::Fault(_)) => true,
-            // What was followed by another attempt, or should have been, told nothing.
-            (Dispatch::Answered, _) => at < last || self.stop.is_some() || self.ended == Step::Preparation,
+        // What ended before a further attempt ended with no answer.
+        let stop = match self.ended {
+            Step::Attempt => self.stop,
+            Step::Preparation => self.stop.or(Some(StopReason::Permanent)),
         };
-        self.history.iter().enumerate().any(unclear)
+        self.replay != Replay::Read && self.history.may_have_run(stop)
     }
 }

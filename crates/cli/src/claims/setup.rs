@@ -51,6 +51,7 @@ impl Setup {
             .local_host(host.local_host())
             .workspace(host.workspace())
             .retry(RetryPolicy::new())
+            .no_probe()
             .build()
             .map_err(|error| Failure::new(error.to_string()))?;
         let events = host.observe().events;

@@ -12,11 +12,13 @@ pub(crate) struct Wake {
 }
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Wake) -> Result<Exit, Failure> {
-    let request = Request::new("POST", format!("/sandboxes/{}/resume", asked.name));
-    let asking = connection.asking(&asked.name, request);
-    let call = connection.client().sandboxes().wake(asked.name.as_str()).with_history();
-    let (sandbox, history) = call.await.map_err(|error| asking.failed(&error))?;
+    let asking = connection.asking(&asked.name, Request::new("GET", "/health"));
+    let call = connection.client().sandbox(asked.name.as_str()).wake().with_history();
+    let ((), history) = call.await.map_err(|error| asking.failed(&error))?;
     screen.explain(&asking.request, &history);
+    let asking = connection.asking(&asked.name, Request::new("GET", format!("/sandboxes/{}", asked.name)));
+    let sandbox = connection.client().sandboxes().get(asked.name.as_str());
+    let sandbox = sandbox.await.map_err(|error| asking.failed(&error))?;
     screen.sandbox(SandboxView::Sentence("is awake"), &sandbox, &history)?;
     Ok(Exit::Done)
 }

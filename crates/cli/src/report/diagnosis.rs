@@ -50,6 +50,7 @@ impl Asked {
             ErrorKind::Input if error.attempts() == 0 => return Failure::usage(error.to_string()),
             ErrorKind::Interrupted => Failure::new(error.to_string()),
             _ if error.may_have_run() => self.ambiguous(error),
+            ErrorKind::Unavailable if error.stop_reason() == Some(StopReason::NoWord) => self.unsent(error),
             ErrorKind::Unavailable => self.unavailable(error),
             _ => Failure::new(error.to_string()).advising(self.advice(error)),
         };
@@ -69,6 +70,19 @@ impl Asked {
         Failure::new(format!("{}: {saw}{}", self.request, explained(error)))
             .mind("it may have run; it was not repeated")
             .next("check on the other side, then send it again")
+    }
+
+    /// A mutation that was never sent, as the sandbox did not wake in the time that it had.
+    fn unsent(&self, error: &Error) -> Failure {
+        let saw = error.probe_saw();
+        let is_down = saw == Some(Seen::Fault(FaultKind::Refused)) && self.place == Place::LocalHost;
+        let state = if is_down { "does not answer" } else { "did not wake in time" };
+        let saw = saw.map(|saw| format!(": {}", words(saw))).unwrap_or_default();
+        let next = if is_down { "start it: reveille host -d" } else { "wait longer with --deadline 60s" };
+        Failure::new(format!("{} {state}{saw}", self.whom()))
+            .mind("the request was not sent: nothing ran")
+            .next(next)
+            .exiting(Exit::Unavailable)
     }
 
     /// Nothing usable came while it was waited for.

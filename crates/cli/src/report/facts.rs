@@ -62,6 +62,9 @@ struct Tried {
     began_ms: f64,
     took_ms: f64,
     wait_ms: f64,
+    /// How long the word of the sandbox was waited for before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waited_for_probe_ms: Option<f64>,
 }
 
 impl Facts {
@@ -113,6 +116,8 @@ impl Tried {
             began_ms: milliseconds(attempt.began),
             took_ms: milliseconds(attempt.took),
             wait_ms: milliseconds(attempt.wait),
+            waited_for_probe_ms: (!attempt.waited_for_probe.is_zero())
+                .then(|| milliseconds(attempt.waited_for_probe)),
         }
     }
 }
@@ -174,9 +179,13 @@ pub(crate) fn in_one_line(history: &History) -> String {
 fn step(attempt: &Attempt) -> String {
     let ended = human::duration(attempt.began + attempt.took);
     let seen = words(attempt.seen);
+    let probe = match attempt.waited_for_probe {
+        std::time::Duration::ZERO => String::new(),
+        waited => format!("waited {} for the probe · ", human::duration(waited)),
+    };
     match attempt.wait {
-        std::time::Duration::ZERO => format!("{seen} ({ended})"),
-        wait => format!("{seen} ({ended}) · wait {}", human::duration(wait)),
+        std::time::Duration::ZERO => format!("{probe}{seen} ({ended})"),
+        wait => format!("{probe}{seen} ({ended}) · wait {}", human::duration(wait)),
     }
 }
 

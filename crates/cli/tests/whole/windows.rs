@@ -131,7 +131,8 @@ fn cell(waking: Waking, window: &str) -> Vec<String> {
             tell("from standby", &first);
         }
         if first.inside == 0 {
-            place.run(["wake", "box"]).done();
+            // No request that one of the operations makes.
+            place.run(["fetch", "box", &port.to_string(), "/wake"]).done();
             let again = Tried::new(&place, &host, operation);
             if !(again.is_done(&host, operation) && again.attempts == 1) {
                 tell("once awake", &again);
@@ -162,7 +163,7 @@ struct Tried {
 
 impl Tried {
     fn new(place: &Place, host: &Host, operation: &Operation) -> Self {
-        let said = place.run(operation.line.iter().map(String::as_str).chain(["--json"]));
+        let said = place.run(operation.line.iter().map(String::as_str).chain(["--json", "--no-probe"]));
         let facts = facts(&said);
         let attempts = facts["attempts"].as_array().map_or(0, Vec::len);
         let passages = host.passed(attempts, |request| operation.is(request));

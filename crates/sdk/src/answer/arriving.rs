@@ -6,6 +6,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use reveille_retry::{Fault, FaultKind};
 
+use crate::core::Seat;
 use crate::core::transport::{Broken, Quiet, of_body};
 use crate::error::PREVIEW;
 
@@ -21,12 +22,18 @@ pub(crate) struct Arriving {
     broken: Option<Broken>,
     quiet: Quiet,
     until: Option<Instant>,
+    seat: Option<Seat>,
 }
 
 impl Arriving {
     pub(crate) fn new(incoming: Incoming, quiet: Quiet) -> Self {
         let incoming = (!incoming.is_end_stream()).then_some(incoming);
-        Self { held: BytesMut::new(), incoming, broken: None, quiet, until: None }
+        Self { held: BytesMut::new(), incoming, broken: None, quiet, until: None, seat: None }
+    }
+
+    /// Lets the other calls to the sandbox know of each piece that comes.
+    pub(crate) fn told_by(&mut self, seat: Option<Seat>) {
+        self.seat = seat;
     }
 
     /// Ends the body with an error at `until`, whatever has come by then.
@@ -120,6 +127,9 @@ impl Arriving {
                     if let Ok(data) = frame.into_data()
                         && !data.is_empty()
                     {
+                        if let Some(seat) = &mut self.seat {
+                            seat.brought();
+                        }
                         return Ok(Some(data));
                     }
                 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode, Version};
 use serde::de::DeserializeOwned;
 
 use crate::error::{Answered, Error};
-use crate::record::Record;
+use crate::record::{AnsweredBy, Record};
 pub(crate) use arriving::Arriving;
 pub use response::Response;
 #[cfg(feature = "blocking")]
@@ -124,6 +124,18 @@ impl<T: DeserializeOwned + 'static> Reading<T> {
 }
 
 impl Reading<()> {
+    /// Whatever the sandbox itself says.
+    pub(crate) fn sandbox() -> Self {
+        Self::Whole(Box::new(|Whole { answered, record, .. }| {
+            let by = AnsweredBy::of(record.site, &answered.headers);
+            let is_denied = matches!(answered.status.as_u16(), 401..=403);
+            if record.stop.is_some() || by == AnsweredBy::Platform || is_denied {
+                return Err(Error::of_status(answered, record));
+            }
+            Ok(())
+        }))
+    }
+
     /// A success that says no more than its status.
     pub(crate) fn status() -> Self {
         Self::Success(Box::new(|_| Ok(())))

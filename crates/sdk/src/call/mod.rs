@@ -17,7 +17,8 @@ use crate::core::Core;
 use crate::core::runtime::{self, OnRuntime};
 use crate::error::Error;
 use driver::drive;
-pub(crate) use operation::{Identity, Operation, Patience, Target, Tuning, segment};
+use operation::Probe;
+pub(crate) use operation::{Identity, Operation, Patience, Readiness, Target, Tuning, segment};
 
 /// The future of a call. It may be polled on any executor.
 pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
@@ -82,6 +83,12 @@ impl<T> Call<T> {
     /// How long one attempt may take, its body included; of a stream, its head. Zero counts as a nanosecond.
     pub fn attempt_timeout(mut self, most: Duration) -> Self {
         self.tuning.attempt_timeout = Some(most.max(Duration::from_nanos(1)));
+        self
+    }
+
+    /// Sends nothing but this call, and lets it wait for nobody's word; see [readiness](crate#readiness).
+    pub fn no_probe(mut self) -> Self {
+        self.tuning.probe = Probe::Never;
         self
     }
 
@@ -218,6 +225,12 @@ macro_rules! like_a_call {
             /// How long one attempt may take, its body included.
             pub fn attempt_timeout(mut self, most: std::time::Duration) -> Self {
                 self.call = self.call.attempt_timeout(most);
+                self
+            }
+
+            /// Sends nothing but this call, and lets it wait for nobody's word.
+            pub fn no_probe(mut self) -> Self {
+                self.call = self.call.no_probe();
                 self
             }
 

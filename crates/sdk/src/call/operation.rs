@@ -22,6 +22,7 @@ pub(crate) struct Operation {
     declared: Option<Replay>,
     pub(crate) identity: Identity,
     pub(crate) patience: Patience,
+    pub(crate) readiness: Readiness,
     invalid: Option<Error>,
 }
 
@@ -55,13 +56,34 @@ pub(crate) enum Patience {
     Waiting,
 }
 
+/// What it has to do with the readiness of a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Nothing: it goes by itself.
+    OfNothing,
+    /// It goes to the sandbox itself.
+    OfTarget,
+    /// It puts the sandbox at this URL to sleep, or ends it.
+    Ends(String),
+}
+
 /// What a caller changed for one call.
 #[derive(Clone, Default)]
 pub(crate) struct Tuning {
+    pub(crate) probe: Probe,
     pub(crate) policy: Option<RetryPolicy>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) attempt_timeout: Option<Duration>,
     pub(crate) on_attempt: Option<OnAttempt>,
+}
+
+/// Whether a call may wait for, or ask for, the word of its sandbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// As the client says.
+    #[default]
+    Usual,
+    Never,
 }
 
 /// What a caller wants to have done after each attempt.
@@ -78,6 +100,7 @@ impl Operation {
             declared: None,
             identity: Identity::Client,
             patience: Patience::Usual,
+            readiness: Readiness::OfNothing,
             invalid: None,
         }
     }
@@ -111,6 +134,11 @@ impl Operation {
 
     pub(crate) fn patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
+        self
+    }
+
+    pub(crate) fn readiness(mut self, readiness: Readiness) -> Self {
+        self.readiness = readiness;
         self
     }
 
@@ -156,6 +184,7 @@ impl Operation {
             declared: self.declared,
             identity: self.identity,
             patience: self.patience,
+            readiness: self.readiness.clone(),
             ..Self::new(self.method.clone(), self.target.clone())
         }
     }
@@ -217,6 +246,11 @@ impl Target {
     /// The path as it stands in errors, spans and logs: without its query, which may hold secrets.
     pub(crate) fn shown(&self) -> &str {
         self.path.split('?').next().unwrap_or_default()
+    }
+
+    /// The URL of whom it goes to, which names it.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
     }
 
     pub(crate) fn site(&self) -> Site {

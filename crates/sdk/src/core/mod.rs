@@ -2,6 +2,7 @@
 
 mod body;
 mod credentials;
+mod readiness;
 pub(crate) mod runtime;
 pub(crate) mod settings;
 mod tokens;
@@ -16,6 +17,7 @@ use crate::error::Error;
 pub use body::Body;
 pub(crate) use body::{RequestBodyError, SendBody};
 pub(crate) use credentials::{Credentials, Secret};
+pub(crate) use readiness::{Seat, Watches};
 use settings::Settings;
 pub(crate) use tokens::{Granted, Tokens};
 use transport::{Transport, TransportSettings};
@@ -28,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) transport: Transport,
     pub(crate) tokens: Tokens,
+    pub(crate) watches: Watches,
     user_agent: HeaderValue,
     version: HeaderValue,
 }
@@ -52,7 +55,8 @@ impl Core {
         );
         let user_agent = HeaderValue::try_from(agent).map_err(|bad| Error::settings(bad.to_string()))?;
         let transport = Transport::new(transport);
-        Ok(Self { settings, transport, tokens: Tokens::default(), user_agent, version })
+        let watches = Watches::new(settings.readiness.unwrap_or_default());
+        Ok(Self { settings, transport, tokens: Tokens::default(), watches, user_agent, version })
     }
 
     pub(crate) fn user_agent(&self) -> HeaderValue {

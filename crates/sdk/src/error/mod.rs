@@ -32,6 +32,7 @@ struct Inner {
     record: Option<Record>,
     answer: Option<Answered>,
     source: Option<Source>,
+    probe_saw: Option<Seen>,
 }
 
 /// What kind of failure it is.
@@ -78,7 +79,7 @@ impl Answered {
 
 impl Error {
     fn new(kind: ErrorKind) -> Self {
-        Self(Box::new(Inner { kind, said: None, record: None, answer: None, source: None }))
+        Self(Box::new(Inner { kind, said: None, record: None, answer: None, source: None, probe_saw: None }))
     }
 
     fn saying(mut self, said: impl Into<String>) -> Self {
@@ -149,6 +150,14 @@ impl Error {
         error.0.said = explanation(&answer.body);
         error.0.record = Some(record);
         error.0.answer = Some(answer.preview());
+        error
+    }
+
+    /// A call that was not sent, as its sandbox did not wake in time.
+    pub(crate) fn unsent(record: Record, probe_saw: Option<Seen>) -> Self {
+        let mut error = Self::new(ErrorKind::Unavailable);
+        error.0.probe_saw = probe_saw;
+        error.0.record = Some(Record { ended: Step::Preparation, ..record });
         error
     }
 
@@ -325,6 +334,13 @@ impl Error {
             }
             _ => None,
         }
+    }
+
+    /// What the last probe of the call saw, where the sandbox did not wake in time
+    /// ([`StopReason::NoWord`]) and this call was the one that asked.
+    #[must_use]
+    pub fn probe_saw(&self) -> Option<Seen> {
+        self.0.probe_saw
     }
 
     fn last(&self) -> Option<&Attempt> {

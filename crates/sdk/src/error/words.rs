@@ -74,6 +74,8 @@ impl fmt::Display for Error {
         if history.len() > 1 || (record.ended == Step::Preparation && !history.is_empty()) {
             let times = if history.len() == 1 { "attempt" } else { "attempts" };
             write!(f, " after {} {times} in {} ({history})", history.len(), human(history.elapsed()))?;
+        } else if !history.waited_for_probe().is_zero() {
+            write!(f, " ({history})")?;
         }
         if let Some(said) = &self.0.said
             && self.0.kind != ErrorKind::Interrupted
@@ -91,6 +93,14 @@ impl Error {
         match (&self.0.said, &self.0.source, self.stop_reason()) {
             (Some(said), _, _) => f.write_str(said),
             (None, Some(source), _) => write!(f, "{source}"),
+            (None, None, Some(StopReason::NoWord)) => {
+                f.write_str("the sandbox did not wake in time")?;
+                match self.0.probe_saw {
+                    Some(Seen::Fault(kind)) => write!(f, ": {}", phrase(kind)),
+                    Some(seen) => write!(f, ": {seen}"),
+                    None => Ok(()),
+                }
+            }
             (None, None, Some(stop)) => write!(f, "the call was not made: {stop}"),
             (None, None, None) => f.write_str("the call was not made"),
         }

@@ -4,7 +4,8 @@ use http::Method;
 use reveille_wire::{AppPath, InvalidInput, SandboxName, SandboxUrl};
 
 use super::{Drives, Network, Processes, Request, System};
-use crate::call::{Identity, Operation, Target};
+use crate::answer::Reading;
+use crate::call::{Call, Identity, Operation, Readiness, Target};
 use crate::core::Core;
 use crate::error::Error;
 use crate::record::Site;
@@ -57,6 +58,21 @@ impl Sandbox {
     /// When its name or URL is none, or no workspace is set.
     pub fn url(&self) -> Result<String, Error> {
         self.resolved().map(|(url, _)| url.as_str().to_owned())
+    }
+
+    /// Wakes the sandbox, on any platform: the call ends when the sandbox has answered, whatever it said. A read.
+    ///
+    /// ```
+    /// # use reveille_faults::{FaultServer, Script, Step};
+    /// # let server = FaultServer::start(Script::new().step(Step::status(503)).then(Step::ok("{}")))?;
+    /// # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
+    /// use std::time::Duration;
+    ///
+    /// client.sandbox("box").wake().deadline(Duration::from_secs(60)).wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wake(&self) -> Call<()> {
+        Call::new(self.core(), self.endpoint(Method::GET, Ok("/health".to_owned())), Reading::sandbox())
     }
 
     /// A request to an endpoint of the sandbox's API that this crate has no method for; `path` with its query,
@@ -131,10 +147,20 @@ impl Sandbox {
     ) -> Operation {
         match self.resolved().and_then(|(url, identity)| Ok((url, identity, path?))) {
             Ok((url, identity, path)) => {
-                Operation::new(method, Target::new(url.as_str(), path, site(identity))).identity(identity)
+                let target = Target::new(url.as_str(), path, site(identity));
+                // An address that somebody typed is asked for nothing else.
+                let readiness = match identity {
+                    Identity::Client if self.is_named() => Readiness::OfTarget,
+                    _ => Readiness::OfNothing,
+                };
+                Operation::new(method, target).identity(identity).readiness(readiness)
             }
             Err(error) => Operation::invalid(method, error),
         }
+    }
+
+    fn is_named(&self) -> bool {
+        matches!(self.place, Place::Named(_))
     }
 
     fn resolved(&self) -> Result<(SandboxUrl, Identity), Error> {
@@ -146,7 +172,6 @@ impl Sandbox {
         if let Some(forced) = settings.forced_url(&name) {
             return Ok((SandboxUrl::new(forced)?, Identity::ClientIfAny));
         }
-        let workspace = settings.workspace.as_deref().ok_or_else(Error::no_workspace)?;
-        Ok((SandboxUrl::on_platform(&settings.run_url, workspace, &name)?, Identity::Client))
+        Ok((settings.sandbox_url(&name)?, Identity::Client))
     }
 }

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use http::Method;
-use reveille_wire::{Sandbox as Record, SandboxName};
+use reveille_wire::{InvalidInput, Sandbox as Record, SandboxName};
 
 use super::{CreateSandbox, ListSandboxes};
-use crate::call::{Call, Operation, Target};
+use crate::call::{Call, Operation, Readiness, Target};
 use crate::core::Core;
 use crate::record::Site;
 
@@ -64,23 +64,38 @@ impl Sandboxes {
 
     /// Deletes a sandbox. A mutation.
     pub fn delete(&self, name: impl Into<String>) -> Call<Record> {
-        self.of(Method::DELETE, name, "")
+        self.ending(Method::DELETE, name, "")
     }
 
     /// Puts a sandbox to standby at once. A mutation. Only the local host knows it: the platform decides by
     /// itself when a sandbox sleeps.
     pub fn sleep(&self, name: impl Into<String>) -> Call<Record> {
-        self.of(Method::POST, name, "/standby")
+        self.ending(Method::POST, name, "/standby")
     }
 
-    /// Wakes a sandbox. A mutation. Only the local host knows it: elsewhere any read of the sandbox does it,
-    /// for example [`health`](crate::System::health).
+    /// Wakes a sandbox. A mutation. Only the local host knows it; [`Sandbox::wake`](crate::Sandbox::wake) works
+    /// everywhere.
     pub fn wake(&self, name: impl Into<String>) -> Call<Record> {
         self.of(Method::POST, name, "/resume")
     }
 
     fn of(&self, method: Method, name: impl Into<String>, rest: &str) -> Call<Record> {
-        let operation = match SandboxName::new(name) {
+        self.call(method, SandboxName::new(name), rest)
+    }
+
+    /// A call after which the sandbox sleeps, or is no more: the other calls of this client are to know.
+    fn ending(&self, method: Method, name: impl Into<String>, rest: &str) -> Call<Record> {
+        let name = SandboxName::new(name);
+        let url = name.as_ref().ok().and_then(|name| self.0.settings.sandbox_url(name).ok());
+        let mut call = self.call(method, name, rest);
+        if let Some(url) = url {
+            call.operation = call.operation.readiness(Readiness::Ends(url.as_str().to_owned()));
+        }
+        call
+    }
+
+    fn call(&self, method: Method, name: Result<SandboxName, InvalidInput>, rest: &str) -> Call<Record> {
+        let operation = match name {
             Ok(name) => Operation::new(method, self.at(&format!("/{name}{rest}"))),
             Err(invalid) => Operation::invalid(method, invalid),
         };

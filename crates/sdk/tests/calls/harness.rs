@@ -28,7 +28,13 @@ pub(crate) fn quick() -> RetryPolicy {
     RetryPolicy::builder().base(millisecond).cap(millisecond).jitter(millisecond).build().unwrap()
 }
 
+/// A client that sends nothing but what a test asks for.
 pub(crate) fn builder(url: &str) -> ClientBuilder {
+    probing(url).no_probe()
+}
+
+/// The same, as clients are by default.
+pub(crate) fn probing(url: &str) -> ClientBuilder {
     Client::builder().api_key("key").workspace("acme").api_url(url).run_url(url).retry(quick())
 }
 

@@ -31,6 +31,7 @@ mod harness;
 mod http2;
 mod program;
 mod proof;
+mod readiness;
 mod statuses;
 mod streams;
 mod tls;

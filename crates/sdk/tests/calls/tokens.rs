@@ -12,7 +12,7 @@ const GRANT: &str = r#"{"access_token":"t","expires_in":3600}"#;
 
 fn client(server: &FaultServer) -> Client {
     let builder = Client::builder().client_credentials("id", "secret").workspace("acme").retry(quick());
-    builder.api_url(server.url()).run_url(server.url()).build().unwrap()
+    builder.no_probe().api_url(server.url()).run_url(server.url()).build().unwrap()
 }
 
 #[test]

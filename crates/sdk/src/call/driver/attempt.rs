@@ -1,18 +1,16 @@
 //! One attempt: a request, what comes back, and what it proves.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use reveille_retry::{AttemptPlan, Dispatch, Fault, FaultKind, Limit, Proof, Refusal};
-use reveille_wire::{GatewayAnswer, header as platform, refusal_of};
+use reveille_wire::{GatewayAnswer, refusal_of};
 
-use super::{Driver, token};
+use super::{Driver, identity};
 use crate::answer::{Arriving, Taking};
-use crate::call::Identity;
+use crate::core::SendBody;
 use crate::core::transport::{Broken, Quiet, Trace};
-use crate::core::{Credentials, SendBody};
 use crate::error::Error;
 use crate::record::{AnsweredBy, Site};
 
@@ -97,36 +95,9 @@ impl Driver {
     /// stays.
     async fn headers(&mut self) -> Result<HeaderMap, Error> {
         let mut headers = self.operation.headers.clone();
-        headers.entry(header::USER_AGENT).or_insert_with(|| self.core.user_agent());
-        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        if self.operation.identity == Identity::Nobody {
-            return Ok(headers);
-        }
-        match self.bearer().await? {
-            Some(bearer) => drop(headers.entry(platform::AUTHORIZATION).or_insert(bearer)),
-            None if self.operation.identity == Identity::Client => return Err(Error::no_key()),
-            None => {}
-        }
-        if let Some(workspace) = self.core.workspace_header()? {
-            headers.entry(platform::WORKSPACE).or_insert(workspace);
-        }
-        headers.entry(platform::VERSION).or_insert_with(|| self.core.version_header());
+        let shown = identity::show(&self.core, self.operation.identity, &mut headers).await;
+        self.token = shown.map_err(|why| why.into_error(self.record_so_far()))?;
         Ok(headers)
-    }
-
-    /// What says who the client is, where it knows.
-    async fn bearer(&mut self) -> Result<Option<HeaderValue>, Error> {
-        let core = &self.core;
-        let token = match &core.settings.credentials {
-            None => return Ok(None),
-            Some(Credentials::ApiKey(secret) | Credentials::AccessToken(secret)) => secret,
-            Some(Credentials::Client(pair)) => {
-                let fetched = core.tokens.current(|| token::fetch(Arc::clone(core), pair.clone())).await;
-                let token = fetched.map_err(|why| Error::of_token(why, self.record_so_far()))?;
-                &*self.token.insert(token)
-            }
-        };
-        token.header("Bearer").map(Some)
     }
 
     /// Lets go of an access token that the platform did not take. An app's own 401 says nothing of it.

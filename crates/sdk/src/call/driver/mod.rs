@@ -1,18 +1,22 @@
 //! The one loop that sends, decides and waits.
 
 mod attempt;
-mod token;
+mod identity;
+mod word;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reveille_retry::{AttemptPlan, FaultKind, Head, RetryPolicy, Session, StopReason, Tick, Verdict};
+use reveille_retry::{
+    AfterRefusal, AttemptPlan, FaultKind, Head, RetryPolicy, Seen, Session, StopReason, Tick, Verdict,
+};
 use tracing::Instrument;
 
-use super::{Operation, Patience, Tuning};
+use super::operation::Probe;
+use super::{Operation, Patience, Readiness, Tuning};
 use crate::answer::{Begun, Taking, Whole};
 use crate::core::transport::Broken;
-use crate::core::{Core, Secret};
+use crate::core::{Core, Seat, Secret};
 use crate::error::{Answered, Error};
 use crate::record::Record;
 use attempt::Answer;
@@ -52,6 +56,10 @@ struct Driver {
     tuning: Tuning,
     taking: Taking,
     session: Session,
+    /// Its place with the other calls to the same sandbox, where it has one.
+    seat: Option<Seat>,
+    /// What its last probe saw.
+    probe_saw: Option<Seen>,
     start: Instant,
     quiet: Duration,
     /// The access token that the last attempt showed.
@@ -79,30 +87,42 @@ impl Driver {
         };
         let session =
             Session::new(&policy, operation.replay(), fastrand::u64(..)).resend(operation.body.resend());
+        let now = core.watches.now();
         let session = match tuning.deadline {
-            Some(deadline) => session.deadline(Tick::ZERO.after(deadline)),
+            Some(deadline) => session.deadline(now.after(deadline)),
             None => session,
         };
         let quiet = match operation.patience {
             Patience::Usual => core.transport.read_timeout(),
             Patience::Waiting => Duration::MAX,
         };
-        Ok(Self {
-            core,
-            operation,
-            uri,
-            tuning,
-            taking,
-            session,
-            start: Instant::now(),
-            quiet,
-            token: None,
-            open: None,
-        })
+        let is_shared = operation.readiness == Readiness::OfTarget
+            && core.settings.readiness.is_some()
+            && tuning.probe == Probe::Usual
+            && policy.retries() > 0;
+        let seat = is_shared
+            .then(|| core.watches.seat(operation.target.base(), operation.replay(), session.last_send(now)));
+        let start = Instant::now();
+        let (probe_saw, token, open) = (None, None, None);
+        Ok(Self { core, operation, uri, tuning, taking, session, seat, probe_saw, start, quiet, token, open })
     }
 
-    async fn run(mut self) -> Result<Begun, Error> {
+    async fn run(self) -> Result<Begun, Error> {
+        let Readiness::Ends(sandbox) = self.operation.readiness.clone() else { return self.go().await };
+        let core = Arc::clone(&self.core);
+        core.watches.forget(&sandbox);
+        let ended = self.go().await;
+        // Whoever went meanwhile may have been answered before it fell asleep.
+        core.watches.forget(&sandbox);
+        ended
+    }
+
+    async fn go(mut self) -> Result<Begun, Error> {
         loop {
+            if let Err(stop) = self.word().await {
+                let saw = self.probe_saw;
+                return Err(Error::unsent(self.record(Some(stop)), saw));
+            }
             let plan = match self.session.begin(self.now()) {
                 Ok(plan) => plan,
                 Err(stop) => return Err(Error::of_fault(FaultKind::Deadline, self.record(Some(stop)), None)),
@@ -110,11 +130,14 @@ impl Driver {
             let brought = self.attempt(&plan).await?;
             let verdict = self.judge(&brought);
             self.tell(&plan, verdict);
+            let after = self.tell_of_sandbox(&brought, verdict);
             let stop = match verdict {
                 Verdict::Retry { wait, .. } => {
                     // The answer goes first, so that no connection is held during the wait.
                     drop((brought, self.open.take()));
-                    tokio::time::sleep(wait).await;
+                    if after == AfterRefusal::OwnSchedule {
+                        tokio::time::sleep(wait).await;
+                    }
                     continue;
                 }
                 Verdict::Deliver => None,
@@ -140,7 +163,7 @@ impl Driver {
     }
 
     fn now(&self) -> Tick {
-        Tick::ZERO.after(self.start.elapsed())
+        self.core.watches.now()
     }
 
     fn judge(&mut self, brought: &Result<Answer, Broken>) -> Verdict {
@@ -186,6 +209,7 @@ impl Driver {
         };
         if self.taking.streams(status) {
             answer.body.bound_by(self.tuning.deadline.and_then(|deadline| self.start.checked_add(deadline)));
+            answer.body.told_by(self.seat.take());
         }
         let answer = Begun {
             status,

@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reveille_retry::RetryPolicy;
-use reveille_wire::{LocalHost, SandboxName, header, state_dir};
+use reveille_retry::{ReadinessPolicy, RetryPolicy};
+use reveille_wire::{LocalHost, SandboxName, SandboxUrl, header, state_dir};
 
 use crate::core::{Credentials, Secret};
+use crate::error::Error;
 pub(crate) use environment::Environment;
 
 /// What a client knows before its first call.
@@ -26,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) policy: RetryPolicy,
     /// Ends calls that have no deadline of their own.
     pub(crate) deadline: Option<Duration>,
+    /// How the calls to one sandbox learn from each other whether it is awake; `None` where each goes by itself.
+    pub(crate) readiness: Option<ReadinessPolicy>,
     pub(crate) forced: HashMap<String, String>,
     pub(crate) origin: Origin,
     pub(crate) warnings: Vec<String>,
@@ -42,6 +45,19 @@ pub enum Origin {
     LocalHost,
 }
 
+/// Whether somebody looks if a sandbox is awake before others go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Probing {
+    On(ReadinessPolicy),
+    Off,
+}
+
+impl Default for Probing {
+    fn default() -> Self {
+        Self::On(ReadinessPolicy::new())
+    }
+}
+
 /// What code says; it beats everything else.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overrides {
@@ -54,6 +70,7 @@ pub(crate) struct Overrides {
     pub(crate) policy: Option<RetryPolicy>,
     pub(crate) retries: Option<u32>,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) probing: Probing,
     pub(crate) local_host: Option<LocalHost>,
 }
 
@@ -112,6 +129,10 @@ impl Settings {
             version: version.unwrap_or_else(|| header::VERSION_DEFAULT.to_owned()),
             policy,
             deadline: code.deadline,
+            readiness: match code.probing {
+                Probing::On(policy) => Some(policy),
+                Probing::Off => None,
+            },
             forced: environment.forced_urls(),
             origin: Origin::Platform,
             warnings,
@@ -124,6 +145,15 @@ impl Settings {
             settings.origin = Origin::LocalHost;
         }
         settings
+    }
+
+    /// Where the platform serves a sandbox.
+    ///
+    /// # Errors
+    /// When no workspace is set, or none that can stand in a URL.
+    pub(crate) fn sandbox_url(&self, name: &SandboxName) -> Result<SandboxUrl, Error> {
+        let workspace = self.workspace.as_deref().ok_or_else(Error::no_workspace)?;
+        Ok(SandboxUrl::on_platform(&self.run_url, workspace, name)?)
     }
 
     /// The forced URL of a sandbox, where the environment names one.

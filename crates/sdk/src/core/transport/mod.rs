@@ -53,6 +53,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(300);
 /// The one way to the network.
 pub(crate) struct Transport {
     pool: Pool<Connector, SendBody>,
+    /// It keeps nothing: each of its requests goes out on a connection of its own.
+    fresh: Pool<Connector, SendBody>,
     read_timeout: Duration,
 }
 
@@ -66,20 +68,35 @@ pub(crate) struct Broken {
 impl Transport {
     pub(crate) fn new(settings: &TransportSettings) -> Self {
         let connector = Connector::new(settings);
-        let pool = Pool::builder(TokioExecutor::new())
+        let mut pools = Pool::builder(TokioExecutor::new());
+        pools
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .http2_only(settings.version == HttpVersion::Http2)
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(PING)
-            .http2_keep_alive_timeout(PING)
-            .build(connector);
-        Self { pool, read_timeout: settings.read_timeout.unwrap_or(READ_TIMEOUT) }
+            .http2_keep_alive_timeout(PING);
+        let pool = pools.build(connector.clone());
+        let fresh = pools.pool_max_idle_per_host(0).build(connector);
+        Self { pool, fresh, read_timeout: settings.read_timeout.unwrap_or(READ_TIMEOUT) }
     }
 
     pub(crate) fn read_timeout(&self) -> Duration {
         self.read_timeout
+    }
+
+    /// Sends a request on a connection of its own, which nobody uses after it.
+    pub(crate) async fn send_fresh(
+        &self,
+        request: Request<SendBody>,
+        quiet: &Quiet,
+    ) -> Result<Response<Incoming>, Broken> {
+        match quiet.bound(self.fresh.request(request)).await {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(error)) => Err(evidence::of_send(error)),
+            None => Err(Broken { fault: Fault::unknown(FaultKind::ReadTimeout), source: None }),
+        }
     }
 
     /// Sends a request and waits for the head of the final answer.

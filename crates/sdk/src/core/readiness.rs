@@ -1,0 +1,205 @@
+//! What the calls of one client know of its sandboxes together.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use reveille_retry::{
+    AfterRefusal, Order, Readiness, ReadinessPolicy, Replay, Tick, Ticket, TicketId, Woken, Word,
+};
+use tokio::sync::Notify;
+
+/// How many sandboxes are remembered at the most; then the one goes that nobody has used for longest.
+const MOST_KEPT: usize = 1_024;
+/// How often the bytes of an open stream are told as an answer.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Every sandbox of which something is known, by its URL.
+pub(crate) struct Watches {
+    origin: Instant,
+    policy: ReadinessPolicy,
+    kept: Mutex<HashMap<String, Kept>>,
+}
+
+struct Kept {
+    watch: Arc<Watch>,
+    used: Instant,
+}
+
+/// One sandbox, as all the calls of the client see it.
+struct Watch(Mutex<Watched>);
+
+struct Watched {
+    readiness: Readiness,
+    bells: BTreeMap<TicketId, Arc<Notify>>,
+}
+
+impl Watches {
+    pub(crate) fn new(policy: ReadinessPolicy) -> Self {
+        Self { origin: Instant::now(), policy, kept: Mutex::default() }
+    }
+
+    /// Now, on the clock of all the calls.
+    pub(crate) fn now(&self) -> Tick {
+        Tick::ZERO.after(self.origin.elapsed())
+    }
+
+    /// A seat for a call to the sandbox at `base`, which can wait until `until`.
+    pub(crate) fn seat(&self, base: &str, replay: Replay, until: Tick) -> Seat {
+        let watch = self.watch(base);
+        let bell = Arc::new(Notify::new());
+        let ticket = {
+            let mut watched = watch.lock();
+            let ticket = watched.readiness.arrive(replay, until);
+            watched.bells.insert(ticket.id(), Arc::clone(&bell));
+            ticket
+        };
+        Seat { watch, ticket, bell, origin: self.origin, told: None }
+    }
+
+    /// Nothing that was heard of the sandbox at `base` counts any more.
+    pub(crate) fn forget(&self, base: &str) {
+        let watch = self.lock().get(base).map(|kept| Arc::clone(&kept.watch));
+        if let Some(watch) = watch {
+            watch.change(|watched| watched.readiness.forget());
+        }
+    }
+
+    fn watch(&self, base: &str) -> Arc<Watch> {
+        let mut kept = self.lock();
+        let used = Instant::now();
+        if let Some(found) = kept.get_mut(base) {
+            found.used = used;
+            return Arc::clone(&found.watch);
+        }
+        if kept.len() >= MOST_KEPT {
+            let oldest = kept.iter().min_by_key(|(_, kept)| kept.used).map(|(base, _)| base.clone());
+            oldest.and_then(|base| kept.remove(&base));
+        }
+        let readiness = Readiness::new(self.policy);
+        let watch = Arc::new(Watch(Mutex::new(Watched { readiness, bells: BTreeMap::new() })));
+        kept.insert(base.to_owned(), Kept { watch: Arc::clone(&watch), used });
+        watch
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watch {
+    fn lock(&self) -> MutexGuard<'_, Watched> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something to it, and wakes whom that concerns.
+    fn change<T>(&self, change: impl FnOnce(&mut Watched) -> T) -> T {
+        let mut watched = self.lock();
+        let done = change(&mut watched);
+        match watched.readiness.woken() {
+            Woken::Nobody => {}
+            Woken::One(id) => {
+                if let Some(bell) = watched.bells.get(&id) {
+                    bell.notify_one();
+                }
+            }
+            Woken::All => watched.bells.values().for_each(|bell| bell.notify_one()),
+        }
+        done
+    }
+}
+
+/// The place of one call with its sandbox, from its arrival to its end.
+pub(crate) struct Seat {
+    watch: Arc<Watch>,
+    ticket: Ticket,
+    bell: Arc<Notify>,
+    origin: Instant,
+    told: Option<Instant>,
+}
+
+impl Seat {
+    /// What the call has to do now.
+    pub(crate) fn poll(&mut self, now: Tick) -> Order {
+        self.watch.change(|watched| watched.readiness.poll(now, &mut self.ticket))
+    }
+
+    /// Rings when it is to be polled again.
+    pub(crate) fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.bell)
+    }
+
+    /// The call was refused, and waits for the word.
+    pub(crate) fn wait(&mut self, until: Tick) {
+        self.watch.change(|watched| watched.readiness.wait(&mut self.ticket, until));
+    }
+
+    /// The sandbox itself answered.
+    pub(crate) fn answered(&mut self, now: Tick) {
+        self.watch.change(|watched| watched.readiness.answered(now, &mut self.ticket));
+    }
+
+    /// The sandbox brings bytes on an open stream.
+    pub(crate) fn brought(&mut self) {
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            self.told = Some(Instant::now());
+            self.answered(Tick::ZERO.after(self.origin.elapsed()));
+        }
+    }
+
+    /// The call met the window.
+    pub(crate) fn refused(&mut self, now: Tick, asked: Option<Duration>) -> AfterRefusal {
+        self.watch.change(|watched| watched.readiness.refused(now, &mut self.ticket, asked))
+    }
+
+    /// The call got an answer that says nothing of the sandbox.
+    pub(crate) fn unheard(&mut self, now: Tick) {
+        self.watch.change(|watched| watched.readiness.unheard(now, &self.ticket));
+    }
+
+    /// The probe of the call brought this.
+    pub(crate) fn probed(&mut self, now: Tick, word: Word) {
+        self.watch.change(|watched| watched.readiness.probed(now, &self.ticket, word));
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.watch.change(|watched| {
+            watched.bells.remove(&self.ticket.id());
+            watched.readiness.leave(&mut self.ticket);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sandbox_that_nobody_used_for_longest_is_forgotten_first() {
+        let watches = Watches::new(ReadinessPolicy::new());
+        let seat = |at: usize| watches.seat(&format!("http://h/{at}"), Replay::Read, Tick::MAX);
+        for at in 0..MOST_KEPT {
+            seat(at).answered(watches.now());
+        }
+        drop(seat(0));
+        drop(seat(MOST_KEPT));
+        let kept = watches.lock();
+        assert_eq!(kept.len(), MOST_KEPT);
+        assert!(kept.contains_key("http://h/0") && !kept.contains_key("http://h/1"));
+    }
+
+    #[test]
+    fn a_seat_that_is_given_up_leaves_nothing_behind() {
+        let watches = Watches::new(ReadinessPolicy::new());
+        let mut looking = watches.seat("http://h", Replay::Never, Tick::MAX);
+        let mut waiting = watches.seat("http://h", Replay::Never, Tick::MAX);
+        assert!(matches!(looking.poll(watches.now()), Order::Probe { .. }));
+        assert!(matches!(waiting.poll(watches.now()), Order::Wait { .. }));
+        drop(looking);
+        assert!(matches!(waiting.poll(watches.now()), Order::Probe { .. }), "the next one looks");
+        drop(waiting);
+        assert!(watches.watch("http://h").lock().bells.is_empty());
+    }
+}
