@@ -114,7 +114,7 @@ fn on_this_machine_a_port_where_nobody_listens_is_named() {
 fn a_mutation_that_may_have_run_says_so_and_shows_the_answer() {
     let place = Place::new();
     let server = server(Step::status(503).body("half done"));
-    let said = fetch(&place, &server, &["-d", "order"]);
+    let said = fetch(&place, &server, &["--no-probe", "-d", "order"]);
     assert_eq!((said.code, said.text().as_str()), (Some(1), "half done"), "{said:?}");
     assert!(said.err.contains("it may have run; it was not repeated"), "{said:?}");
     assert_eq!(server.arrivals().len(), 1);
@@ -181,4 +181,15 @@ fn a_long_error_breaks_between_words_on_a_narrow_terminal() {
     assert!(lines.len() > 3 && lines.iter().all(|line| line.chars().count() <= 40), "{lines:?}");
     assert!(lines[0].starts_with("error: sandbox \"box\" stayed"), "{lines:?}");
     assert!(lines[1].starts_with("       "), "{lines:?}");
+}
+
+#[test]
+fn a_mutation_whose_sandbox_does_not_wake_was_not_sent_and_says_so() {
+    let place = Place::new();
+    let server = server(platforms(503, "WORKLOAD_UNAVAILABLE"));
+    let said = fetch(&place, &server, &["-d", "order"]);
+    assert_eq!(said.code, Some(75), "{said:?}");
+    assert!(said.err.contains("sandbox \"box\" did not wake in time: 503"), "{said:?}");
+    assert!(said.err.contains("the request was not sent: nothing ran"), "{said:?}");
+    assert!(server.arrivals_of("POST").is_empty());
 }

@@ -132,7 +132,7 @@ fn cell(waking: Waking, window: &str) -> Vec<String> {
         }
         if first.inside == 0 {
             // No request that one of the operations makes.
-            place.run(["fetch", "box", &port.to_string(), "/wake"]).done();
+            place.run(["fetch", "--no-probe", "box", &port.to_string(), "/wake"]).done();
             let again = Tried::new(&place, &host, operation);
             if !(again.is_done(&host, operation) && again.attempts == 1) {
                 tell("once awake", &again);
@@ -141,7 +141,7 @@ fn cell(waking: Waking, window: &str) -> Vec<String> {
     }
     // What would still be on its way here comes before the last of these.
     for mark in ["/1", "/2", "/3"] {
-        place.run(["fetch", "box", &port.to_string(), mark]).done();
+        place.run(["fetch", "--no-probe", "box", &port.to_string(), mark]).done();
     }
     host.passed(1, |request| request["path"] == *format!("/port/{port}/3"));
     let late = host.passed(0, |request| operations.iter().any(|operation| operation.is(request)));
