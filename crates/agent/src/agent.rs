@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use crate::arguments::Arguments;
 use crate::boot::Boot;
 use crate::drives::Drives;
+use crate::network::Monitors;
 use crate::process::Processes;
 use crate::terminal::Sessions;
 use crate::upgrade::{Taken, Upgrades};
@@ -24,6 +25,7 @@ struct Inner {
     processes: Processes,
     drives: Drives,
     terminals: Sessions,
+    monitors: Monitors,
     upgrades: Upgrades,
 }
 
@@ -36,6 +38,7 @@ impl Agent {
             processes: Processes::new(arguments.output_kept),
             drives: Drives::new(arguments.drives.clone(), Vec::new()),
             terminals: Sessions::default(),
+            monitors: Monitors::default(),
             upgrades: Upgrades::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -55,6 +58,7 @@ impl Agent {
             processes,
             drives: Drives::new(arguments.drives.clone(), taken.state.mounts),
             terminals,
+            monitors: Monitors::default(),
             upgrades: Upgrades::resumed(taken.state.upgrades),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -73,6 +77,11 @@ impl Agent {
     /// The terminals that were opened in it.
     pub(crate) fn terminals(&self) -> &Sessions {
         &self.inner.terminals
+    }
+
+    /// Who is told of ports that open.
+    pub(crate) fn monitors(&self) -> &Monitors {
+        &self.inner.monitors
     }
 
     /// Its upgrades.

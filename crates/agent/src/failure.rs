@@ -62,6 +62,11 @@ impl Failure {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, sentence)
     }
 
+    /// 501: there is no such thing here.
+    pub(crate) fn not_built(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, sentence)
+    }
+
     /// 502: a server in the sandbox did not do its part.
     pub(crate) fn gateway(sentence: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_GATEWAY, sentence)

@@ -20,6 +20,7 @@
 mod agent;
 mod arguments;
 mod boot;
+mod beyond;
 mod clock;
 mod connection;
 mod drives;
@@ -27,6 +28,8 @@ mod failure;
 mod files;
 mod json;
 mod listener;
+mod mcp;
+mod network;
 mod parameters;
 mod ports;
 mod privilege;

@@ -18,7 +18,7 @@ use tower_service::Service;
 use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::ports::{self, Target};
-use crate::{drives, files, process, system, terminal, upgrade};
+use crate::{beyond, drives, files, mcp, network, process, system, terminal, upgrade};
 
 /// On every answer that the agent makes itself, also on one that says no.
 const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 6] = [
@@ -50,10 +50,14 @@ impl Routes {
             .merge(drives::routes())
             .merge(terminal::routes())
             .merge(files::routes())
+            .merge(network::routes())
+            .merge(beyond::routes())
             .fallback(|| async { Failure::absent("there is no such endpoint") })
             .method_not_allowed_fallback(|| async { Failure::wrong_method() })
             .with_state(agent);
-        Self { endpoints, boot }
+        let tools =
+            mcp::routes(endpoints.clone()).method_not_allowed_fallback(|| async { Failure::wrong_method() });
+        Self { endpoints: endpoints.merge(tools), boot }
     }
 
     /// Answers one request.

@@ -24,6 +24,7 @@ pub mod header;
 pub mod hop;
 mod local;
 mod output;
+mod network;
 mod path;
 mod process;
 mod refusal;
@@ -46,6 +47,7 @@ pub use file::{
 pub use gateway::{GatewayAnswer, GatewayCode, GatewayError, GatewayErrorBody, refusal_of};
 pub use local::{Birth, LocalHost, state_dir};
 pub use output::{Encoding, ExecFrame, ExecFrameKind, NotBytes, OutputStream};
+pub use network::{ProcessPorts, ProcessSocket, SocketState};
 pub use path::AppPath;
 pub use process::{KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus, Truncated};
 pub use refusal::Refusal;

@@ -20,6 +20,7 @@ mod write;
 use axum::Router;
 use axum::routing::{get, post};
 
+pub(crate) use self::named::working_directory;
 pub(crate) use self::write::draft::is_draft;
 use crate::agent::Agent;
 

@@ -9,6 +9,7 @@ mod files;
 #[path = "../conformance/replay/http.rs"]
 mod http;
 mod output;
+mod network;
 mod ports;
 mod processes;
 #[path = "../running/mod.rs"]

@@ -3,7 +3,6 @@
 //! Nothing here knows which server it is: an agent, or a gateway with an agent behind it.
 
 pub(crate) mod http;
-mod not_built;
 mod stream;
 mod template;
 
@@ -15,7 +14,6 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use self::http::{Request, Response};
-use self::not_built::NOT_BUILT;
 use self::stream::Stream;
 use self::template::{differences, filled, short};
 
@@ -93,32 +91,20 @@ fn form(parts: &[Value]) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// Puts every case to `server` and says what does not hold, a line each: a case that differs, one that holds although
-/// it is said not to be built, one that is said not to be built and does not exist.
+/// Puts every case to `server` and says what does not hold, a line each.
 pub(crate) fn problems(server: &Server) -> Vec<String> {
     let cases: Vec<Value> = serde_json::from_str(include_str!("../agent-cases.json")).expect("cases");
-    let name = |case: &Value| case["name"].as_str().expect("a name").to_owned();
-    let known: Vec<String> = cases.iter().map(name).collect();
-    let unknown = NOT_BUILT.iter().filter(|listed| !known.iter().any(|name| name == *listed));
-    let problems: Mutex<Vec<String>> =
-        Mutex::new(unknown.map(|listed| format!("{listed}: there is no such case")).collect());
+    let problems: Mutex<Vec<String>> = Mutex::default();
     let next = Mutex::new(cases.iter());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 loop {
                     let Some(case) = next.lock().expect("no case panicked").next() else { return };
-                    let name = name(case);
+                    let name = case["name"].as_str().expect("a name");
                     let differs = replay(server, case);
-                    let listed = NOT_BUILT.contains(&name.as_str());
                     let mut problems = problems.lock().expect("no case panicked");
-                    match (listed, differs.is_empty()) {
-                        (true, true) => problems.push(format!("{name}: holds; take it off the list")),
-                        (false, false) => {
-                            problems.extend(differs.iter().map(|line| format!("{name}: {line}")));
-                        }
-                        _ => {}
-                    }
+                    problems.extend(differs.iter().map(|line| format!("{name}: {line}")));
                 }
             });
         }
@@ -158,22 +144,17 @@ fn replay(server: &Server, case: &Value) -> Vec<String> {
         }
         problems.extend(compare(&ready["expect"], &seen).into_iter().map(|line| format!("{at}: {line}")));
     }
-    // Whether it goes through the API or not, nothing in it is of any worth any more.
+    // Nothing in it is of any worth any more.
     let _gone = server.ask(&json!({"do": format!("DELETE /filesystem/{root}?recursive=true")}));
-    let _gone = std::fs::remove_dir_all(&root);
     problems
 }
 
-/// Makes an empty directory in the sandbox, through whichever endpoint there is.
+/// Makes an empty directory in the sandbox.
 fn make_root(server: &Server, root: &str) -> io::Result<()> {
-    let made = server
-        .ask(&json!({"do": format!("PUT /filesystem/{root}"), "json": {"isDirectory": true}}))
-        .is_ok_and(|response| response.status == 200);
-    if !made {
-        let command = json!({"command": format!("mkdir {root}"), "waitForCompletion": true});
-        server.ask(&json!({"do": "POST /process", "json": command}))?.read()?;
-    }
-    Ok(())
+    server
+        .ask(&json!({"do": format!("PUT /filesystem/{root}"), "json": {"isDirectory": true}}))?
+        .read()
+        .map(drop)
 }
 
 /// Runs one step, and tells what was seen in the form of an `expect`.

@@ -1,0 +1,93 @@
+//! Ports of processes and who is told of them; tools.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+
+use serde_json::{Value, json};
+
+use crate::running::Running;
+
+/// Listens on a port for as long as its standard input is open.
+const LISTENS: &str =
+    "python3 -c \"import socket,time; s=socket.create_server(('127.0.0.1',0)); time.sleep(60)\"";
+
+#[test]
+fn whoever_asked_is_told_of_a_port_that_opens() {
+    let agent = Running::start(&[]);
+    let waiting = TcpListener::bind("127.0.0.1:0").unwrap();
+    // A shell that is no longer there could not be the parent of what listens.
+    let begun = agent.begin(&json!({"command": format!("{LISTENS} & wait")}));
+    let pid = begun["pid"].as_str().unwrap();
+    let callback = format!("http://{}/told?x=1", waiting.local_addr().unwrap());
+    let monitor = format!("/network/process/{pid}/monitor");
+    assert_eq!(agent.ask("POST", &monitor, Some(&json!({"callback": callback}))).0, 200);
+
+    let (mut stream, _) = waiting.accept().unwrap();
+    let mut from = BufReader::new(stream.try_clone().unwrap());
+    let mut head = String::new();
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        from.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+        head.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    from.read_exact(&mut body).unwrap();
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /told?x=1 HTTP/1.1\r\n"), "{head}");
+    let told: Value = serde_json::from_slice(&body).unwrap();
+    let (_, ports) = agent.ask("GET", &format!("/network/process/{pid}/ports"), None);
+    assert_eq!(told, json!({"pid": pid.parse::<i32>().unwrap(), "port": ports["ports"][0]["localPort"]}));
+    assert_eq!(agent.ask("DELETE", &monitor, None).0, 200);
+    assert_eq!(agent.ask("DELETE", &format!("/process/{pid}/kill"), None).0, 200);
+}
+
+#[test]
+fn nobody_is_told_at_what_is_no_plain_url() {
+    let agent = Running::start(&[]);
+    for bad in
+        [json!({}), json!({"callback": "https://h/"}), json!({"callback": "h"}), json!({"callback": 5})]
+    {
+        assert_eq!(agent.ask("POST", "/network/process/1/monitor", Some(&bad)).0, 400, "{bad}");
+    }
+}
+
+#[test]
+fn what_only_the_platform_has_is_refused_in_json() {
+    let agent = Running::start(&[]);
+    let (status, said) = agent.ask("GET", "/archive/status", None);
+    assert_eq!(status, 501, "{said}");
+    assert!(said["error"].is_string());
+    assert_eq!(agent.ask("POST", "/archive/export", Some(&json!({"url": "http://h"}))).0, 501);
+    assert_eq!(agent.ask("DELETE", "/network/tunnel", None).0, 400);
+}
+
+#[test]
+fn a_tool_does_not_touch_a_file_that_is_no_text() {
+    let agent = Running::start(&[]);
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("f");
+    fs::write(&file, b"one\xfftwo").unwrap();
+    let edit = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "fsEditFile",
+        "arguments": {"path": file, "oldString": "one", "newString": "1"}}});
+    let (status, told) = agent.ask("POST", "/mcp", Some(&edit));
+    assert_eq!((status, &told["result"]["isError"]), (200, &true.into()));
+    assert_eq!(fs::read(&file).unwrap(), b"one\xfftwo");
+}
+
+#[test]
+fn several_messages_at_once_are_answered_at_once() {
+    let agent = Running::start(&[]);
+    let ping = |id: u32| json!({"jsonrpc": "2.0", "id": id, "method": "ping"});
+    let silent = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let (_, told) = agent.ask("POST", "/mcp", Some(&json!([ping(1), silent, ping(2)])));
+    let answer = |id: u32| json!({"jsonrpc": "2.0", "id": id, "result": {}});
+    assert_eq!(told, json!([answer(1), answer(2)]));
+}
