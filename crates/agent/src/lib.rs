@@ -19,8 +19,8 @@
 
 mod agent;
 mod arguments;
-mod boot;
 mod beyond;
+mod boot;
 mod clock;
 mod connection;
 mod drives;

@@ -8,8 +8,8 @@ mod ends;
 mod files;
 #[path = "../conformance/replay/http.rs"]
 mod http;
-mod output;
 mod network;
+mod output;
 mod ports;
 mod processes;
 #[path = "../running/mod.rs"]
