@@ -33,6 +33,34 @@
 //! # }
 //! ```
 //!
+//! A request that this crate has no method for goes the same way: [`Sandbox::request`], [`Client::request`].
+//!
+//! # Readiness
+//!
+//! The calls of a client to one sandbox know together whether it is awake. While it resumes, one of them looks often
+//! (`GET /health`, on a connection of its own) and the others wait for the word, so that all arrive as soon as the
+//! sandbox is there. A mutation to a sandbox of which nothing was heard for 10 s is preceded by such a probe, and
+//! sent once it has answered; where it does not wake in the time that retries would have had, the mutation was not
+//! sent, and the error says so ([`StopReason::NoWord`]).
+//!
+//! A call is never sent more often than its retries allow, and never later than they would have sent it. It is off
+//! where [`ClientBuilder::no_probe`] or [`Call::no_probe`] says so, where retries are 0, and for an address that
+//! somebody typed ([`Client::sandbox_at`], a URL forced by the environment). [`Sandbox::wake`] does it by hand.
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use reveille_faults::{FaultServer, Script, Step};
+//! # let window = Step::status(503).lasting(Duration::from_millis(50));
+//! # let server = FaultServer::start(Script::new().step(window).then(Step::ok("done")))?;
+//! # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
+//! # let sandbox = client.sandbox("box");
+//! let order = sandbox.network().fetch(3000, "/orders").post().json(&["tea"]).wait()?;
+//! assert_eq!(order.history().len(), 1, "it was sent once, to a sandbox that was awake");
+//! println!("{}", order.history());          // waited 52 ms for the probe, 200
+//! # assert_eq!(server.arrivals_of("POST").len(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Errors
 //!
 //! An [`Error`] answers three questions: is the sandbox still asleep, may the request have run, what was tried.

@@ -2,7 +2,7 @@ use reveille_wire::{EnvVar, PortSpec, Sandbox as Record, SandboxRuntime};
 
 use crate::call::{Call, like_a_call};
 
-/// A sandbox that is to be made; by [`Sandboxes::create`].
+/// A sandbox that is to be made; by [`Sandboxes::create`](crate::Sandboxes::create).
 ///
 /// What it cannot say is said by [`Client::request`](crate::Client::request).
 #[derive(Debug)]

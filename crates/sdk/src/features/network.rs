@@ -43,7 +43,7 @@ impl Network {
     /// is an error of the call.
     ///
     /// A path without a leading `/` gets one, and `..` never climbs above the port. Every status is a
-    /// [`Response`], also the last one of the resume window when the retries are spent
+    /// [`Response`](crate::Response), also the last one of the resume window when the retries are spent
     /// ([`Response::stop_reason`](crate::Response::stop_reason) tells); redirects are not followed.
     pub fn fetch<N>(&self, port: N, path: &str) -> Request
     where
