@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use reveille_wire::ProcessStatus;
 use serde::Deserialize;
 
-use super::{Agent, NotAnswered};
+use super::{Agent, NotAnswered, Outgoing};
 
 /// How long an agent may take to say what runs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -48,14 +47,15 @@ impl Agent {
     }
 
     async fn ask(self: &Arc<Self>) -> KeepAlive {
-        let Ok(mut connection) = self.connect_anew().await else { return KeepAlive::Unreachable };
-        let mut request = Request::new(Body::empty());
+        let Ok(connection) = self.connect_anew().await else { return KeepAlive::Unreachable };
+        let mut request = Request::new(Outgoing::Nothing);
         *request.uri_mut() = http::Uri::from_static("/process");
         request.headers_mut().insert(header::HOST, http::HeaderValue::from_static("sandbox"));
-        let response = match connection.send(request).await {
+        let response = match connection.send(request, || {}).await {
             Ok(response) if response.status() == StatusCode::OK => response,
             Ok(response) => return KeepAlive::Unknown(format!("it answered {}", response.status())),
             Err(NotAnswered::NeverWritten(_)) => return KeepAlive::Unreachable,
+            Err(NotAnswered::BodyBroken) => return KeepAlive::Unknown("it was not asked".to_owned()),
             Err(NotAnswered::Broken(error)) => return KeepAlive::Unknown(error.to_string()),
         };
         let body = match Limited::new(response.into_body(), MAX_ANSWER).collect().await {

@@ -1,60 +1,43 @@
 //! Bodies on their way through, counted as activity while they move.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use reveille_wire::hop;
 
-use crate::agent::Connection;
-use crate::observer::Passage;
-use crate::sandbox::Lease;
+use super::crossing::Crossing;
+use crate::agent::Answer;
 
 /// What a client sends.
-pub(super) struct Upload {
-    body: Incoming,
-    lease: Arc<Lease>,
-    passage: Arc<Passage>,
+pub(super) struct Upload<B> {
+    body: B,
+    crossing: Crossing,
 }
 
 /// What an agent answers. The request is open until this ends or is dropped.
 pub(super) struct Download {
-    body: Incoming,
-    lease: Arc<Lease>,
-    passage: Arc<Passage>,
-    connection: Option<Connection>,
+    body: Answer,
+    crossing: Crossing,
 }
 
-impl Upload {
-    pub(super) fn new(body: Incoming, lease: Arc<Lease>, passage: Arc<Passage>) -> Self {
-        Self { body, lease, passage }
+impl<B> Upload<B> {
+    pub(super) fn new(body: B, crossing: Crossing) -> Self {
+        Self { body, crossing }
     }
 }
 
 impl Download {
-    pub(super) fn new(
-        body: Incoming,
-        lease: Arc<Lease>,
-        passage: Arc<Passage>,
-        connection: Connection,
-    ) -> Self {
-        let mut download = Self { body, lease, passage, connection: Some(connection) };
-        if download.body.is_end_stream() {
-            download.keep_connection();
-        }
-        download
-    }
-
-    fn keep_connection(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            connection.keep();
-        }
+    pub(super) fn new(body: Answer, crossing: Crossing) -> Self {
+        Self { body, crossing }
     }
 }
 
-impl Body for Upload {
+impl<B> Body for Upload<B>
+where
+    B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
+{
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -64,15 +47,12 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
-            self.lease.sent();
-            self.passage.sent(frame.data_ref().map_or(0, Bytes::len));
+            self.crossing.sent(frame.data_ref().map_or(0, Bytes::len));
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map(without_forged_trailers)))
     }
 
     fn is_end_stream(&self) -> bool {
-        // This is asked for when the head is written to the agent.
-        self.passage.forwarded();
         self.body.is_end_stream()
     }
 
@@ -90,19 +70,10 @@ impl Body for Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => {
-                self.lease.received();
-                self.passage.received(frame.data_ref().map_or(0, Bytes::len));
-            }
-            // Its connection is not fit for another request.
-            Some(Err(_)) => drop(self.connection.take()),
-            None => self.keep_connection(),
+        if let Some(Ok(frame)) = &frame {
+            self.crossing.received(frame.data_ref().map_or(0, Bytes::len));
         }
-        if self.body.is_end_stream() {
-            self.keep_connection();
-        }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map(without_forged_trailers)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -112,4 +83,12 @@ impl Body for Download {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+/// Trailers say only what may come after a body, in either direction.
+fn without_forged_trailers(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        hop::strip_trailers(trailers);
+    }
+    frame
 }

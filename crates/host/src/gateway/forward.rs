@@ -3,33 +3,33 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, Bytes};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::upgrade::OnUpgrade;
+use reveille_wire::Refusal;
+use reveille_wire::hop::{self, UnknownCoding};
 
-use super::answer::Refused;
 use super::body::{Download, Upload};
+use super::crossing::Crossing;
+use super::refusal::{self, respond};
 use super::{headers, tunnel};
-use crate::agent::{Connection, NotAnswered};
-use crate::observer::Passage;
-use crate::sandbox::{Answer, Lease};
+use crate::agent::{Agent, Answer, NotAnswered, Origin, Outgoing};
 
 /// How long a request that could not reach its agent waits before each next waking, in milliseconds; then it
 /// gives up.
 pub(super) const PAUSES: [u64; 8] = [0, 5, 10, 20, 50, 100, 300, 500];
-/// How many connections of one waking are tried for a request of which nothing was written.
-const MAX_CONNECTIONS: usize = 3;
 
 /// A request on its way to an agent.
-pub(super) struct Forward {
-    head: http::request::Parts,
-    body: Option<Incoming>,
+pub(super) struct Forward<B> {
+    method: Method,
+    target: Uri,
+    headers: HeaderMap,
+    body: Option<B>,
     upgrade: Option<Upgrade>,
     kind: Kind,
     /// The request as it was handed to a connection that did not write it.
-    unsent: Option<Request<Body>>,
+    unsent: Option<Request<Outgoing>>,
 }
 
 /// The agent of this waking is not there any more, and has not seen the request.
@@ -42,109 +42,141 @@ struct Upgrade {
     client: OnUpgrade,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Usual,
+    /// It may be sent twice, and is no more than its head.
+    Read,
+    Mutation,
     /// The agent will re-execute itself and close its idle connections.
     AgentUpgrade,
 }
 
-impl Forward {
-    pub(super) fn new(mut request: Request<Incoming>, target: PathAndQuery, client: SocketAddr) -> Self {
-        let is_upgrade = request.method() == Method::POST && target.path() == "/upgrade";
-        let kind = if is_upgrade { Kind::AgentUpgrade } else { Kind::Usual };
-        let version = request.version();
-        let protocol = headers::upgrade(request.headers()).filter(|_| version == Version::HTTP_11);
+impl<B> Forward<B>
+where
+    B: hyper::body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
+{
+    /// # Errors
+    /// When its body has a transfer coding that cannot be handed on.
+    pub(super) fn new(
+        mut request: Request<B>,
+        target: PathAndQuery,
+        client: SocketAddr,
+    ) -> Result<Self, UnknownCoding> {
+        let is_http_11 = request.version() == Version::HTTP_11;
+        let protocol = hop::upgrade(request.headers()).filter(|_| is_http_11);
         let upgrade = protocol.map(|protocol| Upgrade { protocol, client: hyper::upgrade::on(&mut request) });
-        let (mut head, body) = request.into_parts();
-        headers::to_agent(&mut head.headers, &head.uri, client);
-        head.uri = Uri::from(target);
-        head.version = Version::HTTP_11;
-        // What is left there belongs to the client's connection.
-        head.extensions.clear();
-        Self { head, body: Some(body), upgrade, kind, unsent: None }
+        // What is left in the head belongs to the client's connection.
+        let (head, body) = request.into_parts();
+        let mut headers = head.headers;
+        let protocol = upgrade.as_ref().map(|upgrade| &upgrade.protocol);
+        headers::to_agent(&mut headers, &head.uri, client, protocol)?;
+        let is_read = refusal::is_read(&head.method) && body.is_end_stream() && upgrade.is_none();
+        let kind = match (is_read, &head.method) {
+            (true, _) => Kind::Read,
+            (false, &Method::POST) if target.path() == "/upgrade" => Kind::AgentUpgrade,
+            (false, _) => Kind::Mutation,
+        };
+        let target = Uri::from(target);
+        Ok(Self { method: head.method, target, headers, body: Some(body), upgrade, kind, unsent: None })
     }
 
     /// Sends it, and answers what the client is to see.
     ///
+    /// A read may go out on a connection that was kept, and once more on a new one. Anything else goes out on a
+    /// new one, which nobody can have closed for being idle, and once.
+    ///
     /// # Errors
     /// When nothing of it was written because the agent is not there any more; it can be sent again.
-    pub(super) async fn send(
-        &mut self,
-        mut connection: Connection,
-        lease: &Arc<Lease>,
-        passage: &Arc<Passage>,
-    ) -> Result<Response<Body>, Unreachable> {
+    pub(super) async fn send(&mut self, crossing: &Crossing) -> Result<Response<Body>, Unreachable> {
+        let agent = Arc::clone(crossing.agent());
+        let mut connection = match self.kind {
+            Kind::Read => agent.connect().await,
+            Kind::Mutation | Kind::AgentUpgrade => agent.connect_anew().await,
+        }
+        .map_err(|_| Unreachable)?;
         if self.kind == Kind::AgentUpgrade {
-            connection.agent().renew();
+            agent.renew();
         }
-        let mut request = self.request(lease, passage);
-        for _ in 0..MAX_CONNECTIONS {
-            request = match connection.send(request).await {
-                Ok(response) => return Ok(self.answer(response, connection, lease, passage)),
-                Err(NotAnswered::Broken(error)) => {
-                    passage.forwarded();
-                    return Ok(broken(&error));
-                }
-                Err(NotAnswered::NeverWritten(again)) => *again,
+        loop {
+            let origin = connection.origin();
+            let error = match connection.send(self.request(crossing), || crossing.forwarded()).await {
+                Ok(response) => return Ok(self.answer(response, crossing, &agent)),
+                Err(error) => error,
             };
-            match connection.agent().connect_anew().await {
-                Ok(another) => connection = another,
-                Err(_) => break,
+            tracing::debug!(?error, ?origin, "a request was not answered");
+            if let Some(refusal) = self.after(error, origin)? {
+                crossing.refused(refusal.status());
+                return Ok(respond(refusal));
             }
+            connection = agent.connect_anew().await.map_err(|_| Unreachable)?;
         }
-        self.unsent = Some(request);
-        Err(Unreachable)
     }
 
-    fn request(&mut self, lease: &Arc<Lease>, passage: &Arc<Passage>) -> Request<Body> {
+    /// What becomes of the request that was not answered: `None` where it goes out once more on a new connection.
+    fn after(&mut self, error: NotAnswered, origin: Origin) -> Result<Option<Refusal>, Unreachable> {
+        let may_go_again = self.kind == Kind::Read && origin == Origin::Kept;
+        match error {
+            NotAnswered::BodyBroken => Ok(Some(refusal::body_broken())),
+            NotAnswered::Broken(_) | NotAnswered::NeverWritten(_) if may_go_again => Ok(None),
+            NotAnswered::NeverWritten(Some(again)) => {
+                self.unsent = Some(*again);
+                Err(Unreachable)
+            }
+            NotAnswered::NeverWritten(None) if self.kind == Kind::Read => Err(Unreachable),
+            NotAnswered::NeverWritten(None) => {
+                Ok(Some(refusal::unavailable("its agent ended before it took the request")))
+            }
+            NotAnswered::Broken(_) => {
+                let what = "the sandbox broke off before it answered; the request may have been carried out";
+                Ok(Some(refusal::broken(&self.method, what)))
+            }
+        }
+    }
+
+    fn request(&mut self, crossing: &Crossing) -> Request<Outgoing> {
         if let Some(request) = self.unsent.take() {
             return request;
         }
-        let body = match self.body.take() {
-            Some(body) => Body::new(Upload::new(body, Arc::clone(lease), Arc::clone(passage))),
-            None => Body::empty(),
+        let body = self.body.take().map(|body| Outgoing::streamed(Upload::new(body, crossing.clone())));
+        let mut request = Request::new(body.unwrap_or_default());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.target.clone();
+        *request.headers_mut() = match self.kind {
+            Kind::Read => self.headers.clone(),
+            Kind::Mutation | Kind::AgentUpgrade => std::mem::take(&mut self.headers),
         };
-        let mut request = Request::new(body);
-        *request.method_mut() = self.head.method.clone();
-        *request.uri_mut() = self.head.uri.clone();
-        *request.headers_mut() = std::mem::take(&mut self.head.headers);
         request
     }
 
     fn answer(
         &mut self,
-        mut response: Response<Incoming>,
-        connection: Connection,
-        lease: &Arc<Lease>,
-        passage: &Arc<Passage>,
+        mut response: Response<Answer>,
+        crossing: &Crossing,
+        agent: &Agent,
     ) -> Response<Body> {
-        let whole = response.body().size_hint().exact().is_some();
-        lease.answered(if whole { Answer::Whole } else { Answer::Stream });
-        passage.answered(response.status());
+        crossing.answered(&response);
         if self.kind == Kind::AgentUpgrade {
-            connection.agent().renew();
+            agent.renew();
         }
-        headers::to_client(response.headers_mut());
+        let agreed = hop::upgrade(response.headers());
+        if headers::to_client(response.headers_mut()).is_err() {
+            let what = "the server in the sandbox answered in a transfer coding that cannot be handed on";
+            return respond(refusal::broken(&self.method, what));
+        }
         *response.version_mut() = Version::HTTP_11;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return match self.upgrade.take() {
                 Some(Upgrade { protocol, client }) => {
-                    tunnel::open(response, protocol, client, (Arc::clone(lease), Arc::clone(passage)))
+                    let protocol = agreed.unwrap_or(protocol);
+                    tunnel::open(response, protocol, client, crossing.clone())
                 }
-                None => broken(&"it switched to a protocol that nobody asked for"),
+                None => {
+                    let what = "the server in the sandbox switched to a protocol that nobody asked for";
+                    respond(refusal::broken(&self.method, what))
+                }
             };
         }
         let (head, body) = response.into_parts();
-        Response::from_parts(
-            head,
-            Body::new(Download::new(body, Arc::clone(lease), Arc::clone(passage), connection)),
-        )
+        Response::from_parts(head, Body::new(Download::new(body, crossing.clone())))
     }
-}
-
-fn broken(error: &dyn std::fmt::Display) -> Response<Body> {
-    tracing::debug!(%error, "a connection to an agent broke before it answered");
-    Refused::broken("the sandbox broke off before it answered; the request may have been carried out")
-        .into_response()
 }

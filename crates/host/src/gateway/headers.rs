@@ -1,73 +1,57 @@
-//! Which headers go on, and which belong to one connection or to one side only.
+//! What the gateway makes of the headers of a request and of an answer, besides the rules of every proxy.
 
 use std::net::SocketAddr;
 
-use http::header::{
-    CONNECTION, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use reveille_wire::header;
+use reveille_wire::hop::{self, Framing, UnknownCoding};
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// What a request wants to switch to, where it wants to.
-pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
-    let asks = listed(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"));
-    asks.then(|| headers.get(UPGRADE).cloned()).flatten()
-}
-
 /// Makes the headers of a client's request those of the request to the agent.
-pub(super) fn to_agent(headers: &mut HeaderMap, uri: &Uri, client: SocketAddr) {
-    let trailers = listed(headers, &TE).any(|token| token.eq_ignore_ascii_case("trailers"));
-    let upgrade = upgrade(headers);
-    remove_hop_by_hop(headers);
+///
+/// # Errors
+/// When its body has a transfer coding that cannot be handed on.
+pub(super) fn to_agent(
+    headers: &mut HeaderMap,
+    uri: &Uri,
+    client: SocketAddr,
+    upgrade: Option<&HeaderValue>,
+) -> Result<(), UnknownCoding> {
+    let framing = hop::strip(headers)?;
     // The host answers it by reading the body, which it does only for a request that it forwards.
     headers.remove(EXPECT);
     headers.remove(header::PREVIEW_TOKEN);
     headers.remove(PROXY_AUTHORIZATION);
-    if trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
+    if framing == Framing::Chunked {
+        // Said outright: a method that seldom has a body keeps its own, too.
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     if let Some(upgrade) = upgrade {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, upgrade);
+        hop::write_upgrade(headers, upgrade.clone());
     }
     join_cookies(headers);
     name_host(headers, uri);
     tell_of_client(headers, client);
+    Ok(())
 }
 
 /// Makes the headers of an agent's answer those of the answer to the client.
-pub(super) fn to_client(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
+///
+/// # Errors
+/// When its body has a transfer coding that cannot be handed on.
+pub(super) fn to_client(headers: &mut HeaderMap) -> Result<(), UnknownCoding> {
+    hop::strip(headers)?;
     headers.remove(PROXY_AUTHENTICATE);
     let forged: Vec<HeaderName> =
         headers.keys().filter(|name| header::is_platform_only(name)).cloned().collect();
     for name in forged {
         headers.remove(name);
     }
-}
-
-/// RFC 9110, section 7.6.1.
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = listed(headers, &CONNECTION).filter_map(|name| name.parse().ok()).collect();
-    // A list that names what must stay with the message is an attempt to get it lost on the way.
-    let named = named.into_iter().filter(|name| name != HOST && name != http::header::CONTENT_LENGTH);
-    for name in named.collect::<Vec<_>>() {
-        headers.remove(name);
-    }
-    for name in [CONNECTION, PROXY_CONNECTION, KEEP_ALIVE, TE, TRANSFER_ENCODING, UPGRADE] {
-        headers.remove(name);
-    }
-}
-
-fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim)
+    Ok(())
 }
 
 /// HTTP/2 clients may send one header a cookie; HTTP/1.1 has one for all (RFC 9113, section 8.2.3).
@@ -94,9 +78,14 @@ fn name_host(headers: &mut HeaderMap, uri: &Uri) {
 }
 
 fn tell_of_client(headers: &mut HeaderMap, client: SocketAddr) {
-    let mut path: Vec<String> = listed(headers, &FORWARDED_FOR).map(str::to_owned).collect();
-    path.push(client.ip().to_string());
-    if let Ok(path) = HeaderValue::from_str(&path.join(", ")) {
+    let ip = client.ip().to_string();
+    let mut path: Vec<u8> = Vec::new();
+    for earlier in headers.get_all(&FORWARDED_FOR) {
+        path.extend_from_slice(earlier.as_bytes());
+        path.extend_from_slice(b", ");
+    }
+    path.extend_from_slice(ip.as_bytes());
+    if let Ok(path) = HeaderValue::from_bytes(&path) {
         headers.insert(FORWARDED_FOR, path);
     }
     if !headers.contains_key(FORWARDED_HOST)
@@ -110,6 +99,7 @@ fn tell_of_client(headers: &mut HeaderMap, client: SocketAddr) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::{CONNECTION, UPGRADE};
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &'static str)| {
@@ -124,7 +114,9 @@ mod tests {
 
     fn forwarded(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = map(pairs);
-        to_agent(&mut headers, &Uri::from_static("/x"), "10.0.0.9:4".parse().unwrap());
+        let upgrade = hop::upgrade(&headers);
+        let client = "10.0.0.9:4".parse().unwrap();
+        to_agent(&mut headers, &Uri::from_static("/x"), client, upgrade.as_ref()).unwrap();
         headers
     }
 
@@ -134,8 +126,6 @@ mod tests {
             ("host", "h"),
             ("connection", "close, x-mine"),
             ("x-mine", "1"),
-            ("keep-alive", "timeout=5"),
-            ("proxy-connection", "close"),
             ("te", "trailers, gzip"),
             ("expect", "100-continue"),
             ("accept", "*/*"),
@@ -163,18 +153,21 @@ mod tests {
     }
 
     #[test]
-    fn the_body_s_length_cannot_be_talked_away() {
-        let sent =
-            forwarded(&[("host", "h"), ("connection", "content-length, host"), ("content-length", "3")]);
-        assert_eq!((&sent["content-length"], &sent["host"]), (&"3".parse().unwrap(), &"h".parse().unwrap()));
+    fn earlier_proxies_stay_known() {
+        let sent = forwarded(&[
+            ("host", "h"),
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-for", "2.2.2.2, 3.3.3.3"),
+            ("x-forwarded-proto", "https"),
+        ]);
+        assert_eq!(sent["x-forwarded-for"], "1.1.1.1, 2.2.2.2, 3.3.3.3, 10.0.0.9");
+        assert_eq!(sent["x-forwarded-proto"], "https");
     }
 
     #[test]
-    fn earlier_proxies_stay_known() {
-        let sent =
-            forwarded(&[("host", "h"), ("x-forwarded-for", "1.1.1.1"), ("x-forwarded-proto", "https")]);
-        assert_eq!(sent["x-forwarded-for"], "1.1.1.1, 10.0.0.9");
-        assert_eq!(sent["x-forwarded-proto"], "https");
+    fn no_proxy_adds_more_than_the_next_one_takes() {
+        let added = forwarded(&[]).len();
+        assert!(added <= hop::MAX_ADDED, "{added}");
     }
 
     #[test]
@@ -193,7 +186,7 @@ mod tests {
             ("x-request-id", "7"),
             ("connection", "close"),
         ]);
-        to_client(&mut answer);
+        to_client(&mut answer).unwrap();
         assert_eq!(answer, map(&[("x-request-id", "7")]));
     }
 }

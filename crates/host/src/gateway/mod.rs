@@ -1,9 +1,10 @@
 //! The gateway: authenticated requests to the agents of sandboxes, awake or not.
 
-pub(crate) mod answer;
 mod body;
+mod crossing;
 mod forward;
 mod headers;
+pub(crate) mod refusal;
 mod route;
 mod tunnel;
 
@@ -11,18 +12,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use http::{Request, Response};
-use hyper::body::Incoming;
-use reveille_wire::{GatewayCode, SandboxName};
+use reveille_wire::hop::UnknownCoding;
 
 use crate::auth::Key;
 use crate::observer::{Hub, Passage};
 use crate::sandbox::Patience;
-use crate::sandbox::{Lease, Refusal, Registry, Resident};
+use crate::sandbox::{Lease, Refusal as NotAdmitted, Registry, Resident};
 use crate::settings::{HostSettings, Refuse, WhileWaking};
-use answer::Refused;
-use route::{NoRoute, Route};
+use crossing::Crossing;
+use forward::Forward;
+use refusal::respond;
+use route::Route;
 
 /// Serves `/{workspace}/sandboxes/{name}/...`.
 #[derive(Clone)]
@@ -41,9 +43,9 @@ pub(crate) enum Served {
     Reset,
 }
 
-impl From<Refused> for Served {
-    fn from(refused: Refused) -> Self {
-        Self::Answer(refused.into_response())
+impl From<reveille_wire::Refusal> for Served {
+    fn from(refusal: reveille_wire::Refusal) -> Self {
+        Self::Answer(respond(refusal))
     }
 }
 
@@ -64,51 +66,61 @@ impl Gateway {
     }
 
     /// Serves a request whose credentials are right.
-    pub(crate) async fn serve(&self, request: Request<Incoming>, client: SocketAddr) -> Served {
+    pub(crate) async fn serve<B>(&self, request: Request<B>, client: SocketAddr) -> Served
+    where
+        B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
+    {
         let route = match Route::of(request.uri(), &self.workspace) {
             Ok(route) => route,
-            Err(no_route) => return refused_route(&no_route).into(),
+            Err(no_route) => return refusal::no_route(&no_route).into(),
         };
         let Some(resident) = self.residents.find(&route.sandbox) else {
-            return no_such_sandbox(&route.sandbox).into();
+            return refusal::no_such_sandbox(&route.sandbox).into();
         };
-        let passage = self.hub.request(&route.sandbox, request.method(), route.target.path());
-        let passage = Arc::new(passage);
+        let passage = Arc::new(self.hub.request(&route.sandbox, request.method(), route.target.path()));
         let lease = match resident.admit(self.patience()).await {
             Ok(lease) => lease,
-            Err(refusal) => return self.refuse(&refusal, &passage),
+            Err(why) => return self.refuse(&why, &passage),
         };
         self.forward(&resident, lease, request, &route, client, &passage).await
     }
 
-    async fn forward(
+    async fn forward<B>(
         &self,
         resident: &Arc<Resident>,
         lease: Lease,
-        mut request: Request<Incoming>,
+        mut request: Request<B>,
         route: &Route,
         client: SocketAddr,
         passage: &Arc<Passage>,
-    ) -> Served {
+    ) -> Served
+    where
+        B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
+    {
         self.key.strip(request.headers_mut());
-        let mut forward = forward::Forward::new(request, route.target.clone(), client);
-        let mut lease = Arc::new(lease);
+        let mut forward = match Forward::new(request, route.target.clone(), client) {
+            Ok(forward) => forward,
+            Err(UnknownCoding) => {
+                let refused = refusal::coded_body();
+                passage.refused(refused.status());
+                return refused.into();
+            }
+        };
+        let mut crossing = Crossing::new(lease, passage);
         for pause in forward::PAUSES {
-            if let Ok(connection) = lease.agent().connect().await
-                && let Ok(response) = forward.send(connection, &lease, passage).await
-            {
+            if let Ok(response) = forward.send(&crossing).await {
                 return Served::Answer(response);
             }
             tracing::debug!(sandbox = %route.sandbox, "the agent of this waking is gone");
-            lease.lost();
+            crossing.lost();
             // The engine may take a moment to see that an agent has ended.
             tokio::time::sleep(Duration::from_millis(pause)).await;
-            lease = match resident.admit(self.patience()).await {
-                Ok(lease) => Arc::new(lease),
-                Err(refusal) => return self.refuse(&refusal, passage),
+            crossing = match resident.admit(self.patience()).await {
+                Ok(lease) => Crossing::new(lease, passage),
+                Err(why) => return self.refuse(&why, passage),
             };
         }
-        self.refuse(&Refusal::Failed("its agent cannot be reached".into()), passage)
+        self.refuse(&NotAdmitted::Failed("its agent cannot be reached".into()), passage)
     }
 
     fn patience(&self) -> Patience {
@@ -118,55 +130,26 @@ impl Gateway {
         }
     }
 
-    fn refuse(&self, refusal: &Refusal, passage: &Arc<Passage>) -> Served {
+    fn refuse(&self, why: &NotAdmitted, passage: &Arc<Passage>) -> Served {
         let sandbox = passage.sandbox();
-        let refused = match refusal {
-            Refusal::Gone => no_such_sandbox(sandbox),
-            Refusal::Full => unavailable("too many requests wait for it to wake"),
-            Refusal::Late => unavailable("it did not wake in the time that a request may wait"),
-            Refusal::Failed(reason) => unavailable(&format!("it did not wake: {reason}")),
-            Refusal::Waking { left } => match self.while_waking {
+        let refused = match why {
+            NotAdmitted::Gone => refusal::no_such_sandbox(sandbox),
+            NotAdmitted::Full => refusal::unavailable("too many requests wait for it to wake"),
+            NotAdmitted::Late => refusal::unavailable("it did not wake in the time that a request may wait"),
+            NotAdmitted::Failed(reason) => refusal::unavailable(&format!("it did not wake: {reason}")),
+            NotAdmitted::Waking { left } => match self.while_waking {
                 WhileWaking::Reset => {
                     passage.reset();
                     return Served::Reset;
                 }
-                WhileWaking::Reject(Refuse::Status503) => Refused::resuming(*left),
-                WhileWaking::Reject(Refuse::Status404) => {
-                    Refused::new(GatewayCode::WorkloadUnavailable, "the sandbox is resuming").retryable()
-                }
+                WhileWaking::Reject(Refuse::Status503) => refusal::resuming(*left),
+                WhileWaking::Reject(Refuse::Status404) => refusal::resuming_as_documented(*left),
                 WhileWaking::Reject(Refuse::Status404NotDispatched) | WhileWaking::Hold => {
-                    unavailable("it is resuming")
+                    refusal::unavailable("it is resuming").retry_after(*left)
                 }
             },
         };
         passage.refused(refused.status());
         refused.into()
-    }
-}
-
-/// Nothing serves it, and the request was not handed on.
-fn unavailable(why: &str) -> Refused {
-    let message = format!("the sandbox is not available: {why}");
-    Refused::new(GatewayCode::WorkloadUnavailable, message).retryable().not_dispatched()
-}
-
-fn no_such_sandbox(name: &SandboxName) -> Refused {
-    Refused::new(GatewayCode::WorkloadNotFound, format!("there is no sandbox called {name}"))
-        .action("create it first, or list the sandboxes to see their names")
-}
-
-fn refused_route(no_route: &NoRoute) -> Refused {
-    match no_route {
-        NoRoute::Elsewhere => Refused::new(GatewayCode::RouteNotFound, "the URL names nothing")
-            .action("use /{workspace}/sandboxes/{name}/..., or /v0/... for the control plane"),
-        NoRoute::Workspace(name) => {
-            Refused::new(GatewayCode::WorkspaceNotFound, format!("there is no workspace {name:?} here"))
-        }
-        NoRoute::Sandbox(name) => {
-            Refused::new(GatewayCode::WorkloadNotFound, format!("there is no sandbox called {name:?}"))
-        }
-        NoRoute::Climbs => {
-            Refused::new(GatewayCode::BadRequest, "the path leads out of the sandbox: take .. out of it")
-        }
     }
 }

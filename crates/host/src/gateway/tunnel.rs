@@ -2,52 +2,41 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
-use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response};
-use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use reveille_wire::hop;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::observer::Passage;
-use crate::sandbox::Lease;
+use super::crossing::Crossing;
+use crate::agent::Answer;
 
 /// Answers the client that its connection switches, and joins it with the agent's when it has.
 pub(super) fn open(
-    mut response: Response<Incoming>,
+    mut response: Response<Answer>,
     protocol: HeaderValue,
     client: OnUpgrade,
-    (lease, passage): (Arc<Lease>, Arc<Passage>),
+    crossing: Crossing,
 ) -> Response<Body> {
     let agent = hyper::upgrade::on(&mut response);
     tokio::spawn(async move {
         let joined = tokio::try_join!(client, agent);
         match joined {
-            Ok((client, agent)) => join(client, agent, &lease, &passage).await,
+            Ok((client, agent)) => join(client, agent, &crossing).await,
             Err(error) => tracing::debug!(%error, "a connection was not switched"),
         }
     });
     let (mut head, _) = response.into_parts();
-    head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    head.headers.entry(UPGRADE).or_insert(protocol);
+    hop::write_upgrade(&mut head.headers, protocol);
     Response::from_parts(head, Body::empty())
 }
 
-async fn join(client: Upgraded, agent: Upgraded, lease: &Lease, passage: &Passage) {
-    let sent = |bytes| {
-        lease.sent();
-        passage.sent(bytes);
-    };
-    let received = |bytes| {
-        lease.received();
-        passage.received(bytes);
-    };
-    let mut client = Counted { io: TokioIo::new(client), count: sent };
-    let mut agent = Counted { io: TokioIo::new(agent), count: received };
+async fn join(client: Upgraded, agent: Upgraded, crossing: &Crossing) {
+    let mut client = Counted { io: TokioIo::new(client), count: |bytes| crossing.sent(bytes) };
+    let mut agent = Counted { io: TokioIo::new(agent), count: |bytes| crossing.received(bytes) };
     if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut agent).await {
         tracing::debug!(%error, "a tunnel broke");
     }

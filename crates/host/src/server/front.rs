@@ -9,13 +9,14 @@ use axum::body::Body;
 use axum::response::IntoResponse as _;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use reveille_wire::{GatewayCode, header};
+use reveille_wire::{GatewayCode, Refusal, header};
 use tokio::time::Instant;
 use tower_service::Service as _;
 
+use super::received::{Exchange, Received};
 use crate::auth::{Credentials, Key};
 use crate::control::Failure;
-use crate::gateway::answer::Refused;
+use crate::gateway::refusal::respond;
 use crate::gateway::{Gateway, Served};
 
 /// The longest id of a request that is taken over.
@@ -59,14 +60,18 @@ impl Front {
         client: SocketAddr,
     ) -> Option<Response<Body>> {
         let entry = Entry::of(&request);
-        let served = self.answer(request, client, &entry.id).await;
+        let (request, exchange) = Exchange::begin(request);
+        let mut served = self.answer(request, client, &entry.id).await;
+        if let Some(response) = &mut served {
+            exchange.answer(response);
+        }
         entry.log(client, served.as_ref().map(Response::status));
         served
     }
 
     async fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<Received>,
         client: SocketAddr,
         id: &HeaderValue,
     ) -> Option<Response<Body>> {
@@ -88,7 +93,7 @@ impl Front {
         Some(response)
     }
 
-    async fn control(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn control(&self, request: Request<Received>) -> Response<Body> {
         match self.control.clone().call(request.map(Body::new)).await {
             Ok(response) => response,
             Err(never) => match never as Infallible {},
@@ -123,7 +128,7 @@ impl NoEntry {
             Room::Control => {
                 Failure::new(self.code.status(), self.code.as_str(), self.message).into_response()
             }
-            Room::Gateway => Refused::new(self.code, self.message).into_response(),
+            Room::Gateway => respond(Refusal::new(self.code, self.message)),
         }
     }
 }

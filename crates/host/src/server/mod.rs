@@ -2,6 +2,7 @@
 
 mod connection;
 mod front;
+mod received;
 mod socket;
 
 use std::net::SocketAddr;

@@ -1,6 +1,7 @@
 //! A connection's bytes, and how it ends.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +10,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
-/// How long a connection that is done waits for what the client still sends.
-const LINGER: Duration = Duration::from_secs(2);
+/// How long a connection that is done waits for what the client sends next.
+const LINGER_SILENT: Duration = Duration::from_secs(2);
+/// How long it waits at the most, whatever the client sends.
+const LINGER: Duration = Duration::from_secs(30);
 
 /// The reset of one connection: whoever serves it asks for it, whoever drives it carries it out.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +46,26 @@ impl Reset {
 pub(super) struct Socket {
     stream: TcpStream,
     reset: Reset,
-    closing: Option<Pin<Box<Sleep>>>,
+    closing: Option<Closing>,
+}
+
+/// A connection that has said all it had to say.
+#[derive(Debug)]
+struct Closing {
+    silence: Pin<Box<Sleep>>,
+    end: Instant,
+}
+
+impl Closing {
+    fn begin() -> Self {
+        let now = Instant::now();
+        Self { silence: Box::pin(tokio::time::sleep_until(now + LINGER_SILENT)), end: now + LINGER }
+    }
+
+    fn heard(&mut self) {
+        let next = (Instant::now() + LINGER_SILENT).min(self.end);
+        self.silence.as_mut().reset(next);
+    }
 }
 
 impl Socket {
@@ -53,17 +75,19 @@ impl Socket {
 
     /// Reads and drops what still comes, until the client ends its side or the time is over.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let until = self.closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
-        if until.as_mut().poll(cx).is_ready() {
+        let closing = self.closing.get_or_insert_with(Closing::begin);
+        if closing.silence.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        let mut space = [0_u8; 16 * 1024];
+        let mut space = [MaybeUninit::uninit(); 64 * 1024];
         // Bounded, so that a fast client does not keep this thread; the time is looked at in between.
         for _ in 0..16 {
-            let mut buffer = ReadBuf::new(&mut space);
-            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => {}
-                _ => return Poll::Ready(()),
+            let mut buffer = ReadBuf::uninit(&mut space);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => closing.heard(),
+                Poll::Ready(_) => return Poll::Ready(()),
+                // The timer has been set anew meanwhile, and tells nobody unless it is asked.
+                Poll::Pending => return closing.silence.as_mut().poll(cx),
             }
         }
         cx.waker().wake_by_ref();

@@ -55,6 +55,35 @@ pub(crate) struct Script {
     pub(crate) failing_deletes: usize,
     /// It does not say what is true.
     pub(crate) is_silent: bool,
+    /// What serves each connection to an agent instead of the app.
+    pub(crate) agent: Option<RawAgent>,
+}
+
+/// Serves one connection, byte by byte.
+#[derive(Clone)]
+pub(crate) struct RawAgent(Arc<dyn Fn(std::os::unix::net::UnixStream) + Send + Sync>);
+
+impl RawAgent {
+    pub(crate) fn new(serve: impl Fn(std::os::unix::net::UnixStream) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(serve))
+    }
+
+    /// Each connection has a thread, as it is the simplest thing to write byte by byte.
+    async fn serve(self, listener: UnixListener) {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let stream = stream.into_std().unwrap();
+            stream.set_nonblocking(false).unwrap();
+            let serve = Arc::clone(&self.0);
+            std::thread::spawn(move || serve(stream));
+        }
+    }
+}
+
+impl std::fmt::Debug for RawAgent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RawAgent")
+    }
 }
 
 #[derive(Debug)]
@@ -204,7 +233,11 @@ impl ScriptedEngine {
         let listener = UnixListener::bind(&path).unwrap();
         let routes = app.routes();
         app.asleep.store(false, Ordering::SeqCst);
-        let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        let raw = self.script.lock().unwrap().agent.clone();
+        let server = match raw {
+            Some(agent) => tokio::spawn(agent.serve(listener)),
+            None => tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() }),
+        };
         let address = Address::Unix(path);
         let condition = Condition::Awake(address.clone());
         let name = plan.name.to_string();

@@ -6,6 +6,7 @@ mod client;
 mod contract;
 mod control;
 mod engine;
+mod exchange;
 mod expiry;
 mod gateway;
 mod order;
@@ -68,6 +69,20 @@ impl Stand {
     /// The same with a sandbox called `box`, awake.
     async fn with_box(change: impl FnOnce(&mut HostSettings)) -> Self {
         let stand = Self::with(change).await;
+        let made = stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"box"}}"#).await;
+        assert_eq!(made.status(), 200, "{made:?}");
+        stand
+    }
+
+    /// The same, where `serve` serves each connection to the agent of `box`.
+    async fn with_agent(
+        serve: impl Fn(std::os::unix::net::UnixStream) + Send + Sync + 'static,
+        change: impl FnOnce(&mut HostSettings),
+    ) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let engine = ScriptedEngine::new(data.path());
+        engine.script(|script| script.agent = Some(engine::RawAgent::new(serve)));
+        let stand = Self::on(data, engine, change).await;
         let made = stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"box"}}"#).await;
         assert_eq!(made.status(), 200, "{made:?}");
         stand

@@ -233,7 +233,9 @@ async fn a_rejecting_gateway_answers_503_until_the_window_is_over() {
     let refused = refusals(&stand).await;
     assert!(!refused.is_empty(), "the first is refused, too");
     for answer in &refused {
-        assert_eq!((answer.status().as_u16(), answer.header("retry-after")), (503, Some("0")));
+        assert_eq!((answer.status().as_u16(), answer.header("retry-after")), (503, Some("1")));
+        let left: u64 = answer.header("retry-after-ms").unwrap().parse().unwrap();
+        assert!((1..=100).contains(&left), "{left}");
         assert_eq!(
             (answer.code().as_str(), &answer.json()["error"]["retryable"]),
             ("WORKLOAD_UNAVAILABLE", &true.into())
@@ -243,14 +245,16 @@ async fn a_rejecting_gateway_answers_503_until_the_window_is_over() {
 }
 
 #[tokio::test]
-async fn retry_after_is_what_is_left_of_the_window_rounded_down() {
+async fn retry_after_is_what_is_left_of_the_window_rounded_up() {
     let stand = Stand::with_sleeping_box(|settings| {
         settings.while_waking = WhileWaking::Reject(Refuse::Status503);
         settings.resume_delay = Duration::from_millis(100_900);
     })
     .await;
     let refused = stand.client.get(APP).await;
-    assert_eq!(refused.header("retry-after"), Some("100"), "{refused:?}");
+    assert_eq!(refused.header("retry-after"), Some("101"), "{refused:?}");
+    let left: u64 = refused.header("retry-after-ms").unwrap().parse().unwrap();
+    assert!((100_001..=100_900).contains(&left), "{left}");
 }
 
 #[tokio::test]

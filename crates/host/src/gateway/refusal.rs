@@ -1,0 +1,86 @@
+//! What the gateway answers by itself.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Method, Response, StatusCode};
+use reveille_wire::{GatewayCode, Refusal, SandboxName};
+
+use super::route::NoRoute;
+
+/// When to come back where nobody knows how long it takes.
+const SOON: Duration = Duration::from_secs(1);
+
+/// The answer that a refusal is.
+pub(crate) fn respond(refusal: Refusal) -> Response<Body> {
+    refusal.into_response(crate::clock::now()).map(Body::from)
+}
+
+/// Whether a request only reads, so that it may be sent twice.
+pub(super) fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// 503: it resumes, for so long at least.
+pub(super) fn resuming(left: Duration) -> Refusal {
+    let code = GatewayCode::WorkloadUnavailable.as_str();
+    Refusal::coded(StatusCode::SERVICE_UNAVAILABLE, code, "the sandbox is resuming")
+        .retryable()
+        .retry_after(left)
+}
+
+/// The same as the documented 404.
+pub(super) fn resuming_as_documented(left: Duration) -> Refusal {
+    Refusal::new(GatewayCode::WorkloadUnavailable, "the sandbox is resuming").retryable().retry_after(left)
+}
+
+/// Nothing serves it, and the request was not handed on.
+pub(super) fn unavailable(why: &str) -> Refusal {
+    let message = format!("the sandbox is not available: {why}");
+    Refusal::new(GatewayCode::WorkloadUnavailable, message).not_dispatched().retry_after(SOON)
+}
+
+pub(super) fn no_such_sandbox(name: &SandboxName) -> Refusal {
+    Refusal::new(GatewayCode::WorkloadNotFound, format!("there is no sandbox called {name}"))
+        .action("create it first, or list the sandboxes to see their names")
+}
+
+pub(super) fn no_route(no_route: &NoRoute) -> Refusal {
+    match no_route {
+        NoRoute::Elsewhere => Refusal::new(GatewayCode::RouteNotFound, "the URL names nothing")
+            .action("use /{workspace}/sandboxes/{name}/..., or /v0/... for the control plane"),
+        NoRoute::Workspace(name) => {
+            Refusal::new(GatewayCode::WorkspaceNotFound, format!("there is no workspace {name:?} here"))
+        }
+        NoRoute::Sandbox(name) => {
+            Refusal::new(GatewayCode::WorkloadNotFound, format!("there is no sandbox called {name:?}"))
+        }
+        NoRoute::Climbs => {
+            Refusal::new(GatewayCode::BadRequest, "the path leads out of the sandbox: take .. out of it")
+        }
+    }
+}
+
+/// 502: the sandbox had the request, and its connection broke before an answer came.
+pub(super) fn broken(method: &Method, what: &str) -> Refusal {
+    let refusal = Refusal::new(GatewayCode::BadGateway, what).retryable();
+    if is_read(method) {
+        return refusal.retry_after(SOON);
+    }
+    refusal
+        .not_to_be_repeated()
+        .do_not("repeat a request that must not run twice: the sandbox may have carried it out")
+}
+
+/// 400: the client did not send the body that it announced.
+pub(super) fn body_broken() -> Refusal {
+    Refusal::new(GatewayCode::BadRequest, "the body of the request is malformed, or breaks off")
+        .action("send the body as its head announces it, and to its end")
+}
+
+/// 501: the client's body has a transfer coding that would have to be undone.
+pub(super) fn coded_body() -> Refusal {
+    let message = "the body of the request has a transfer coding other than chunked";
+    Refusal::coded(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message)
+        .action("send it with a Content-Length, or chunked and nothing else")
+}

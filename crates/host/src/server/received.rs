@@ -1,0 +1,70 @@
+//! The body of a request as it comes in, and whether all of it has been read.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use axum::body::Bytes;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+/// A body that says when it has been read to its end.
+pub(super) struct Received {
+    body: Incoming,
+    ended: Option<Arc<AtomicBool>>,
+}
+
+/// The exchange of one request, for whoever has to say whether another one may follow on its connection.
+pub(super) struct Exchange {
+    version: Version,
+    ended: Option<Arc<AtomicBool>>,
+}
+
+impl Exchange {
+    pub(super) fn begin(request: Request<Incoming>) -> (Request<Received>, Self) {
+        let ended = (!request.body().is_end_stream()).then(Arc::default);
+        let exchange = Self { version: request.version(), ended: ended.clone() };
+        (request.map(|body| Received { body, ended }), exchange)
+    }
+
+    /// Tells the client not to use its connection again where its body is not read to the end: what it still sends
+    /// is dropped, and the next request would be dropped with it.
+    pub(super) fn answer<B>(&self, response: &mut Response<B>) {
+        let is_open = self.ended.as_ref().is_some_and(|ended| !ended.load(Ordering::Acquire));
+        if is_open && self.version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+}
+
+impl Body for Received {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let is_over = match &frame {
+            None => true,
+            Some(Ok(_)) => self.body.is_end_stream(),
+            Some(Err(_)) => false,
+        };
+        if is_over && let Some(ended) = &self.ended {
+            ended.store(true, Ordering::Release);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
