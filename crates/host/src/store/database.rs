@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
 
 use redb::{Database as Redb, DatabaseError, ReadableTable as _, StorageError, TableDefinition, TableError};
 
+use super::lock::{PATIENCE, PAUSE};
 use crate::error::{Error, ErrorKind};
 
 /// Every document: by its kind and its key.
@@ -54,7 +57,7 @@ pub(super) struct Database {
 impl Database {
     /// Opens the file, makes it where there is none, and reads all that is in it.
     pub(super) fn open(path: PathBuf) -> Result<(Self, Documents), Error> {
-        let open = open(&path).map_err(|error| refused(&path, error))?;
+        let open = open_patiently(&path).map_err(|error| refused(&path, error))?;
         let database = Self { open: Some(open), path };
         let found = match database.version() {
             Ok(None) => database.begin().map(|()| Documents::new()),
@@ -140,6 +143,17 @@ impl Database {
             found.entry(kind.to_owned()).or_default().insert(key.to_owned(), value.value().to_vec());
         }
         Ok(found)
+    }
+}
+
+/// Opens the file although something of a killed host may still have a copy of its lock.
+fn open_patiently(path: &Path) -> Result<Redb, DatabaseError> {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        match open(path) {
+            Err(DatabaseError::DatabaseAlreadyOpen) if Instant::now() < give_up => thread::sleep(PAUSE),
+            opened => return opened,
+        }
     }
 }
 

@@ -4,12 +4,19 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::directory::unusable;
 use crate::error::{Error, ErrorKind};
+
+/// How long what a host that was killed had just started may take to end: on its way to its program it has a copy
+/// of every descriptor, and so of every lock.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
 /// Held while the directory is in use; the kernel lets go of it however the host ends.
 #[derive(Debug)]
@@ -22,11 +29,16 @@ impl Lock {
         let path = root.join("lock");
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.map_err(|source| unusable(root, source))?;
-        let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => file,
-            Err((file, Errno::EWOULDBLOCK)) => return Err(taken(root, file)),
-            Err((_, errno)) => return Err(unusable(root, errno.into())),
+        let mut file = file.map_err(|source| unusable(root, source))?;
+        let give_up = Instant::now() + PATIENCE;
+        let mut file = loop {
+            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(file) => break file,
+                Err((file, Errno::EWOULDBLOCK)) if Instant::now() < give_up => file,
+                Err((file, Errno::EWOULDBLOCK)) => return Err(taken(root, file)),
+                Err((_, errno)) => return Err(unusable(root, errno.into())),
+            };
+            thread::sleep(PAUSE);
         };
         // Only for people who meet the lock; a failure here changes nothing.
         let _ = file.set_len(0).and_then(|()| write!(&mut *file, "{}", std::process::id()));

@@ -1,9 +1,11 @@
 //! The whole host: its own engine, real processes, the real agent.
 //!
-//! This program is the agent, too: started with `agent` it is one, as the command line is.
+//! This program is the agent, too: started with `agent` it is one, as the command line is. Started with `host` it is
+//! a host that waits to be killed.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
+mod crash;
 mod stand;
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -25,6 +27,9 @@ fn main() -> ExitCode {
     }
     if arguments.next_if(|first| first == "serve").is_some() {
         return serve();
+    }
+    if arguments.next_if(|first| first == "host").is_some() {
+        return crash::host(arguments);
     }
     let arguments = Arguments::from_args();
     libtest_mimic::run(&arguments, trials()).exit_code()
@@ -51,6 +56,11 @@ fn trials() -> Vec<Trial> {
         trial("a server in it is reached, asleep or not, and goes on where it was", a_server_goes_on),
         trial("no request fails while the agent upgrades itself", upgrades_unnoticed),
         trial("a deleted sandbox takes its processes with it", deleted_with_its_processes),
+        Trial::test("what was acknowledged outlives a host that is killed under load", || {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(crash::killed_under_load());
+            Ok(())
+        }),
     ]
 }
 

@@ -1,5 +1,7 @@
 //! A host with one sandbox, and the simplest client.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,9 +31,9 @@ impl Answer {
     }
 }
 
-fn settings(data: &TempDir) -> HostSettings {
+pub(crate) fn settings(data: &Path) -> HostSettings {
     let agent = AgentCommand { program: std::env::current_exe().unwrap(), arguments: vec!["agent".into()] };
-    let mut settings = HostSettings::new(agent, data.path());
+    let mut settings = HostSettings::new(agent, data);
     settings.listen = "127.0.0.1:0".parse().unwrap();
     settings.key = Some(KEY.to_owned());
     settings
@@ -41,7 +43,7 @@ impl Stand {
     /// A host with a sandbox called `box`, awake.
     pub(crate) async fn with_box(change: impl FnOnce(&mut HostSettings)) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let mut settings = settings(&data);
+        let mut settings = settings(data.path());
         change(&mut settings);
         let stand = Self { host: Host::start(settings).await.unwrap(), data };
         let made = stand.control("POST", "/sandboxes", r#"{"metadata":{"name":"box"}}"#).await;
@@ -52,7 +54,7 @@ impl Stand {
     /// The next host on the same data directory.
     pub(crate) async fn restarted(self) -> Self {
         self.host.stop().await;
-        Self { host: Host::start(settings(&self.data)).await.unwrap(), data: self.data }
+        Self { host: Host::start(settings(self.data.path())).await.unwrap(), data: self.data }
     }
 
     /// Where its data is.
@@ -73,16 +75,21 @@ impl Stand {
     }
 
     async fn send(&self, method: &str, path: &str, body: String) -> Answer {
-        let stream = tokio::net::TcpStream::connect(self.host.address()).await.unwrap();
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1");
-        let request = request.header("x-blaxel-authorization", format!("Bearer {KEY}"));
-        let answer = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
-        let status = answer.status().as_u16();
-        Answer { status, body: answer.into_body().collect().await.unwrap().to_bytes() }
+        try_send(self.host.address(), method, path, body).await.unwrap()
     }
+}
+
+/// What a host answers; `None` where it ends before it has.
+pub(crate) async fn try_send(address: SocketAddr, method: &str, path: &str, body: String) -> Option<Answer> {
+    let stream = tokio::net::TcpStream::connect(address).await.ok()?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    tokio::spawn(connection);
+    let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1");
+    let request = request.header("x-blaxel-authorization", format!("Bearer {KEY}"));
+    let answer = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.ok()?;
+    let status = answer.status().as_u16();
+    Some(Answer { status, body: answer.into_body().collect().await.ok()?.to_bytes() })
 }
 
 /// Waits for what something else is about to bring about.
