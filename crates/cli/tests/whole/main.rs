@@ -11,5 +11,6 @@ mod ends;
 mod input;
 mod ordinary;
 mod place;
+mod python;
 mod terminal;
 mod windows;
