@@ -39,7 +39,9 @@ fn interpreter() -> Result<String, String> {
     let asked = Command::new(&python).args(["-c", "import blaxel"]).stderr(Stdio::null()).status();
     match asked {
         Ok(status) if status.success() => Ok(python),
-        Ok(_) => Err(format!("{python} has no blaxel: pip install blaxel, or name another with REVEILLE_PYTHON")),
+        Ok(_) => {
+            Err(format!("{python} has no blaxel: pip install blaxel, or name another with REVEILLE_PYTHON"))
+        }
         Err(error) => Err(format!("{python}: {error}")),
     }
 }

@@ -82,8 +82,7 @@ impl Stand {
 /// What a host answers; `None` where it ends before it has.
 pub(crate) async fn try_send(address: SocketAddr, method: &str, path: &str, body: String) -> Option<Answer> {
     let stream = tokio::net::TcpStream::connect(address).await.ok()?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     tokio::spawn(connection);
     let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1");
     let request = request.header("x-blaxel-authorization", format!("Bearer {KEY}"));
