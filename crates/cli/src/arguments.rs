@@ -36,7 +36,7 @@ Sandboxes
   get         one, in full
   sleep       put one to standby now
   wake        wake one now
-  delete      end one and remove its files
+  delete      end one, or all, and remove the files
 
 Inside one
   fetch       an HTTP request to a port inside a sandbox

@@ -11,6 +11,7 @@ mod commands;
 mod connection;
 mod download;
 mod interrupt;
+mod listing;
 #[cfg(target_os = "linux")]
 mod logging;
 mod output;
@@ -31,7 +32,7 @@ use crate::output::Screen;
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(said) => return output::said_by_clap(&said).into(),
+        Err(said) => return output::misused(&said, std::env::args_os()).into(),
     };
     let Arguments { global, command } = arguments;
     let screen = Screen::new(&global);

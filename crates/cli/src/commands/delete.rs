@@ -1,22 +1,31 @@
 use clap::Args;
 
+use super::chosen::{Chosen, Consent, each};
 use crate::connection::Connection;
 use crate::output::{SandboxView, Screen};
 use crate::report::{Exit, Failure, Request};
 
-/// End a sandbox and everything in it, and remove its files
+/// End sandboxes and everything in them, and remove their files
 #[derive(Debug, Args)]
+#[command(visible_alias = "rm")]
 pub(crate) struct Delete {
-    /// The sandbox's name
-    name: String,
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Do not ask, with --all
+    #[arg(long, short)]
+    yes: bool,
 }
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Delete) -> Result<Exit, Failure> {
-    let request = Request::new("DELETE", format!("/sandboxes/{}", asked.name));
-    let asking = connection.asking(&asked.name, request);
-    let call = connection.client().sandboxes().delete(asked.name.as_str()).with_history();
-    let (sandbox, history) = call.await.map_err(|error| asking.failed(&error))?;
-    screen.explain(&asking.request, &history);
-    screen.sandbox(SandboxView::Sentence("is gone, with its processes and files"), &sandbox, &history)?;
-    Ok(Exit::Done)
+    let consent = if asked.yes { Consent::Given } else { Consent::Wanted("delete") };
+    let names = asked.chosen.names(screen, connection, consent).await?;
+    each(screen, &names, async |name| {
+        let asking = connection.asking(name, Request::new("DELETE", format!("/sandboxes/{name}")));
+        let call = connection.client().sandboxes().delete(name).with_history();
+        let (sandbox, history) = call.await.map_err(|error| asking.failed(&error))?;
+        screen.explain(&asking.request, &history);
+        let what = SandboxView::Sentence("is gone, with its processes and files");
+        Ok(screen.sandbox(what, &sandbox, &history)?)
+    })
+    .await
 }

@@ -15,7 +15,7 @@ use crate::typed::pair;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples
-  reveille exec box -- ls -l /tmp
+  reveille exec box ls -l /tmp
   reveille exec box -- 'echo $HOME | tr a-z A-Z'
   reveille exec -d --name web box -- python3 -m http.server 3000")]
 pub(crate) struct Exec {
@@ -37,7 +37,7 @@ pub(crate) struct Exec {
     #[arg(long)]
     keep_alive: bool,
     /// The command
-    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(trailing_var_arg = true, required = true, value_name = "CMD")]
     command: Vec<String>,
 }
 

@@ -1,45 +1,60 @@
-use clap::Args;
-use futures_util::StreamExt;
-use reveille::SandboxList;
+use clap::{Args, ValueEnum};
+use reveille::{SandboxRecord, SandboxState};
 
 use crate::connection::Connection;
+use crate::listing::{self, Listed};
 use crate::output::Screen;
-use crate::report::{Exit, Failure, Request};
-
-/// How many sandboxes are shown at the most, against a list that does not end.
-const MOST: usize = 100_000;
+use crate::report::{Exit, Failure};
+use crate::typed::pair;
 
 /// List the sandboxes, and whether they are awake
 #[derive(Debug, Args)]
-#[command(visible_alias = "ls")]
-pub(crate) struct List {}
+#[command(
+    visible_alias = "ls",
+    after_help = "\
+Examples
+  reveille list --state standby
+  reveille list --label team=a --names"
+)]
+pub(crate) struct List {
+    /// Only those that are in this state
+    #[arg(long, value_enum)]
+    state: Option<State>,
+    /// Only those with this label; may be given again
+    #[arg(long, short, value_name = "KEY=VALUE", value_parser = pair)]
+    label: Vec<(String, String)>,
+    /// Only their names, one a line
+    #[arg(long)]
+    names: bool,
+}
 
-pub(crate) async fn run(screen: &Screen, connection: &Connection, _asked: &List) -> Result<Exit, Failure> {
-    let asking = connection.asking("", Request::new("GET", "/sandboxes"));
-    let mut pages = connection.client().sandboxes().list().pages();
-    let mut all = SandboxList::default();
-    let mut lost = None;
-    while let Some(page) = pages.next().await {
-        match page {
-            Ok(_) if all.data.len() >= MOST => {
-                lost = Some(Failure::new(format!(
-                    "the list has more than {MOST} sandboxes; the rest is not shown"
-                )));
-                break;
-            }
-            Ok(page) => {
-                screen.explain(&asking.request, pages.history());
-                all.data.extend(page.data);
-                all.left_out += page.left_out;
-                (all.meta, all.other) = (page.meta, page.other);
-            }
-            Err(error) if all.data.is_empty() => return Err(asking.failed(&error)),
-            Err(error) => lost = Some(asking.failed(&error)),
-        }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum State {
+    Running,
+    Standby,
+}
+
+pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &List) -> Result<Exit, Failure> {
+    let Listed { mut list, lost } = listing::whole(screen, connection).await?;
+    let had = list.data.len();
+    list.data.retain(|sandbox| asked.wants(sandbox));
+    if asked.names {
+        screen.names(&list)?;
+    } else if list.data.is_empty() && had > 0 {
+        screen.none_of(had, &list)?;
+    } else {
+        screen.sandboxes(&list)?;
     }
-    if all.left_out > 0 {
-        lost = Some(Failure::new(format!("the list holds {} more that are not shown", all.left_out)));
-    }
-    screen.sandboxes(&all)?;
     lost.map_or(Ok(Exit::Done), Err)
+}
+
+impl List {
+    fn wants(&self, sandbox: &SandboxRecord) -> bool {
+        let state = match self.state {
+            None => true,
+            Some(State::Running) => sandbox.state == Some(SandboxState::Running),
+            Some(State::Standby) => sandbox.state == Some(SandboxState::Standby),
+        };
+        state && self.label.iter().all(|(key, value)| sandbox.metadata.labels.get(key) == Some(value))
+    }
 }

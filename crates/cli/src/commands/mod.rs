@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod agent;
+mod chosen;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod drive;

@@ -1,22 +1,26 @@
 use clap::Args;
 
+use super::chosen::{Chosen, Consent, each};
 use crate::connection::Connection;
 use crate::output::{SandboxView, Screen};
 use crate::report::{Exit, Failure, Request};
 
-/// Put a sandbox to standby now; any request wakes it
+/// Put sandboxes to standby now; any request wakes one
 #[derive(Debug, Args)]
 pub(crate) struct Sleep {
-    /// The sandbox's name
-    name: String,
+    #[command(flatten)]
+    chosen: Chosen,
 }
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Sleep) -> Result<Exit, Failure> {
-    let request = Request::new("POST", format!("/sandboxes/{}/standby", asked.name));
-    let asking = connection.asking(&asked.name, request);
-    let call = connection.client().sandboxes().sleep(asked.name.as_str()).with_history();
-    let (sandbox, history) = call.await.map_err(|error| asking.failed(&error))?;
-    screen.explain(&asking.request, &history);
-    screen.sandbox(SandboxView::Sentence("is asleep; any request wakes it"), &sandbox, &history)?;
-    Ok(Exit::Done)
+    let names = asked.chosen.names(screen, connection, Consent::Needless).await?;
+    each(screen, &names, async |name| {
+        let asking = connection.asking(name, Request::new("POST", format!("/sandboxes/{name}/standby")));
+        let call = connection.client().sandboxes().sleep(name).with_history();
+        let (sandbox, history) = call.await.map_err(|error| asking.failed(&error))?;
+        screen.explain(&asking.request, &history);
+        let what = SandboxView::Sentence("is asleep; any request wakes it");
+        Ok(screen.sandbox(what, &sandbox, &history)?)
+    })
+    .await
 }

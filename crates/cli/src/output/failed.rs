@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -5,7 +6,7 @@ use serde::Serialize;
 use super::json::in_json;
 use super::{BAD, FAINT, Format, Line, Screen, to_stderr};
 
-use crate::report::{Exit, Facts, Failure, Told};
+use crate::report::{Exit, Facts, Failure, Told, usage};
 
 /// Where the texts of a failure begin, so that they go on below each other.
 const ERROR: usize = 7;
@@ -22,10 +23,24 @@ struct Object<'a> {
     reveille: Option<&'a Facts>,
 }
 
-/// Help and version go to stdout, a wrong use to stderr; a closed pipe is nobody's fault.
-pub(crate) fn said_by_clap(said: &clap::Error) -> Exit {
-    let _ = said.print();
-    if said.use_stderr() { Exit::Usage } else { Exit::Done }
+/// Tells of a command line that is no use of this program: help and version, which go to stdout, or what is wrong.
+pub(crate) fn misused(said: &clap::Error, typed: impl Iterator<Item = OsString>) -> Exit {
+    if !said.use_stderr() {
+        // A closed pipe is nobody's fault.
+        let _ = said.print();
+        return Exit::Done;
+    }
+    // What could not be read cannot say in which form it wants its error.
+    let json = typed.take_while(|word| word != "--").any(|word| word == "--json");
+    let screen = Screen::bare(if json { Format::Json } else { Format::People });
+    match usage::hint(said) {
+        Some(hint) => screen.failed(&hint),
+        None if json => screen.failed(&usage::plain(said)),
+        None => {
+            let _ = said.print();
+            Exit::Usage
+        }
+    }
 }
 
 impl Screen {

@@ -27,7 +27,7 @@ use crate::report::{Request, in_one_line};
 
 #[cfg(target_os = "linux")]
 pub(crate) use board::Board;
-pub(crate) use failed::said_by_clap;
+pub(crate) use failed::misused;
 pub(crate) use fetched::Head;
 pub(crate) use line::Line;
 pub(crate) use records::SandboxView;
@@ -74,6 +74,11 @@ impl Screen {
         }
     }
 
+    /// One before it is known what was asked for.
+    fn bare(format: Format) -> Self {
+        Self { format, tone: Tone::Notes, attempts: Attempts::Hidden }
+    }
+
     pub(crate) fn format(&self) -> Format {
         self.format
     }
@@ -105,6 +110,13 @@ impl Screen {
         if self.tone == Tone::Notes {
             to_stderr(&line.into(), 0);
         }
+    }
+
+    /// A question, with the cursor behind it.
+    pub(crate) fn ask(&self, question: &str) {
+        let mut out = anstream::stderr();
+        // A stderr that is gone asks nobody; then the answer is no.
+        let _ = write!(out, "{}", Line::from(question)).and_then(|()| out.flush());
     }
 
     /// A setting that could not be used, and what was used instead.

@@ -87,6 +87,24 @@ impl Screen {
         table.lines().try_for_each(|line| self.line(line))
     }
 
+    /// Their names, one a line.
+    pub(crate) fn names(&self, list: &SandboxList) -> io::Result<()> {
+        let mut names = list.data.iter().map(|sandbox| sandbox.metadata.name.as_str());
+        match self.format {
+            Format::Json => names.try_for_each(|name| self.json(&name)),
+            Format::People => names.try_for_each(|name| self.line(name)),
+        }
+    }
+
+    /// A list of which nothing was wanted.
+    pub(crate) fn none_of(&self, had: usize, list: &SandboxList) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.json(list);
+        }
+        self.note(format_args!("none of the {had} sandboxes is like that"));
+        Ok(())
+    }
+
     pub(crate) fn health(&self, health: &Health, history: &History) -> io::Result<()> {
         if self.format == Format::Json {
             return self.answer(health, history);

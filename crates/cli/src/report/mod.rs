@@ -7,6 +7,7 @@ mod exit;
 mod facts;
 mod failure;
 mod human;
+pub(crate) mod usage;
 
 #[cfg(target_os = "linux")]
 pub(crate) use claims::{Claim, Claims, Progress};

@@ -8,6 +8,7 @@ mod commands;
 mod conformance;
 mod documents;
 mod ends;
+mod habits;
 mod input;
 mod ordinary;
 mod place;
