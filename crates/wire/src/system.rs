@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// The answer of `GET /health`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub struct Health {
     /// What the agent adds to the platform's protocol. An addition of ours.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
+    /// What else was said.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 /// How an upgrade goes or went.
@@ -57,6 +61,9 @@ pub struct UpgradeStatus {
     /// The binary that runs now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binary_path: Option<String>,
+    /// What else was said.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 /// Where an upgrade stands.
@@ -109,6 +116,9 @@ pub struct UpgradeAccepted {
     pub version: String,
     /// Where it is taken from.
     pub base_url: String,
+    /// What else was said.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 #[cfg(test)]
@@ -118,9 +128,11 @@ mod tests {
     #[test]
     fn a_health_answer_may_lack_keys_and_have_others() {
         let health: Health = serde_json::from_str(
-            r#"{"status":"ok","uptimeSeconds":5400.5,"new":1,"lastUpgrade":{"status":"odd"}}"#,
+            r#"{"status":"ok","uptimeSeconds":5400.5,"new":1,"lastUpgrade":{"status":"odd","novel":2}}"#,
         )
         .unwrap();
+        let back = serde_json::to_value(&health).unwrap();
+        assert_eq!((&back["new"], &back["lastUpgrade"]["novel"]), (&1.into(), &2.into()));
         assert_eq!((health.status.as_str(), health.last_upgrade.status), ("ok", UpgradeState::Other));
     }
 }

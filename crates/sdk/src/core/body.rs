@@ -53,6 +53,22 @@ impl Body {
         Self(Kind::Once(BodyExt::boxed_unsync(StreamBody::new(stream.map_ok(Frame::data)))))
     }
 
+    /// A stream of which it is known how long it is, so that it goes out with a `Content-Length`. One that turns out
+    /// to be shorter or longer is an error of the call.
+    ///
+    /// ```
+    /// use reveille::Body;
+    /// use futures_util::stream;
+    /// let body = Body::stream_of(2, stream::iter([Ok("a".into()), Ok("b".into())]));
+    /// ```
+    pub fn stream_of<S>(length: u64, stream: S) -> Self
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        let inner = StreamBody::new(stream.map_ok(Frame::data).boxed());
+        Self(Kind::Once(BodyExt::boxed_unsync(Sized { inner, left: length })))
+    }
+
     /// A file, streamed. It is opened anew for each attempt.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         let path = Arc::new(path.into());
@@ -165,10 +181,14 @@ where
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
-            self.left = self.left.saturating_sub(data.len() as u64);
+            let Some(left) = self.left.checked_sub(data.len() as u64) else {
+                let text = "the body is longer than was said";
+                return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, text))));
+            };
+            self.left = left;
         }
         if frame.is_none() && self.left > 0 {
-            let text = "the file became shorter while it was sent";
+            let text = "the body is shorter than was said, or the file became so while it was sent";
             return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, text))));
         }
         Poll::Ready(frame)

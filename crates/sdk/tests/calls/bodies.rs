@@ -79,3 +79,25 @@ fn d36_a_typed_read_never_sees_bytes_of_a_broken_attempt() {
         assert_eq!(server.arrivals().len(), 2);
     });
 }
+
+#[test]
+fn a_stream_of_a_known_length_says_it_and_is_held_to_it() {
+    let pieces = || stream::iter([Ok("ab".into()), Ok("cd".into())]);
+    everywhere(
+        BOTH,
+        || Step::ok("").into(),
+        |server, client, way| {
+            let post =
+                client.sandbox("box").network().fetch(3000, "/").post().body(Body::stream_of(4, pieces()));
+            way.finish(post.with_history()).unwrap();
+            let arrival = &server.arrivals()[0];
+            assert_eq!((arrival.body.length, arrival.header("content-length")), (4, Some("4")), "{way:?}");
+        },
+    );
+    for said in [3, 5] {
+        let server = FaultServer::start(Step::ok("")).unwrap();
+        let post = client(&server).sandbox("box").network().fetch(3000, "/").post();
+        let ended = post.body(Body::stream_of(said, pieces())).wait();
+        assert_eq!(ended.unwrap_err().kind(), reveille::ErrorKind::Input, "{said}");
+    }
+}
