@@ -121,7 +121,7 @@ pub use core::settings::{Origin, local_host};
 pub use core::transport::HttpVersion;
 pub use error::{Error, ErrorKind};
 pub use features::{
-    CreateSandbox, Drives, ExecStream, ListSandboxes, Mount, Network, Processes, Request, Sandbox,
+    CreateSandbox, Drives, ExecStream, ListSandboxes, Mount, Network, Ports, Processes, Request, Sandbox,
     SandboxPages, Sandboxes, System, Upgrade,
 };
 pub use record::{AnsweredBy, Site};
@@ -137,7 +137,7 @@ pub use reveille_retry::{
 };
 pub use reveille_wire::{
     DriveMount, EnvVar, ExecFrame, ExecFrameKind, Health, InvalidInput, LocalHost, Metadata, PageMeta,
-    PortSpec, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus, Sandbox as SandboxRecord,
-    SandboxList, SandboxRuntime, SandboxSpec, SandboxState, Status, UnmountOutcome, UpgradeAccepted,
-    UpgradeState, UpgradeStatus,
+    PortSpec, ProcessLogs, ProcessRequest, ProcessResponse, ProcessSocket, ProcessStatus,
+    Sandbox as SandboxRecord, SandboxList, SandboxRuntime, SandboxSpec, SandboxState, Status, UnmountOutcome,
+    UpgradeAccepted, UpgradeState, UpgradeStatus,
 };

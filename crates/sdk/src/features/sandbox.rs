@@ -3,7 +3,7 @@ use std::sync::Arc;
 use http::Method;
 use reveille_wire::{AppPath, InvalidInput, SandboxName, SandboxUrl};
 
-use super::{Drives, Network, Processes, Request, System};
+use super::{Drives, Network, Ports, Processes, Request, System};
 use crate::answer::Reading;
 use crate::call::{Call, Identity, Operation, Readiness, Target};
 use crate::core::Core;
@@ -113,6 +113,12 @@ impl Sandbox {
     #[must_use]
     pub fn system(&self) -> System {
         System::new(self.clone())
+    }
+
+    /// What its processes do on its network.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        Ports::new(self.clone())
     }
 
     /// Its processes.

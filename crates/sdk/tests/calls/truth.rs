@@ -207,3 +207,21 @@ fn a_list_is_followed_from_page_to_page_and_one_that_cannot_be_says_so() {
     let targets: Vec<_> = server.arrivals().iter().map(|arrival| arrival.target.clone()).collect();
     assert_eq!(targets, ["/sandboxes?limit=7", "/sandboxes?limit=7&cursor=a%20b"]);
 }
+
+#[test]
+fn a_typed_read_never_takes_a_cut_body_for_an_empty_result() {
+    let whole = r#"{"pid":7,"ports":[{"pid":7,"localPort":3000}],"mounts":[{"driveName":"a","mountPath":"/a"}]}"#;
+    for cut in 0..whole.len() {
+        let cut = u64::try_from(cut).unwrap();
+        let once = || {
+            let script = Script::new().step(Step::ok(whole).cut_body(cut, End::Close)).then(Step::ok(whole));
+            FaultServer::start(script).unwrap()
+        };
+        let server = once();
+        let sockets = client(&server).sandbox("box").ports().of(7).wait().unwrap();
+        assert_eq!((sockets.len(), server.arrivals().len()), (1, 2), "cut at {cut}");
+        let server = once();
+        let mounts = client(&server).sandbox("box").drives().list().wait().unwrap();
+        assert_eq!((mounts.len(), server.arrivals().len()), (1, 2), "cut at {cut}");
+    }
+}
