@@ -210,7 +210,8 @@ fn a_list_is_followed_from_page_to_page_and_one_that_cannot_be_says_so() {
 
 #[test]
 fn a_typed_read_never_takes_a_cut_body_for_an_empty_result() {
-    let whole = r#"{"pid":7,"ports":[{"pid":7,"localPort":3000}],"mounts":[{"driveName":"a","mountPath":"/a"}]}"#;
+    let whole =
+        r#"{"pid":7,"ports":[{"pid":7,"localPort":3000}],"mounts":[{"driveName":"a","mountPath":"/a"}]}"#;
     for cut in 0..whole.len() {
         let cut = u64::try_from(cut).unwrap();
         let once = || {
