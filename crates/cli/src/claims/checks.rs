@@ -2,8 +2,8 @@ use std::time::{Duration, Instant};
 
 use reveille::{Attempt, Dispatch};
 
-use super::operations::{self, Attempts, End, Operation, Outcome, Way};
-use super::setup::{Passed, Setup, WINDOW};
+use super::operations::{self, Attempts, Called, End, Operation, Outcome, Way};
+use super::setup::{Looking, Passed, Setup, WINDOW};
 use crate::output::{Board, Screen};
 use crate::report::Exit;
 use crate::report::Failure;
@@ -24,6 +24,8 @@ pub(crate) struct Checks<'a> {
     visits: u64,
     naps: usize,
     requests: usize,
+    /// How long reads took that nobody looked for.
+    plain: Vec<Duration>,
 }
 
 impl<'a> Checks<'a> {
@@ -36,6 +38,7 @@ impl<'a> Checks<'a> {
             visits: 0,
             naps: 0,
             requests: 0,
+            plain: Vec::new(),
         }
     }
 
@@ -44,15 +47,21 @@ impl<'a> Checks<'a> {
         self.first = self.setup.ledger().await?;
         let host = self.setup.host();
         self.board.opening(&host.url(), &host.isolation().to_string())?;
-        self.board.section("reads: each from standby, and each arrives")?;
+        self.board.section("reads: each from standby, and each arrives (without the probe)")?;
         for operation in Operation::READS {
             for way in [Way::Async, Way::Blocking] {
                 self.read(operation, way).await?;
             }
         }
-        self.board.section("mutations: refused in the window they stop, awake they run once")?;
+        self.board.section("mutations: refused in the window they stop, awake they run once (without it)")?;
         for operation in Operation::MUTATIONS {
             self.mutate(operation).await?;
+        }
+        self.board.section("with the probe, as it is by default: one look, and each arrives, once")?;
+        for operation in [Operation::Exec, Operation::Post, Operation::Get] {
+            for way in [Way::Async, Way::Blocking] {
+                self.look(operation, way).await?;
+            }
         }
         let kept = self.claims.all().iter().all(|claim| claim.is_kept());
         let sum = format!(
@@ -70,10 +79,12 @@ impl<'a> Checks<'a> {
 
     async fn read(&mut self, operation: Operation, way: Way) -> Result<(), Failure> {
         let id = format!("{} {}", operation.label(), way.label());
-        let outcome = self.wake_with(operation, way, &id).await?;
+        let call = Called { operation, way, looking: Looking::Never, id: &id };
+        let outcome = self.wake_with(call).await?;
+        self.plain.extend(outcome.history.as_ref().map(reveille::History::elapsed));
         let passed = self.passed();
-        self.count_attempts(&id, &outcome, passed);
-        let arrived = passed.inside;
+        self.count_attempts(&id, &outcome, &passed);
+        let arrived = passed.inside.len();
         let against = match (&outcome.end, arrived) {
             (End::Answered, 1) => None,
             (End::Answered, count) => Some(format!("{id}: arrived {count} times")),
@@ -87,14 +98,47 @@ impl<'a> Checks<'a> {
         self.after_the_nap(&id).await
     }
 
+    /// Makes a call with a client that looks first.
+    async fn look(&mut self, operation: Operation, way: Way) -> Result<(), Failure> {
+        let id = format!("{} {} with the probe", operation.label(), way.label());
+        let outcome = self.wake_with(Called { operation, way, looking: Looking::AsUsual, id: &id }).await?;
+        let arrived = self.passed().count(&operation.request(self.setup.port()));
+        let sends = outcome.history.as_ref().map_or(0, reveille::History::len);
+        let took = outcome.history.as_ref().map(reveille::History::elapsed).unwrap_or_default();
+        let answered = outcome.end == End::Answered && arrived == 1;
+        if operation == Operation::Get {
+            let usual = self.plain.iter().max().copied().unwrap_or_default();
+            let against = || {
+                format!(
+                    "{id}: {} after {}, at the latest after {} without",
+                    said(&outcome.end),
+                    duration(took),
+                    duration(usual)
+                )
+            };
+            self.claims.sooner.look((!(answered && took < usual)).then(against));
+        } else {
+            let against =
+                || format!("{id}: sent {sends} times, arrived {arrived} times, {}", said(&outcome.end));
+            self.claims.looked.look((!(answered && sends == 1)).then(against));
+        }
+        self.visits += u64::from(operation.reaches_the_server());
+        let progress = if outcome.end == End::Answered { Progress::Answered } else { Progress::Stopped };
+        let story = outcome.history.as_ref().map(in_one_line).unwrap_or_default();
+        let story = if arrived == 1 { format!("{story}, arrived once") } else { story };
+        self.board.done(operation.label(), way.label(), &attempts(&outcome), progress, &story)?;
+        self.after_the_nap(&id).await
+    }
+
     async fn mutate(&mut self, operation: Operation) -> Result<(), Failure> {
         let way = Way::Async;
         let refused_id = format!("{} in the window", operation.label());
-        let refused = self.wake_with(operation, way, &refused_id).await?;
+        let call = Called { operation, way, looking: Looking::Never, id: &refused_id };
+        let refused = self.wake_with(call).await?;
         let passed = self.passed();
-        self.count_attempts(&refused_id, &refused, passed);
+        self.count_attempts(&refused_id, &refused, &passed);
         let sent = refused.history.as_ref().map_or(0, reveille::History::len);
-        let inside = passed.inside;
+        let inside = passed.inside.len();
         let stopped = matches!(refused.end, End::Stopped(_)) && sent == 1 && inside == 0;
         self.claims
             .stopped
@@ -105,10 +149,11 @@ impl<'a> Checks<'a> {
         self.passed();
         let awake_id = format!("{} awake", operation.label());
         let began = Instant::now();
-        let done = operations::make(self.setup, operation, way, &awake_id, &Attempts::default()).await;
+        let call = Called { id: &awake_id, ..call };
+        let done = operations::make(self.setup, call, &Attempts::default()).await;
         let took = began.elapsed();
         let passed = self.passed();
-        let arrived = passed.inside;
+        let arrived = passed.inside.len();
         self.visits += u64::from(operation.reaches_the_server());
         if operation == Operation::Upgrade {
             self.setup.upgraded().await?;
@@ -135,13 +180,14 @@ impl<'a> Checks<'a> {
     }
 
     /// Makes a call to the sleeping sandbox, and draws it as it goes.
-    async fn wake_with(&mut self, operation: Operation, way: Way, id: &str) -> Result<Outcome, Failure> {
+    async fn wake_with(&mut self, call: Called<'_>) -> Result<Outcome, Failure> {
+        let Called { operation, way, .. } = call;
         self.setup.nap().await?;
         self.naps += 1;
         self.passed();
         let seen = Attempts::default();
         let began = Instant::now();
-        let call = operations::make(self.setup, operation, way, id, &seen);
+        let call = operations::make(self.setup, call, &seen);
         tokio::pin!(call);
         let mut frames = tokio::time::interval(FRAME);
         loop {
@@ -173,7 +219,7 @@ impl<'a> Checks<'a> {
         self.claims.still.look((pause < PAUSE).then(|| format!("{id}: it paused for {pause} ms only")));
     }
 
-    fn count_attempts(&mut self, id: &str, outcome: &Outcome, passed: Passed) {
+    fn count_attempts(&mut self, id: &str, outcome: &Outcome, passed: &Passed) {
         let told = outcome.history.as_ref().map_or(0, reveille::History::len);
         let seen = passed.requests;
         self.claims

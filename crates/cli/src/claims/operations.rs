@@ -1,8 +1,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reveille::{Attempt, Error, History, Response, WithHistory};
+use futures_util::StreamExt;
+use reveille::{Attempt, Error, ExecFrameKind, ExecStream, History, ProcessRequest, Response, WithHistory};
 
-use super::setup::Setup;
+use super::setup::{Looking, Setup};
 use crate::witness;
 
 /// What is done while the sandbox sleeps.
@@ -17,6 +18,7 @@ pub(crate) enum Operation {
     Mount,
     Unmount,
     Upgrade,
+    Exec,
 }
 
 impl Operation {
@@ -34,6 +36,23 @@ impl Operation {
             Self::Mount => "drive mount",
             Self::Unmount => "drive unmount",
             Self::Upgrade => "upgrade",
+            Self::Exec => "exec",
+        }
+    }
+
+    /// The method and the path that the gateway sees.
+    pub(crate) fn request(self, port: u16) -> String {
+        match self {
+            Self::Get => format!("GET /port/{port}/visits"),
+            Self::Head => format!("HEAD /port/{port}/visits"),
+            Self::Options => format!("OPTIONS /port/{port}/visits"),
+            Self::Post => format!("POST /port/{port}/visits"),
+            Self::Drives => "GET /drives/mount".to_owned(),
+            Self::Health => "GET /health".to_owned(),
+            Self::Mount => "POST /drives/mount".to_owned(),
+            Self::Unmount => "DELETE /drives/mount".to_owned(),
+            Self::Upgrade => "POST /upgrade".to_owned(),
+            Self::Exec => "POST /process".to_owned(),
         }
     }
 
@@ -92,15 +111,20 @@ impl Attempts {
     }
 }
 
-/// Makes a call, named `id` to the server.
-pub(crate) async fn make(
-    setup: &Setup,
-    operation: Operation,
-    way: Way,
-    id: &str,
-    attempts: &Attempts,
-) -> Outcome {
-    let sandbox = setup.sandbox();
+/// A call, before it is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Called<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) way: Way,
+    pub(crate) looking: Looking,
+    /// What it is called to the server.
+    pub(crate) id: &'a str,
+}
+
+/// Makes a call.
+pub(crate) async fn make(setup: &Setup, call: Called<'_>, attempts: &Attempts) -> Outcome {
+    let Called { operation, way, looking, id } = call;
+    let sandbox = setup.sandbox(looking);
     let seen = attempts.clone();
     let hook = move |attempt: &Attempt| seen.add(attempt);
     let fetch = || sandbox.network().fetch(setup.port(), "/visits").header(witness::ID, id);
@@ -122,6 +146,10 @@ pub(crate) async fn make(
         Operation::Unmount => {
             let call = sandbox.drives().unmount(setup.mount_path()).on_attempt(hook);
             typed(finish(call.with_history(), way).await)
+        }
+        Operation::Exec => {
+            let call = sandbox.processes().exec_stream(ProcessRequest::new("true")).on_attempt(hook);
+            ran(finish(call.with_history(), way).await).await
         }
         Operation::Upgrade => {
             typed(finish(sandbox.system().upgrade().on_attempt(hook).with_history(), way).await)
@@ -147,6 +175,24 @@ fn typed<T>(ended: Result<(T, History), Option<Error>>) -> Outcome {
         }
         Err(None) => Outcome { history: None, end: End::Stopped("the call broke off".to_owned()) },
     }
+}
+
+/// A command is answered once it has ended well.
+async fn ran(ended: Result<(ExecStream, History), Option<Error>>) -> Outcome {
+    let (mut frames, history) = match ended {
+        Ok(begun) => begun,
+        Err(error) => return typed::<()>(Err(error)),
+    };
+    while let Some(frame) = frames.next().await {
+        match frame {
+            Ok(frame) if frame.kind == ExecFrameKind::Result => {
+                return Outcome { history: Some(history), end: End::Answered };
+            }
+            Ok(_) => {}
+            Err(error) => return Outcome { history: Some(history), end: End::Stopped(error.to_string()) },
+        }
+    }
+    Outcome { history: Some(history), end: End::Stopped("the command did not end".to_owned()) }
 }
 
 fn answer(ended: Result<(Response, History), Option<Error>>) -> Outcome {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reveille::{Client, ProcessRequest, RetryPolicy, Sandbox};
@@ -22,18 +23,37 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Setup {
     host: Host,
     directory: TempDir,
-    client: Client,
+    /// One that sends nothing but what it is asked for.
+    plain: Client,
+    /// One as it is by default, which looks before it sends a mutation.
+    looking: Client,
     port: u16,
     events: Events,
 }
 
+/// Whether a client looks before it sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looking {
+    /// It sends nothing but what it is asked for.
+    Never,
+    /// As it is by default.
+    AsUsual,
+}
+
 /// What passed the gateway in some time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Passed {
     /// Requests that reached it.
     pub(crate) requests: usize,
-    /// Requests that it handed to the sandbox.
-    pub(crate) inside: usize,
+    /// Requests that it handed to the sandbox, each by its method and path.
+    pub(crate) inside: Vec<String>,
+}
+
+impl Passed {
+    /// How often a request arrived inside.
+    pub(crate) fn count(&self, request: &str) -> usize {
+        self.inside.iter().filter(|inside| *inside == request).count()
+    }
 }
 
 impl Setup {
@@ -47,15 +67,16 @@ impl Setup {
         // It sleeps when it is told to.
         settings.standby_after = Duration::from_secs(3_600);
         let host = Host::start(settings).await.map_err(|error| Failure::new(error.to_string()))?;
-        let client = Client::builder()
-            .local_host(host.local_host())
-            .workspace(host.workspace())
-            .retry(RetryPolicy::new())
-            .no_probe()
-            .build()
-            .map_err(|error| Failure::new(error.to_string()))?;
+        let settings = || {
+            Client::builder()
+                .local_host(host.local_host())
+                .workspace(host.workspace())
+                .retry(RetryPolicy::new())
+        };
+        let plain = settings().no_probe().build().map_err(unable)?;
+        let looking = settings().build().map_err(unable)?;
         let events = host.observe().events;
-        let mut setup = Self { host, directory, client, port: 0, events };
+        let mut setup = Self { host, directory, plain, looking, port: 0, events };
         match setup.furnish().await {
             Ok(()) => Ok(setup),
             Err(failure) => {
@@ -67,12 +88,12 @@ impl Setup {
 
     /// Makes the sandbox and starts the server in it.
     async fn furnish(&mut self) -> Result<(), Failure> {
-        self.client.sandboxes().create(NAME).await.map_err(unable)?;
+        self.plain.sandboxes().create(NAME).await.map_err(unable)?;
         let command =
             format!("exec '{}' witness", program::path()?.display().to_string().replace('\'', r"'\''"));
         let mut request = ProcessRequest::new(command);
         request.name = Some("server".to_owned());
-        let processes = self.sandbox().processes();
+        let processes = self.sandbox(Looking::Never).processes();
         processes.start(request).await.map_err(unable)?;
         let told = tokio::time::timeout(PATIENCE, async {
             loop {
@@ -103,26 +124,30 @@ impl Setup {
         self.directory.path().join("mounted").display().to_string()
     }
 
-    pub(crate) fn sandbox(&self) -> Sandbox {
-        self.client.sandbox(NAME)
+    pub(crate) fn sandbox(&self, looking: Looking) -> Sandbox {
+        match looking {
+            Looking::Never => self.plain.sandbox(NAME),
+            Looking::AsUsual => self.looking.sandbox(NAME),
+        }
     }
 
     /// Puts the sandbox to standby, and leaves it there for a moment.
     pub(crate) async fn nap(&self) -> Result<(), Failure> {
-        self.client.sandboxes().sleep(NAME).await.map_err(unable)?;
+        // Through the client that has to know of it.
+        self.looking.sandboxes().sleep(NAME).await.map_err(unable)?;
         tokio::time::sleep(NAP).await;
         Ok(())
     }
 
     /// Wakes the sandbox; ends when it is awake.
     pub(crate) async fn rouse(&self) -> Result<(), Failure> {
-        self.client.sandboxes().wake(NAME).await.map(drop).map_err(unable)
+        self.plain.sandboxes().wake(NAME).await.map(drop).map_err(unable)
     }
 
     /// Waits until the next agent is the one that answers.
     pub(crate) async fn upgraded(&self) -> Result<(), Failure> {
         let done = async {
-            while self.sandbox().system().health().await.map_err(unable)?.upgrade_count == 0 {
+            while self.sandbox(Looking::Never).system().health().await.map_err(unable)?.upgrade_count == 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Ok(())
@@ -133,18 +158,25 @@ impl Setup {
 
     /// What the server says that it has seen.
     pub(crate) async fn ledger(&self) -> Result<Ledger, Failure> {
-        let answer = self.sandbox().network().fetch(self.port, "/ledger").await.map_err(unable)?;
+        let answer =
+            self.sandbox(Looking::Never).network().fetch(self.port, "/ledger").await.map_err(unable)?;
         answer.json().map_err(unable)
     }
 
     /// What passed the gateway since this was last asked.
     pub(crate) fn passed(&mut self) -> Passed {
         let mut passed = Passed::default();
+        let mut begun = BTreeMap::new();
         while let Some(seen) = self.events.try_next() {
             match seen {
                 Seen::Event(event) => match event.what {
-                    What::RequestBegan(_) => passed.requests += 1,
-                    What::RequestForwarded(_) => passed.inside += 1,
+                    What::RequestBegan(began) => {
+                        passed.requests += 1;
+                        begun.insert(began.id, format!("{} {}", began.method, began.path));
+                    }
+                    What::RequestForwarded(id) => {
+                        passed.inside.push(begun.get(&id).cloned().unwrap_or_default());
+                    }
                     _ => {}
                 },
                 // Nothing that is lost may look like a claim that is kept.

@@ -57,6 +57,8 @@ pub(crate) struct Claims {
     pub(crate) proof: Claim,
     pub(crate) survived: Claim,
     pub(crate) still: Claim,
+    pub(crate) looked: Claim,
+    pub(crate) sooner: Claim,
 }
 
 impl Claims {
@@ -67,12 +69,15 @@ impl Claims {
             stopped: Claim::new("mutations stopped by the first refusal, before the sandbox"),
             once: Claim::new("mutations, made again once awake, arrived exactly once"),
             proof: Claim::new("mutations never sent again without proof"),
+            looked: Claim::new("mutations from standby, after one look, arrived exactly once"),
+            sooner: Claim::new("reads that came sooner with the look than the last one without"),
             survived: Claim::new("naps after which process and memory were the same"),
             still: Claim::new("naps in which nothing inside ran (its 10 ms heartbeat paused)"),
         }
     }
 
-    pub(crate) fn all(&self) -> [&Claim; 7] {
-        [&self.reads, &self.attempts, &self.stopped, &self.once, &self.proof, &self.survived, &self.still]
+    pub(crate) fn all(&self) -> [&Claim; 9] {
+        let Self { reads, attempts, stopped, once, proof, looked, sooner, survived, still } = self;
+        [reads, attempts, stopped, once, proof, looked, sooner, survived, still]
     }
 }

@@ -191,6 +191,10 @@ fn the_try_keeps_its_claims() {
     let place = Place::new();
     let said = place.run(["try"]).done().text();
     assert!(said.contains("10 of 10") && !said.contains('\u{1b}'), "{said}");
+    assert!(
+        said.contains("4 of 4    mutations from standby, after one look, arrived exactly once"),
+        "{said}"
+    );
 }
 
 /// `reveille faults`, until it is dropped.
