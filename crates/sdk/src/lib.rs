@@ -99,6 +99,7 @@
 /// The examples of the documents, which are compiled as every other.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../../../docs/sdk.md")]
 #[doc = include_str!("../README.md")]
 mod documents {}
 

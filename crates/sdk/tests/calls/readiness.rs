@@ -271,3 +271,39 @@ fn wake_ends_when_the_sandbox_has_answered_and_says_why_it_has_not() {
     let wake = client(&server).sandbox("box").wake().deadline(Duration::from_millis(200));
     assert!(wake.wait().unwrap_err().is_unavailable());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_that_come_and_go_at_random_leave_nobody_waiting_for_ever() {
+    for seed in 0..8 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let server = FaultServer::start(window(random.u64(50..600))).unwrap();
+        let client = client(&server);
+        let calls: Vec<_> = (0..40)
+            .map(|n| {
+                let fetch = client.sandbox("box").network().fetch(3000, &format!("/{n}"));
+                let fetch = if random.bool() { fetch.post() } else { fetch };
+                let (after, leaves) = (random.u64(0..300), random.bool().then(|| random.u64(0..400)));
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(after)).await;
+                    match leaves {
+                        Some(soon) => {
+                            tokio::time::timeout(Duration::from_millis(soon), fetch.into_future()).await.ok()
+                        }
+                        None => Some(fetch.await),
+                    }
+                })
+            })
+            .collect();
+        for call in calls {
+            // Whoever stays is answered: its own schedule has more than five seconds.
+            if let Some(ended) = call.await.unwrap() {
+                assert!(ended.is_ok_and(|page| page.status().is_success()), "seed {seed}");
+            }
+        }
+        let mut posts: Vec<_> = server.arrivals_of("POST").iter().map(|post| post.target.clone()).collect();
+        let sent = posts.len();
+        posts.sort();
+        posts.dedup();
+        assert_eq!(posts.len(), sent, "no mutation was sent twice: seed {seed}");
+    }
+}
