@@ -116,6 +116,7 @@ impl Host {
             started: settings.clock.now(),
             clock: settings.clock.clone(),
             workspace: settings.workspace.clone(),
+            network: settings.network.clone(),
             url: url(address),
             expiries: Notify::new(),
         });

@@ -10,6 +10,7 @@ mod announce;
 mod auth;
 mod clock;
 mod control;
+pub mod egress;
 pub mod engine;
 mod error;
 mod gateway;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::auth;
 use crate::clock::Clock;
-use crate::engine::AgentCommand;
+use crate::engine::{AgentCommand, Network};
 use crate::error::{Error, ErrorKind};
 
 /// What a [`Host`](crate::Host) needs to know.
@@ -27,6 +27,8 @@ pub struct HostSettings {
     pub while_waking: WhileWaking,
     /// How long waking takes at least, so that the resume window can be seen.
     pub resume_delay: Duration,
+    /// What sandboxes reach of the outside whose record does not say.
+    pub network: Network,
     /// How the agent of a sandbox is started.
     pub agent: AgentCommand,
     /// The file in which the host's address and key are left for clients of the same user.
@@ -112,6 +114,7 @@ impl HostSettings {
             standby_after: Duration::from_secs(15),
             while_waking: WhileWaking::default(),
             resume_delay: Duration::ZERO,
+            network: Network::default(),
             agent,
             announce: None,
             limits: Limits::default(),

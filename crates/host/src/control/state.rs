@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 use super::answer::Failure;
 use super::record::Record;
 use super::sandboxes::secrets::{self, Hidden};
-use super::spec::Expiry;
+use super::spec::{self, Expiry};
 use crate::clock::{self, Clock};
-use crate::engine::Plan;
+use crate::engine::{Network, Plan};
 use crate::sandbox::{Origin, Registered, Registry, Resident, Terms};
 use crate::store::{Shelf, Store, Turn};
 
@@ -26,6 +26,8 @@ pub(crate) struct Control {
     pub(crate) records: Arc<Shelf<Record>>,
     pub(crate) clock: Clock,
     pub(crate) workspace: String,
+    /// What sandboxes reach of the outside that do not say.
+    pub(crate) network: Network,
     /// Where the host answers, without a trailing slash.
     pub(crate) url: String,
     /// When this host started.
@@ -115,7 +117,10 @@ impl Control {
     fn plan(&self, name: &SandboxName, record: &Record) -> Plan {
         let runtime = record.sandbox.spec.runtime.iter();
         let environment = runtime.flat_map(|it| &it.envs).map(|env| (env.name.clone(), env.value.clone()));
-        Plan::new(name.clone()).with_environment(environment)
+        // What cannot be understood was refused when it came; the record of another host's reaches nothing.
+        let network = spec::network(&record.sandbox.spec).unwrap_or(Some(Network::None));
+        let network = network.unwrap_or_else(|| self.network.clone());
+        Plan::new(name.clone()).with_environment(environment).with_network(network)
     }
 
     /// Writes down when a sandbox was used last. The record is as good as before without it.

@@ -22,6 +22,9 @@ pub struct Isolation {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Namespaces {
+    /// All there are, with a network and a root of its own: nothing of the machine is seen but its programs, nothing
+    /// of other sandboxes, and nothing outlives its sandbox.
+    All,
     /// User, mount and process ids: drives can be mounted, and nothing outlives its sandbox.
     UserMountPid,
     /// User and mount: drives can be mounted.
@@ -64,19 +67,26 @@ impl Namespaces {
     /// Whether a sandbox has users of its own.
     #[must_use]
     pub fn has_user(self) -> bool {
-        matches!(self, Self::UserMountPid | Self::UserMount)
+        matches!(self, Self::All | Self::UserMountPid | Self::UserMount)
+    }
+
+    /// Whether a sandbox has a network and a root of its own.
+    #[must_use]
+    pub fn is_apart(self) -> bool {
+        self == Self::All
     }
 
     /// Whether a sandbox has process ids of its own, so that everything in it ends with its agent.
     #[must_use]
     pub fn has_pid(self) -> bool {
-        matches!(self, Self::UserMountPid | Self::MountPid)
+        matches!(self, Self::All | Self::UserMountPid | Self::MountPid)
     }
 }
 
 impl fmt::Display for Namespaces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::All => "apart: a root, a network and all namespaces of its own",
             Self::UserMountPid => "own user, mount and pid namespaces",
             Self::UserMount => "own user and mount namespaces",
             Self::MountPid => "own mount and pid namespaces",

@@ -18,6 +18,8 @@ use futures_util::future::BoxFuture;
 use reveille_wire::SandboxName;
 use tokio::sync::broadcast;
 
+use crate::egress::Domains;
+
 pub use error::{EngineError, EngineErrorKind};
 pub use generation::{Generation, Issuer};
 pub use isolation::{Freezer, Isolation, Namespaces};
@@ -90,19 +92,46 @@ pub struct Plan {
     pub name: SandboxName,
     /// Variables for everything that runs in it.
     pub environment: Vec<(String, String)>,
+    /// What it reaches of the outside, where the engine keeps networks apart.
+    pub network: Network,
+}
+
+/// What a sandbox reaches of the outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Network {
+    /// Nothing but itself.
+    None,
+    /// These names, through a proxy that its programs find in `HTTP_PROXY` and `HTTPS_PROXY`.
+    Proxied(Domains),
+    /// Everything that the machine reaches, and the machine: it has no network of its own.
+    Machine,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self::Proxied(Domains::all())
+    }
 }
 
 impl Plan {
     /// A sandbox without variables.
     #[must_use]
     pub fn new(name: SandboxName) -> Self {
-        Self { name, environment: Vec::new() }
+        Self { name, environment: Vec::new(), network: Network::default() }
     }
 
     /// The same with these variables for everything that runs in it.
     #[must_use]
     pub fn with_environment(mut self, environment: impl IntoIterator<Item = (String, String)>) -> Self {
         self.environment = environment.into_iter().collect();
+        self
+    }
+
+    /// The same, reaching this of the outside.
+    #[must_use]
+    pub fn with_network(mut self, network: Network) -> Self {
+        self.network = network;
         self
     }
 }

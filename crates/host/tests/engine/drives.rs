@@ -17,8 +17,10 @@ pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
 ];
 
 const MOUNTED: &str = "
-mkdir -p ../../drives/data here
-\"$0\" bind ../../drives/data here && echo in the drive > here/file
+drives=/run/reveille/drives
+[ -d $drives ] || drives=../../drives
+mkdir -p $drives/data here
+\"$0\" bind $drives/data here && echo in the drive > here/file
 if [ -e here/file ]; then echo mounted > result; else echo not mounted > result; fi
 ";
 

@@ -1,9 +1,12 @@
 //! Where a statement is tried: one rung of the ladder, an engine on it, and sandboxes of shell scripts.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -27,7 +30,8 @@ pub(crate) struct Rung {
 }
 
 impl Rung {
-    const NAMESPACES: [Namespaces; 5] = [
+    const NAMESPACES: [Namespaces; 6] = [
+        Namespaces::All,
         Namespaces::UserMountPid,
         Namespaces::UserMount,
         Namespaces::MountPid,
@@ -95,7 +99,7 @@ impl Ground {
 
     fn engine_in(directory: &Path, rung: &Rung, agent: Vec<String>) -> Result<Arc<LocalEngine>, EngineError> {
         let arguments = agent.into_iter().map(Into::into).collect();
-        let agent = AgentCommand { program: PathBuf::from("/bin/sh"), arguments };
+        let agent = AgentCommand { program: std::env::current_exe().unwrap(), arguments };
         let mut settings = LocalEngineSettings::new(agent, directory.to_owned());
         if let Some(parent) = directory.parent() {
             settings.sandboxes = parent.to_owned();
@@ -173,10 +177,19 @@ pub(crate) fn fresh_name(what: &str) -> SandboxName {
     SandboxName::new(format!("{what}-{:08x}", fastrand::u32(..))).unwrap()
 }
 
-/// The command of an agent that first starts a script's jobs. They come from the same process as the agent.
+/// The arguments of this executable with which it first starts a script's jobs and then is an agent.
 fn agent_with(script: &str) -> Vec<String> {
-    let me = std::env::current_exe().unwrap().into_os_string().into_string().unwrap();
-    vec!["-c".to_owned(), format!("{script}\nexec \"$0\" agent \"$@\""), me]
+    vec!["script".to_owned(), script.to_owned()]
+}
+
+/// Starts a script's jobs, and becomes an agent. They come from the same process as the agent.
+pub(crate) fn script(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut script = arguments.next().unwrap();
+    script.push("\nexec \"$0\" agent \"$@\"");
+    let me = std::env::current_exe().unwrap();
+    let error = Command::new("/bin/sh").arg("-c").arg(script).arg(me).args(arguments).exec();
+    eprintln!("{error}");
+    ExitCode::FAILURE
 }
 
 /// Waits until something is so.

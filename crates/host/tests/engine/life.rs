@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use libtest_mimic::Failed;
 use reveille_host::engine::{
-    AgentCommand, Condition, Engine, EngineErrorKind, LocalEngine, LocalEngineSettings,
+    AgentCommand, Condition, Engine, EngineErrorKind, LocalEngine, LocalEngineSettings, Namespaces,
 };
+use rustix::process::geteuid;
 
 use super::Statement;
 use super::ground::{Ground, Rung, eventually, fresh_name, processes};
@@ -138,7 +139,11 @@ fn clean_environment(rung: &Rung) -> Result<(), Failed> {
         text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     names.sort_unstable();
     assert_eq!(names, ["GREETING", "HOME", "LANG", "PATH", "REVEILLE_SANDBOX_ID", "SHELL", "WORKDIR"]);
-    let home = format!("HOME={}\n", ground.file(&name, "").display()).replace("/\n", "\n");
+    let home = match rung.namespaces {
+        Namespaces::All if geteuid().is_root() => "HOME=/root\n".to_owned(),
+        Namespaces::All => "HOME=/home/sandbox\n".to_owned(),
+        _ => format!("HOME={}\n", ground.file(&name, "").display()).replace("/\n", "\n"),
+    };
     assert!(text.contains(&home) && text.contains("GREETING=hello\n"), "{text}");
     Ok(())
 }

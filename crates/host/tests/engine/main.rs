@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     match arguments.next().as_ref().and_then(|first| first.to_str()) {
         Some("agent") => return reveille_agent::main(arguments),
+        Some("script") => return ground::script(arguments),
         Some("host") => return crash::host(arguments),
         Some("bind") => return drives::bind(arguments),
         Some("ordinary-user") => return user::become_ordinary(arguments),

@@ -1,6 +1,7 @@
 //! What a client wants a sandbox to be: checked, and filled with what the platform takes where nothing is said.
 
 mod expiry;
+mod network;
 mod span;
 
 use reveille_wire::{EnvVar, Sandbox, SandboxName, SandboxRuntime, SandboxSpec, VolumeAttachment};
@@ -8,6 +9,7 @@ use reveille_wire::{EnvVar, Sandbox, SandboxName, SandboxRuntime, SandboxSpec, V
 use super::answer::Failure;
 
 pub(crate) use expiry::{Expiry, Life};
+pub(super) use network::network;
 pub(super) use span::Span;
 
 /// What a sandbox is made of where nobody says it.
@@ -69,6 +71,7 @@ pub(super) fn check(draft: &Sandbox) -> Result<(), Failure> {
     bounded("spec.lifecycle.expirationPolicies", policies.count(), MAX_POLICIES)?;
     bounded("spec.volumes", draft.spec.volumes.len(), MAX_VOLUMES)?;
     draft.spec.volumes.iter().try_for_each(check_volume)?;
+    network(&draft.spec).map_err(Failure::bad_request)?;
     Life::of(&draft.spec).map(drop).map_err(Failure::bad_request)
 }
 

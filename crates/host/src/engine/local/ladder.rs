@@ -1,5 +1,6 @@
 //! Finds the best isolation that this machine allows, by trying it.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +9,9 @@ use rustix::process::geteuid;
 
 use super::cgroup::{self, Cgroup};
 use super::launch::try_out;
+use super::programs::Programs;
+use super::remove::remove_directory;
+use super::root::{Ingredients, Layers, Machine, Root};
 use super::{EngineError, EngineErrorKind, Freezer, Isolation, LocalEngineSettings, Namespaces};
 
 const LIMIT: Duration = Duration::from_secs(2);
@@ -16,33 +20,87 @@ const LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Choice {
     pub(super) isolation: Isolation,
+    /// What a root of its own is made of, where sandboxes have one.
+    pub(super) ground: Option<OwnRoot>,
     /// Below which the sandboxes' cgroups are made; none where they sleep by signals.
     pub(super) cgroups: Option<Cgroup>,
+}
+
+/// What the roots of all sandboxes have in common.
+#[derive(Debug)]
+pub(super) struct OwnRoot {
+    pub(super) machine: Machine,
+    pub(super) layers: Layers,
+    pub(super) programs: Programs,
 }
 
 /// Tries the best first. `name` is for a cgroup of this host's own.
 pub(super) fn choose(settings: &LocalEngineSettings, name: &str) -> Result<Choice, EngineError> {
     let mut missing = Vec::new();
-    let namespaces = choose_namespaces(settings.namespaces, &mut missing)?;
+    let (namespaces, ground) = choose_namespaces(settings, &mut missing)?;
     let cgroups = choose_cgroups(settings.freezer, name, &mut missing)?;
     let freezer = if cgroups.is_some() { Freezer::Cgroup } else { Freezer::Signals };
-    Ok(Choice { isolation: Isolation { namespaces, freezer, missing }, cgroups })
+    Ok(Choice { isolation: Isolation { namespaces, freezer, missing }, ground, cgroups })
 }
 
-fn choose_namespaces(only: Option<Namespaces>, missing: &mut Vec<String>) -> Result<Namespaces, EngineError> {
-    if let Some(only) = only {
-        let result = try_out(only, |_| Ok(()));
-        return result.map(|()| only).map_err(|error| unsupported(only, &error));
+fn choose_namespaces(
+    settings: &LocalEngineSettings,
+    missing: &mut Vec<String>,
+) -> Result<(Namespaces, Option<OwnRoot>), EngineError> {
+    match settings.namespaces {
+        Some(Namespaces::All) => {
+            let ground = try_own_root(settings, missing);
+            let ground = ground.map_err(|error| unsupported(Namespaces::All, &error))?;
+            return Ok((Namespaces::All, Some(ground)));
+        }
+        Some(only) => {
+            let result = try_out(only, None, |_| Ok(()));
+            return result.map(|()| (only, None)).map_err(|error| unsupported(only, &error));
+        }
+        None => {}
+    }
+    match try_own_root(settings, missing) {
+        Ok(ground) => return Ok((Namespaces::All, Some(ground))),
+        Err(error) => missing.push(format!("{}: {error}", Namespaces::All)),
     }
     let without_user = [Namespaces::MountPid, Namespaces::Mount];
     let root_only = if geteuid().is_root() { without_user.as_slice() } else { &[] };
     for namespaces in [Namespaces::UserMountPid, Namespaces::UserMount].iter().chain(root_only) {
-        match try_out(*namespaces, |_| Ok(())) {
-            Ok(()) => return Ok(*namespaces),
+        match try_out(*namespaces, None, |_| Ok(())) {
+            Ok(()) => return Ok((*namespaces, None)),
             Err(error) => missing.push(format!("{namespaces}: {error}")),
         }
     }
-    Ok(Namespaces::None)
+    Ok((Namespaces::None, None))
+}
+
+/// Tries a root of its own, with layers that can be written to where the machine has them.
+fn try_own_root(settings: &LocalEngineSettings, missing: &mut Vec<String>) -> io::Result<OwnRoot> {
+    let machine = Machine::look()?;
+    let programs = Programs::keep(&settings.agent.program, settings.directory.join("agent"))?;
+    let mut ground = OwnRoot { machine, layers: Layers::Writable, programs };
+    let Err(first) = try_layers(settings, &ground) else { return Ok(ground) };
+    ground.layers = Layers::ReadOnly;
+    // The reason that is worth telling is the first one.
+    try_layers(settings, &ground).map_err(|_| io::Error::new(first.kind(), first.to_string()))?;
+    missing.push(format!("changes to the machine's own directories: {first}"));
+    Ok(ground)
+}
+
+fn try_layers(settings: &LocalEngineSettings, ground: &OwnRoot) -> io::Result<()> {
+    let directory = settings.directory.join("trial");
+    remove_directory(&directory)?;
+    fs::create_dir_all(directory.join("files"))?;
+    let root = Root::prepare(&Ingredients {
+        directory: &directory,
+        machine: &ground.machine,
+        layers: ground.layers,
+        programs: ground.programs.directory(),
+        drives: &directory.join("drives"),
+        hostname: "trial",
+    });
+    let tried = root.and_then(|root| try_out(Namespaces::All, Some(root), |_| Ok(())));
+    remove_directory(&directory).and(tried)
 }
 
 fn choose_cgroups(
@@ -67,7 +125,7 @@ fn try_cgroups(name: &str) -> io::Result<Cgroup> {
     let own = cgroup::own()?;
     let cgroups = make_below(&own, name)?;
     let trial = Cgroup::make(cgroups.path(), "trial").and_then(|trial| {
-        let result = try_out(Namespaces::None, |pid| {
+        let result = try_out(Namespaces::None, None, |pid| {
             trial.add(pid)?;
             trial.freeze(LIMIT)?;
             trial.thaw(LIMIT)

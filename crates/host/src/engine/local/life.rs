@@ -11,17 +11,21 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use reveille_wire::SandboxName;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid};
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::Cgroup;
-use super::launch::{Launch, launch};
+use super::launch::{Launch, PROXY_PORT, Whose, launch};
 use super::log::Log;
 use super::process::{Process, carrying, tree};
+use super::root::{self, Ingredients, Root};
+use super::sandbox::Ground;
 use super::signals::{self, Stopped};
-use super::{AgentCommand, Namespaces};
+use super::{Namespaces, Network};
+use crate::egress::WayOut;
 
 /// How long anything may take to freeze, thaw or end.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
@@ -29,8 +33,8 @@ pub(super) const LIMIT: Duration = Duration::from_secs(5);
 /// What a life begins with.
 #[derive(Debug)]
 pub(super) struct Birth {
-    pub(super) agent: AgentCommand,
-    pub(super) namespaces: Namespaces,
+    pub(super) name: SandboxName,
+    pub(super) ground: Arc<Ground>,
     pub(super) cgroup: Option<Cgroup>,
     pub(super) mark: Mark,
     pub(super) listener: UnixListener,
@@ -38,6 +42,7 @@ pub(super) struct Birth {
     pub(super) directory: PathBuf,
     pub(super) drives: PathBuf,
     pub(super) environment: Vec<(String, String)>,
+    pub(super) network: Network,
 }
 
 /// The value of a variable by which the processes of a life are found even when their agent is gone.
@@ -75,6 +80,8 @@ impl Mark {
 #[derive(Debug)]
 pub(super) struct Life {
     agent: Process,
+    /// Its way to the outside, for as long as it lives.
+    _way_out: Option<WayOut>,
     namespaces: Namespaces,
     cgroup: Option<Cgroup>,
     stopped: Mutex<Option<Stopped>>,
@@ -180,23 +187,27 @@ fn start(
     birth: Birth,
     before: impl FnOnce(Process) -> io::Result<()>,
 ) -> io::Result<(Arc<Life>, OwnedFd, Log, PipeReader)> {
-    let files = birth.directory.join("files");
-    std::fs::create_dir_all(&files)?;
+    std::fs::create_dir_all(birth.directory.join("files"))?;
     let log = Log::open(birth.directory.join("agent.log"))?;
     let (output, input) = io::pipe()?;
     rustix::io::ioctl_fionbio(&output, true)?;
     let mut agent = None;
-    let (namespaces, cgroup) = (birth.namespaces, birth.cgroup);
+    let inside = Inside::of(&birth)?;
+    let environment = environment(&inside, &birth)?;
+    let (namespaces, cgroup) = (birth.ground.namespaces, birth.cgroup);
     let what = Launch {
         namespaces,
-        arguments: arguments(birth.agent.arguments, namespaces, birth.drives),
-        program: birth.agent.program,
-        environment: environment(&files, birth.environment, &birth.mark)?,
-        directory: files,
+        network: if birth.network == Network::Machine { Whose::Machines } else { Whose::Own },
+        hostname: birth.name.to_string(),
+        arguments: arguments(&birth.ground.agent.arguments, namespaces, inside.drives),
+        program: inside.program,
+        environment,
+        directory: inside.files,
+        root: inside.root,
         input: birth.listener.into(),
         output: input.into(),
     };
-    let pid = launch(what, |pid| {
+    let launched = launch(what, |pid| {
         let process = Process::now(pid)?;
         agent = Some(process);
         if let Some(cgroup) = &cgroup {
@@ -206,9 +217,15 @@ fn start(
     })?;
     let agent = agent.ok_or(Errno::SRCH)?;
     // Nobody else waits for it, so its number stays its own until it is reaped.
-    let handle = pidfd_open(Pid::from_raw(pid).ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
+    let handle = pidfd_open(Pid::from_raw(launched.pid).ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
+    let way_out = match (launched.way_out, birth.network) {
+        (Some(listener), Network::Proxied(domains)) => Some(birth.ground.egress.answer(listener, domains)),
+        // Where nobody accepts, a connection is refused.
+        _ => None,
+    };
     let life = Life {
         agent,
+        _way_out: way_out,
         namespaces,
         cgroup,
         stopped: Mutex::default(),
@@ -218,7 +235,48 @@ fn start(
     Ok((Arc::new(life), handle, log, output))
 }
 
-fn arguments(mut arguments: Vec<OsString>, namespaces: Namespaces, drives: PathBuf) -> Vec<OsString> {
+/// Where things are as an agent sees them.
+#[derive(Debug)]
+struct Inside {
+    root: Option<Root>,
+    program: PathBuf,
+    files: PathBuf,
+    home: PathBuf,
+    drives: PathBuf,
+}
+
+impl Inside {
+    fn of(birth: &Birth) -> io::Result<Self> {
+        let files = birth.directory.join("files");
+        let Some(own) = &birth.ground.own_root else {
+            let program = birth.ground.agent.program.clone();
+            let drives = birth.drives.clone();
+            return Ok(Self { root: None, program, home: files.clone(), files, drives });
+        };
+        own.programs.refresh().map_err(|error| {
+            let program = birth.ground.agent.program.display();
+            io::Error::new(error.kind(), format!("running its program: {program}: {error}"))
+        })?;
+        let root = Root::prepare(&Ingredients {
+            directory: &birth.directory,
+            machine: &own.machine,
+            layers: own.layers,
+            programs: own.programs.directory(),
+            drives: &birth.drives,
+            hostname: birth.name.as_str(),
+        })?;
+        Ok(Self {
+            root: Some(root),
+            program: root::program(own.programs.file()),
+            files: root::FILES.into(),
+            home: root::home().into(),
+            drives: root::DRIVES.into(),
+        })
+    }
+}
+
+fn arguments(given: &[OsString], namespaces: Namespaces, drives: PathBuf) -> Vec<OsString> {
+    let mut arguments = given.to_vec();
     arguments.extend(["--listen", "stdin"].map(OsString::from));
     if namespaces.can_mount() {
         arguments.extend([OsString::from("--drives"), drives.into_os_string()]);
@@ -230,29 +288,45 @@ fn arguments(mut arguments: Vec<OsString>, namespaces: Namespaces, drives: PathB
 }
 
 /// A clean environment: nothing of the host's own gets in but where programs are and the language.
-fn environment(
-    files: &Path,
-    of_the_plan: Vec<(String, String)>,
-    mark: &Mark,
-) -> io::Result<Vec<(OsString, OsString)>> {
+fn environment(inside: &Inside, birth: &Birth) -> io::Result<Vec<(OsString, OsString)>> {
     let of_the_host = |name, otherwise: &str| std::env::var_os(name).unwrap_or_else(|| otherwise.into());
+    let usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    // Where the host's programs are that its user has installed is nothing that another root has.
+    let path = match &inside.root {
+        // The agent's program is a command inside as well.
+        Some(_) => format!("{usual}:{}", root::programs().display()).into(),
+        None => of_the_host("PATH", usual),
+    };
     let shell = if Path::new("/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" };
     let mut all = BTreeMap::from([
-        (OsString::from("HOME"), files.into()),
+        (OsString::from("HOME"), inside.home.clone().into()),
         ("LANG".into(), of_the_host("LANG", "C.UTF-8")),
-        ("PATH".into(), of_the_host("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")),
+        ("PATH".into(), path),
         ("SHELL".into(), shell.into()),
-        ("WORKDIR".into(), files.into()),
+        ("WORKDIR".into(), inside.files.clone().into()),
     ]);
-    for (name, value) in of_the_plan {
+    if inside.root.is_some() && matches!(birth.network, Network::Proxied(_)) {
+        all.extend(proxy_variables());
+    }
+    for (name, value) in &birth.environment {
         if name.is_empty() || name.contains(['=', '\0']) {
             let what = format!("{name:?} cannot be the name of an environment variable");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         all.insert(name.into(), value.into());
     }
-    all.insert(Mark::NAME.into(), mark.0.clone().into());
+    all.insert(Mark::NAME.into(), birth.mark.0.clone().into());
     Ok(all.into_iter().collect())
+}
+
+/// What tells programs of the proxy. Some read the one spelling, some the other.
+fn proxy_variables() -> impl Iterator<Item = (OsString, OsString)> {
+    let proxy = format!("http://127.0.0.1:{PROXY_PORT}");
+    let here = "localhost,127.0.0.1,::1".to_owned();
+    let pairs = [("HTTP_PROXY", proxy.clone()), ("HTTPS_PROXY", proxy), ("NO_PROXY", here)];
+    pairs.into_iter().flat_map(|(name, value)| {
+        [name.to_owned(), name.to_ascii_lowercase()].map(|name| (name.into(), value.clone().into()))
+    })
 }
 
 fn copy_until_end(handle: &OwnedFd, mut log: Log, mut output: PipeReader) {

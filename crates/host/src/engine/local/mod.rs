@@ -7,9 +7,11 @@ mod launch;
 mod life;
 mod log;
 mod process;
+mod programs;
 mod record;
 mod recovery;
 mod remove;
+mod root;
 mod sandbox;
 mod settings;
 mod signals;
@@ -27,8 +29,9 @@ use tokio::sync::broadcast;
 
 use super::{
     Address, Change, Condition, Engine, EngineError, EngineErrorKind, Freezer, Generation, Isolation, Known,
-    Namespaces, Plan,
+    Namespaces, Network, Plan,
 };
+use crate::egress::Egress;
 use graves::Graves;
 use ladder::{Choice, choose};
 use life::LIMIT;
@@ -99,7 +102,9 @@ impl LocalEngine {
         let left = recover(&records)
             .map_err(|error| EngineError::system("what an earlier host left cannot be ended", error))?;
         let tag = format!("{:08x}", fastrand::u32(..));
-        let Choice { isolation, cgroups } = choose(&settings, &format!("{PREFIX}{tag}"))?;
+        let Choice { isolation, ground: own_root, cgroups } = choose(&settings, &format!("{PREFIX}{tag}"))?;
+        let egress =
+            Egress::start().map_err(|error| EngineError::system("no thread can be started", error))?;
         let sockets = Sockets::make(&tag)
             .map_err(|error| EngineError::system("no directory for sockets can be made", error))?;
         let outside = Outside {
@@ -109,6 +114,8 @@ impl LocalEngine {
         let ground = Arc::new(Ground {
             agent: settings.agent,
             namespaces: isolation.namespaces,
+            own_root,
+            egress,
             cgroups,
             sockets,
             records,

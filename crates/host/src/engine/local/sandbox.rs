@@ -11,11 +11,13 @@ use tokio::sync::broadcast;
 
 use super::AgentCommand;
 use super::cgroup::Cgroup;
+use super::ladder::OwnRoot;
 use super::life::{Birth, LIMIT, Life, Mark};
 use super::process::{Process, world};
 use super::record::{Record, Records, Trace};
 use super::remove::remove_directory;
 use super::sockets::Sockets;
+use crate::egress::Egress;
 use crate::engine::{
     Address, Change, Condition, EngineError, EngineErrorKind, Generation, Known, Namespaces, Plan,
 };
@@ -28,6 +30,10 @@ const START: Duration = Duration::from_secs(10);
 pub(super) struct Ground {
     pub(super) agent: AgentCommand,
     pub(super) namespaces: Namespaces,
+    /// What the roots of sandboxes have in common, where they have their own.
+    pub(super) own_root: Option<OwnRoot>,
+    /// What answers the proxies of sandboxes that have a network of their own.
+    pub(super) egress: Egress,
     pub(super) cgroups: Option<Cgroup>,
     pub(super) sockets: Sockets,
     pub(super) records: Records,
@@ -175,14 +181,15 @@ impl Sandbox {
         let cgroups = self.ground.cgroups.as_ref();
         let cgroup = cgroups.map(|all| Cgroup::make(all.path(), &id)).transpose()?;
         let birth = Birth {
-            agent: self.ground.agent.clone(),
-            namespaces: self.ground.namespaces,
+            name: self.name.clone(),
+            ground: Arc::clone(&self.ground),
             cgroup,
             mark: Mark::new(&id),
             listener,
             directory,
             drives: self.ground.drives.clone(),
             environment: plan.environment.clone(),
+            network: plan.network.clone(),
         };
         let before = self.writes_down(&birth)?;
         let keeper = Arc::clone(self);

@@ -1,0 +1,211 @@
+//! Starts a process in namespaces of its own.
+//!
+//! One `clone(2)` makes the process and its namespaces, so that the agent is this host's direct child and the
+//! first process of its pid namespace. The child waits at a gate until its parent has written the id maps and
+//! put it into its cgroup; a parent that dies first closes the gate, and the child ends.
+//!
+//! As root every id of the host means itself inside, so files keep their owners. As an ordinary user only the
+//! user's own id does, and the agent gets `CAP_SYS_ADMIN` over its own namespaces, and nothing else, as an
+//! ambient capability: it can mount drives and stays who it is. Mapping the user to root instead would make
+//! every program believe that it is root, and many behave differently then.
+
+mod child;
+mod ids;
+mod network;
+mod privilege;
+mod step;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Write};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use nix::libc;
+use nix::sched::CloneFlags;
+
+use super::Namespaces;
+use super::root::Root;
+use child::Image;
+use step::{Failure, read_report};
+
+pub(super) use network::PROXY_PORT;
+
+/// The stack of a child until it becomes its program. It makes some hundred system calls and allocates nothing.
+const STACK: usize = 64 << 10;
+
+/// What becomes of a child that has come as far as its program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Run,
+    /// It ends: that it came this far was the question.
+    Try,
+}
+
+/// Whose something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    Own,
+    Machines,
+}
+
+/// What to start.
+#[derive(Debug)]
+pub(super) struct Launch {
+    pub(super) namespaces: Namespaces,
+    /// Whose network it has, where it stands apart.
+    pub(super) network: Whose,
+    /// Its own root, where it has one.
+    pub(super) root: Option<Root>,
+    /// What it calls the machine that it is on, where it has a name of its own.
+    pub(super) hostname: String,
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) environment: Vec<(OsString, OsString)>,
+    pub(super) directory: PathBuf,
+    pub(super) input: OwnedFd,
+    pub(super) output: OwnedFd,
+}
+
+/// A process that was started.
+#[derive(Debug)]
+pub(super) struct Launched {
+    pub(super) pid: i32,
+    /// Where it asks for the outside, on its own loopback; where it has a network of its own.
+    pub(super) way_out: Option<TcpListener>,
+}
+
+/// Starts a process. `arranged` is told its number before it runs any program, and can still refuse.
+///
+/// The process dies with the thread that calls this.
+///
+/// # Errors
+/// When the machine refuses at any step; nothing is left running then.
+pub(super) fn launch(launch: Launch, arranged: impl FnOnce(i32) -> io::Result<()>) -> io::Result<Launched> {
+    start(launch, Purpose::Run, arranged)
+}
+
+/// Tries whether this machine starts processes in these namespaces, with this root. `arranged` is called as by
+/// [`launch`].
+///
+/// # Errors
+/// When the machine refuses at any step.
+pub(super) fn try_out(
+    namespaces: Namespaces,
+    root: Option<Root>,
+    arranged: impl FnOnce(i32) -> io::Result<()>,
+) -> io::Result<()> {
+    let nothing = || File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from);
+    let trial = Launch {
+        namespaces,
+        network: Whose::Own,
+        root,
+        hostname: "trial".to_owned(),
+        program: PathBuf::from("/"),
+        arguments: Vec::new(),
+        environment: Vec::new(),
+        directory: PathBuf::from("/"),
+        input: nothing()?,
+        output: nothing()?,
+    };
+    let tried = start(trial, Purpose::Try, arranged)?;
+    end_child(tried.pid);
+    Ok(())
+}
+
+fn start(
+    launch: Launch,
+    purpose: Purpose,
+    arranged: impl FnOnce(i32) -> io::Result<()>,
+) -> io::Result<Launched> {
+    let (namespaces, network) = (launch.namespaces, launch.network);
+    let has_network = namespaces.is_apart() && network == Whose::Own;
+    let (sent, received) = network::pair()?;
+    let image = Image::new(launch, purpose, sent)?;
+    let (gate, opener) = io::pipe()?;
+    let (reports, reporter) = io::pipe()?;
+    let pid = clone(&image, clone_flags(namespaces, network), &gate, &opener, &reporter)?;
+    drop((gate, reporter));
+    let started = open_gate(pid, namespaces, opener, arranged)
+        .and_then(|()| read_report(reports, image.root()))
+        .and_then(|()| if has_network { network::receive(&received).map(Some) } else { Ok(None) });
+    match started {
+        Ok(way_out) => Ok(Launched { pid, way_out }),
+        Err(error) => {
+            end_child(pid);
+            Err(error)
+        }
+    }
+}
+
+fn clone(
+    image: &Image,
+    flags: CloneFlags,
+    gate: &PipeReader,
+    opener: &PipeWriter,
+    reporter: &PipeWriter,
+) -> io::Result<i32> {
+    let opener = opener.as_raw_fd();
+    let child = || -> isize {
+        // SAFETY: closes the child's own copy of a descriptor that the child does not use otherwise. Without
+        // this the gate would stay open when the parent dies.
+        #[expect(unsafe_code, reason = "the only way to close the copy without owning it")]
+        unsafe {
+            libc::close(opener);
+        }
+        match image.become_program(gate.as_fd()) {
+            Ok(()) => 0,
+            Err(failure) => {
+                // The parent reads this, or is gone.
+                rustix::io::write(reporter, &Failure::report(failure)).ok();
+                1
+            }
+        }
+    };
+    let mut stack = vec![0; STACK];
+    // SAFETY: without CLONE_VM the child runs on its own copy of the memory and of the stack, which is far
+    // larger than its few frames need. Other threads' locks may be held for ever in that copy, so the child
+    // only makes system calls on memory that was prepared before: it allocates nothing, locks nothing and
+    // drops nothing until it becomes another program or ends.
+    #[expect(unsafe_code, reason = "std::process cannot start a process in a pid namespace")]
+    let pid = unsafe { nix::sched::clone(Box::new(child), &mut stack, flags, Some(libc::SIGCHLD)) };
+    Ok(pid?.as_raw())
+}
+
+fn clone_flags(namespaces: Namespaces, network: Whose) -> CloneFlags {
+    let (user, mounts, pids) = (CloneFlags::CLONE_NEWUSER, CloneFlags::CLONE_NEWNS, CloneFlags::CLONE_NEWPID);
+    // The cgroup namespace comes later: it begins where the process is when it is made.
+    let mut others = CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
+    if network == Whose::Own {
+        others |= CloneFlags::CLONE_NEWNET;
+    }
+    match namespaces {
+        Namespaces::All => user | mounts | pids | others,
+        Namespaces::UserMountPid => user | mounts | pids,
+        Namespaces::UserMount => user | mounts,
+        Namespaces::MountPid => mounts | pids,
+        Namespaces::Mount => mounts,
+        Namespaces::None => CloneFlags::empty(),
+    }
+}
+
+fn open_gate(
+    pid: i32,
+    namespaces: Namespaces,
+    mut opener: PipeWriter,
+    arranged: impl FnOnce(i32) -> io::Result<()>,
+) -> io::Result<()> {
+    if namespaces.has_user() {
+        ids::map_ids(pid).map_err(|error| step::told("mapping its user", &error))?;
+    }
+    arranged(pid)?;
+    opener.write_all(&[1])
+}
+
+fn end_child(pid: i32) {
+    let pid = nix::unistd::Pid::from_raw(pid);
+    // It is our child and not reaped yet, so the number is still its own.
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).ok();
+    nix::sys::wait::waitpid(pid, None).ok();
+}

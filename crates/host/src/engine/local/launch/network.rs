@@ -1,0 +1,74 @@
+//! A network of its own: loopback, and a socket on it that the host answers.
+//!
+//! The socket is made inside and handed out: it stays in the network that it was made in, wherever it is accepted on.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::libc;
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, bind, listen, recvmsg, sendmsg, socket_with,
+    socketpair,
+};
+
+/// Where the way out is, on a sandbox's own loopback. Above the ports that Linux gives to clients by itself, and
+/// below none that anything is known by.
+pub(in super::super) const PROXY_PORT: u16 = 61080;
+
+/// How many connections wait until the host accepts them.
+const WAITING: i32 = 128;
+
+/// A pair of sockets for handing over the way out: the child's, and the parent's.
+pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Brings up loopback, and hands the way out to the parent. System calls only.
+pub(super) fn set_up(parent: &OwnedFd) -> Result<(), Errno> {
+    let flags = SocketFlags::CLOEXEC;
+    let way_out = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+    bring_up_loopback(&way_out)?;
+    bind(&way_out, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, PROXY_PORT))?;
+    listen(&way_out, WAITING)?;
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut message = SendAncillaryBuffer::new(&mut room);
+    let files = [way_out.as_fd()];
+    message.push(SendAncillaryMessage::ScmRights(&files));
+    sendmsg(parent, &[IoSlice::new(b"w")], &mut message, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+fn bring_up_loopback(any: &OwnedFd) -> Result<(), Errno> {
+    let flags = libc::IFF_UP | libc::IFF_RUNNING;
+    // SAFETY: an `ifreq` of zeros is a valid one; the name that is written into it is shorter than its room, and
+    // the call reads the name and the flags only.
+    #[expect(unsafe_code, reason = "there is no safe wrapper for this ioctl")]
+    let done = unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+            *to = *from as libc::c_char;
+        }
+        request.ifr_ifru.ifru_flags = flags as libc::c_short;
+        libc::ioctl(any.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request)
+    };
+    if done == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(nix::errno::Errno::last_raw())) }
+}
+
+/// Takes the way out that a child has handed over.
+pub(super) fn receive(from: &OwnedFd) -> io::Result<TcpListener> {
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut messages = RecvAncillaryBuffer::new(&mut room);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    recvmsg(from, &mut [IoSliceMut::new(&mut [0])], &mut messages, flags)?;
+    let files = messages.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut files) => files.next(),
+        _ => None,
+    });
+    let way_out = TcpListener::from(files.ok_or_else(|| io::Error::other("it handed over no way out"))?);
+    way_out.set_nonblocking(true)?;
+    Ok(way_out)
+}

@@ -1,0 +1,266 @@
+//! A sandbox's own root: the programs of the machine below a layer of its own, and nothing else of the machine.
+//!
+//! The host prepares it: directories on the disk, and a list of mounts. The child of a launch carries the list out in
+//! its own mount namespace, by system calls only, and makes it its root.
+//!
+//! ```text
+//! /usr /bin /lib* /opt /etc    the machine's, below a layer that is the sandbox's own and stays with its files
+//! /blaxel                      its files: where its agent begins, and where relative paths lead
+//! /root /home /var /mnt /srv   its own, on the disk
+//! /tmp /dev /proc /sys /run    its own, fresh with each start but for /tmp
+//! ```
+//!
+//! Of `/etc` only what everybody on the machine may read is there.
+
+mod act;
+mod machine;
+mod secrets;
+
+use std::ffi::CString;
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags, unmount};
+
+use act::Act;
+pub(super) use machine::Machine;
+
+/// Where a sandbox's files are, inside: the directory that the platform's own images begin in.
+pub(super) const FILES: &str = "/blaxel";
+/// The directory of the agent's program, inside.
+const PROGRAMS: &str = "run/reveille/bin";
+/// Where the drives are that can be mounted, inside.
+pub(super) const DRIVES: &str = "/run/reveille/drives";
+
+/// What cannot be read, or only be read, in a sandbox's `/proc`: the machine's own, and not the sandbox's.
+const PROC_READ_ONLY: [&str; 5] = ["sys", "irq", "bus", "fs", "sysrq-trigger"];
+const PROC_HIDDEN: [&str; 6] = ["kcore", "keys", "timer_list", "latency_stats", "sched_debug", "kmsg"];
+
+/// How what belongs to the machine can be changed inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layers {
+    /// It can, in a layer that is the sandbox's own.
+    Writable,
+    /// It cannot: the machine has no overlays for this user, or not on this file system.
+    ReadOnly,
+}
+
+/// A root that is ready to be entered.
+#[derive(Debug)]
+pub(super) struct Root {
+    place: CString,
+    acts: Vec<Act>,
+}
+
+/// What a root is made of.
+#[derive(Debug)]
+pub(super) struct Ingredients<'a> {
+    /// The sandbox's directory. What its root keeps is in `root` and `layers` below it.
+    pub(super) directory: &'a Path,
+    pub(super) machine: &'a Machine,
+    pub(super) layers: Layers,
+    /// A directory that holds the agent's program.
+    pub(super) programs: &'a Path,
+    pub(super) drives: &'a Path,
+    pub(super) hostname: &'a str,
+}
+
+impl Root {
+    /// Prepares a root. What an earlier life of the sandbox has left in it stays.
+    ///
+    /// # Errors
+    /// When a directory cannot be made.
+    pub(super) fn prepare(of: &Ingredients<'_>) -> io::Result<Self> {
+        let place = of.directory.join("root");
+        let mut make = Make { place: place.clone(), acts: Vec::new() };
+        make_directory(&place, 0o755)?;
+        make.acts.push(Act::bind(&place, &place)?);
+        machine::lay(&mut make, of)?;
+        make.own_directories()?;
+        make.bind(&of.directory.join("files"), &FILES[1..])?;
+        make.proc()?;
+        make.sys()?;
+        make.devices()?;
+        make.run(of)?;
+        Ok(Self { place: c_path(&place)?, acts: make.acts })
+    }
+
+    /// Enters it: builds it, and leaves everything else behind. System calls only.
+    pub(super) fn enter(&self) -> Result<(), (usize, Errno)> {
+        for (number, act) in self.acts.iter().enumerate() {
+            act.carry_out().map_err(|errno| (number, errno))?;
+        }
+        let last = |errno| (self.acts.len(), errno);
+        rustix::process::chdir(self.place.as_c_str()).map_err(last)?;
+        // The old root comes to lie over the new one, and is taken away from there (pivot_root(2)).
+        rustix::process::pivot_root(c".", c".").map_err(last)?;
+        unmount(c".", UnmountFlags::DETACH).map_err(last)?;
+        rustix::process::chdir(c"/").map_err(last)
+    }
+
+    /// What an act is called, for people.
+    pub(super) fn name(&self, number: usize) -> String {
+        self.acts.get(number).map_or_else(|| "entering its root".to_owned(), ToString::to_string)
+    }
+}
+
+/// A root in the making.
+struct Make {
+    place: PathBuf,
+    acts: Vec<Act>,
+}
+
+impl Make {
+    fn at(&self, inside: &str) -> PathBuf {
+        self.place.join(inside)
+    }
+
+    fn bind(&mut self, from: &Path, to: &str) -> io::Result<()> {
+        let to = self.at(to);
+        make_directory(&to, 0o755)?;
+        self.acts.push(Act::bind(from, &to)?);
+        Ok(())
+    }
+
+    fn own_directories(&self) -> io::Result<()> {
+        for (name, mode) in [
+            ("root", 0o700),
+            ("home", 0o755),
+            ("home/sandbox", 0o755),
+            ("mnt", 0o755),
+            ("media", 0o755),
+            ("srv", 0o755),
+            ("tmp", 0o1777),
+            ("var", 0o755),
+            ("var/tmp", 0o1777),
+            ("var/log", 0o755),
+            ("var/cache", 0o755),
+            ("var/lib", 0o755),
+            ("var/spool", 0o755),
+            ("run", 0o755),
+        ] {
+            make_directory(&self.at(name), mode)?;
+        }
+        make_link("/run", &self.at("var/run"))?;
+        make_link("/run/lock", &self.at("var/lock"))
+    }
+
+    fn proc(&mut self) -> io::Result<()> {
+        let at = self.at("proc");
+        make_directory(&at, 0o555)?;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        self.acts.push(Act::fresh("proc", &at, flags, "")?);
+        for name in PROC_READ_ONLY {
+            let at = at.join(name);
+            if Path::new("/proc").join(name).exists() {
+                self.acts.push(Act::bind(&at, &at)?);
+                self.acts.push(Act::read_only(&at, flags)?);
+            }
+        }
+        for name in PROC_HIDDEN {
+            if Path::new("/proc").join(name).exists() {
+                self.acts.push(Act::bind(Path::new("/dev/null"), &at.join(name))?);
+            }
+        }
+        Ok(())
+    }
+
+    fn sys(&mut self) -> io::Result<()> {
+        let at = self.at("sys");
+        make_directory(&at, 0o555)?;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
+        // Programs live without it, and some machines do not give it.
+        self.acts.push(Act::fresh("sysfs", &at, flags, "")?.if_it_can());
+        Ok(())
+    }
+
+    fn devices(&mut self) -> io::Result<()> {
+        let at = self.at("dev");
+        make_directory(&at, 0o755)?;
+        let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+        self.acts.push(Act::fresh("tmpfs", &at, flags, "mode=755,size=64k")?);
+        for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+            self.acts.push(Act::file(&at.join(name))?);
+            self.acts.push(Act::bind(&Path::new("/dev").join(name), &at.join(name))?);
+        }
+        for name in ["pts", "shm"] {
+            self.acts.push(Act::directory(&at.join(name), 0o755)?);
+        }
+        self.acts.push(Act::fresh("devpts", &at.join("pts"), flags, "newinstance,ptmxmode=0666,mode=620")?);
+        let shared = flags | MountFlags::NODEV;
+        self.acts.push(Act::fresh("tmpfs", &at.join("shm"), shared, "mode=1777")?);
+        for (name, to) in [
+            ("ptmx", "pts/ptmx"),
+            ("fd", "/proc/self/fd"),
+            ("stdin", "/proc/self/fd/0"),
+            ("stdout", "/proc/self/fd/1"),
+            ("stderr", "/proc/self/fd/2"),
+        ] {
+            self.acts.push(Act::link(to, &at.join(name))?);
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, of: &Ingredients<'_>) -> io::Result<()> {
+        let at = self.at("run");
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        self.acts.push(Act::fresh("tmpfs", &at, flags, "mode=755")?);
+        self.acts.push(Act::directory(&at.join("lock"), 0o1777)?);
+        self.acts.push(Act::directory(&at.join("reveille"), 0o755)?);
+        let programs = self.at(PROGRAMS);
+        self.acts.push(Act::directory(&programs, 0o755)?);
+        self.acts.push(Act::bind(of.programs, &programs)?);
+        self.acts.push(Act::read_only(&programs, machine::flags_of(of.programs)?)?);
+        let drives = self.at(&DRIVES[1..]);
+        self.acts.push(Act::directory(&drives, 0o700)?);
+        fs::create_dir_all(of.drives)?;
+        self.acts.push(Act::bind(of.drives, &drives)?);
+        Ok(())
+    }
+}
+
+/// The home of who runs inside.
+pub(super) fn home() -> &'static str {
+    if rustix::process::geteuid().is_root() { "/root" } else { "/home/sandbox" }
+}
+
+/// The directory of the agent's program, inside.
+pub(super) fn programs() -> PathBuf {
+    Path::new("/").join(PROGRAMS)
+}
+
+/// Where the agent's program is, inside.
+pub(super) fn program(file: &std::ffi::OsStr) -> PathBuf {
+    programs().join(file)
+}
+
+/// Makes a directory that is not there. One that is stays as it is, also where a link leads to it: the host follows
+/// none inside a root.
+fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
+    match DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::symlink_metadata(path)?.is_dir() {
+                return Ok(());
+            }
+            let what = format!("{} is no directory any more", path.display());
+            Err(io::Error::new(io::ErrorKind::NotADirectory, what))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn make_link(to: &str, path: &Path) -> io::Result<()> {
+    match symlink(to, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from)
+}
