@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a statement that cannot be tried fails")]
 
+mod apart;
 mod crash;
 mod drives;
 mod ground;
@@ -13,6 +14,7 @@ mod measure;
 mod sleep;
 mod user;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -29,6 +31,9 @@ fn main() -> ExitCode {
         Some("script") => return ground::script(arguments),
         Some("host") => return crash::host(arguments),
         Some("bind") => return drives::bind(arguments),
+        Some("answer") => return with_words(arguments, |words| apart::answer(&words[0], &words[1])),
+        Some("ask") => return with_words(arguments, |words| apart::ask(&words[0])),
+        Some("connects") => return with_words(arguments, |words| apart::connects(&words[0])),
         Some("ordinary-user") => return user::become_ordinary(arguments),
         _ => {}
     }
@@ -48,11 +53,16 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
+fn with_words(words: impl Iterator<Item = OsString>, act: impl FnOnce(&[String]) -> ExitCode) -> ExitCode {
+    act(&words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>())
+}
+
 fn statements() -> impl Iterator<Item = (&'static str, Statement)> {
     sleep::STATEMENTS
         .iter()
         .chain(life::STATEMENTS)
         .chain(crash::STATEMENTS)
         .chain(drives::STATEMENTS)
+        .chain(apart::STATEMENTS)
         .copied()
 }
