@@ -123,7 +123,7 @@ pub use core::transport::HttpVersion;
 pub use error::{Error, ErrorKind};
 pub use features::{
     CreateSandbox, Drives, ExecStream, ListSandboxes, Mount, Network, Ports, Processes, Request, Sandbox,
-    SandboxPages, Sandboxes, System, Upgrade,
+    SandboxOrder, SandboxPages, Sandboxes, System, Upgrade,
 };
 pub use record::{AnsweredBy, Site};
 #[cfg(feature = "blocking")]

@@ -17,6 +17,13 @@ impl CreateSandbox {
         Self { call, record }
     }
 
+    /// Gives the sandbox of this name that is there already, where there is one; the platform makes one only where it is
+    /// missing, has failed, or is no more. Still a mutation.
+    pub fn if_missing(mut self) -> Self {
+        self.call.operation.query("createIfNotExist", "true");
+        self
+    }
+
     /// The image that it is made of.
     pub fn image(mut self, image: impl Into<String>) -> Self {
         self.runtime().image = Some(image.into());
@@ -78,6 +85,12 @@ impl CreateSandbox {
     /// The caller's own name for it, at most 64 letters.
     pub fn external_id(mut self, id: impl Into<String>) -> Self {
         self.record.metadata.external_id = Some(id.into());
+        self
+    }
+
+    /// A name for people.
+    pub fn display_name(mut self, name: impl Into<String>) -> Self {
+        self.record.metadata.display_name = Some(name.into());
         self
     }
 

@@ -37,6 +37,36 @@ impl ListSandboxes {
         self
     }
 
+    /// Only those whose names hold this text.
+    pub fn search(mut self, text: impl AsRef<str>) -> Self {
+        self.call.operation.query("q", text.as_ref());
+        self
+    }
+
+    /// Only the one that the caller knows by this name.
+    pub fn external_id(mut self, id: impl AsRef<str>) -> Self {
+        self.call.operation.query("externalId", id.as_ref());
+        self
+    }
+
+    /// Only those of these statuses, in the platform's words: `DEPLOYED,FAILED`.
+    pub fn status(mut self, statuses: impl AsRef<str>) -> Self {
+        self.call.operation.query("status", statuses.as_ref());
+        self
+    }
+
+    /// In this order; by default the server's own.
+    pub fn sort(mut self, order: SandboxOrder) -> Self {
+        self.call.operation.query("sort", order.as_str());
+        self
+    }
+
+    /// With those that are no more, as long as the platform remembers them.
+    pub fn with_terminated(mut self) -> Self {
+        self.call.operation.query("showTerminated", "true");
+        self
+    }
+
     /// This page and those after it: a [`Stream`] in async code, an [`Iterator`] by
     /// [`into_iter`](IntoIterator::into_iter) elsewhere. Each is a read of its own.
     ///
@@ -71,6 +101,31 @@ fn at(mut call: Call<SandboxList>, cursor: Option<&str>) -> Call<SandboxList> {
         call.operation.query("cursor", cursor);
     }
     call
+}
+
+/// The order of a list of sandboxes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SandboxOrder {
+    /// The youngest first.
+    Newest,
+    /// The oldest first.
+    Oldest,
+    /// By name, from a to z.
+    Name,
+    /// By name, from z to a.
+    NameDescending,
+}
+
+impl SandboxOrder {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Newest => "createdAt:desc",
+            Self::Oldest => "createdAt:asc",
+            Self::Name => "name:asc",
+            Self::NameDescending => "name:desc",
+        }
+    }
 }
 
 /// The pages of a list, one after the other; by [`ListSandboxes::pages`].

@@ -15,7 +15,7 @@ mod system;
 pub use create::CreateSandbox;
 pub use drives::{Drives, Mount};
 pub use exec::ExecStream;
-pub use list::{ListSandboxes, SandboxPages};
+pub use list::{ListSandboxes, SandboxOrder, SandboxPages};
 pub use network::Network;
 pub use ports::Ports;
 pub use processes::Processes;

@@ -4,7 +4,7 @@ use http::Method;
 use reveille_wire::{InvalidInput, Sandbox as Record, SandboxName};
 
 use super::{CreateSandbox, ListSandboxes};
-use crate::call::{Call, Operation, Readiness, Target};
+use crate::call::{Call, Operation, Readiness, Target, segment};
 use crate::core::Core;
 use crate::record::Site;
 
@@ -54,6 +54,15 @@ impl Sandboxes {
     /// What the platform knows of a sandbox. A read, which wakes nothing.
     pub fn get(&self, name: impl Into<String>) -> Call<Record> {
         self.of(Method::GET, name, "")
+    }
+
+    /// The same of the sandbox that the caller knows by this name. A read.
+    pub fn get_by_external_id(&self, id: impl AsRef<str>) -> Call<Record> {
+        let operation = match segment("external id", id.as_ref()) {
+            Ok(id) => Operation::new(Method::GET, self.at(&format!("/by-external-id/{id}"))),
+            Err(invalid) => Operation::invalid(Method::GET, invalid),
+        };
+        Call::json(Arc::clone(&self.0), operation)
     }
 
     /// One page of the sandboxes. A read.

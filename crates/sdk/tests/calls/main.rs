@@ -32,6 +32,7 @@ mod http2;
 mod program;
 mod proof;
 mod readiness;
+mod sandboxes;
 mod statuses;
 mod streams;
 mod tls;

@@ -1,0 +1,77 @@
+//! What is asked of the control plane.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+
+use reveille::{Client, SandboxOrder};
+use reveille_faults::{FaultServer, Step};
+
+use crate::harness::{builder, client};
+
+fn asked(of: impl Fn(&Client)) -> Vec<String> {
+    let server = FaultServer::start(Step::ok(r#"{"metadata":{"name":"box"}}"#)).unwrap();
+    of(&client(&server));
+    server.arrivals().iter().map(|arrival| format!("{} {}", arrival.method, arrival.target)).collect()
+}
+
+#[test]
+fn a_list_is_filtered_and_sorted_by_the_server() {
+    let asked = asked(|client| {
+        let list = client.sandboxes().list().search("a b").external_id("x&y").status("DEPLOYED,FAILED");
+        list.sort(SandboxOrder::Newest).with_terminated().limit(200).cursor("c").wait().unwrap();
+    });
+    let wanted = "GET /sandboxes?q=a%20b&externalId=x%26y&status=DEPLOYED%2CFAILED&sort=createdAt%3Adesc\
+                  &showTerminated=true&limit=200&cursor=c";
+    assert_eq!(asked, [wanted]);
+}
+
+#[test]
+fn a_sandbox_is_made_only_where_it_is_missing_and_found_by_the_callers_own_name() {
+    let asked = asked(|client| {
+        client.sandboxes().create("box").if_missing().wait().unwrap();
+        client.sandboxes().get_by_external_id("mine/1").wait().unwrap();
+        assert!(client.sandboxes().get_by_external_id("").wait().is_err());
+    });
+    let wanted = ["POST /sandboxes?createIfNotExist=true", "GET /sandboxes/by-external-id/mine%2F1"];
+    assert_eq!(asked, wanted);
+}
+
+/// Takes one request, answers `{}`, and gives its body.
+fn taken(listener: &TcpListener) -> serde_json::Value {
+    let (stream, _) = listener.accept().unwrap();
+    let mut reader = BufReader::new(&stream);
+    let mut length = 0;
+    for line in reader.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()) {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    (&stream).write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}").unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[test]
+fn what_is_said_of_a_sandbox_that_is_to_be_made_is_what_is_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let client = builder(&url).region("eu").build().unwrap();
+    let create = client.sandboxes().create("box").image("base").memory(2048).env("A", "b").secret("S", "t");
+    let create = create.port(3000).ttl("24h").label("team", "a").external_id("e").display_name("My box");
+    let made = std::thread::spawn(|| create.wait());
+    let wanted = serde_json::json!({
+        "metadata": {"name": "box", "displayName": "My box", "externalId": "e", "labels": {"team": "a"}},
+        "spec": {"region": "eu", "runtime": {
+            "image": "base", "memory": 2048, "ports": [{"target": 3000}], "ttl": "24h",
+            "envs": [{"name": "A", "value": "b"}, {"name": "S", "value": "t", "secret": true}],
+        }},
+    });
+    assert_eq!(taken(&listener), wanted);
+    made.join().unwrap().unwrap();
+    let elsewhere = client.sandboxes().create("box").region("us");
+    let made = std::thread::spawn(|| elsewhere.wait());
+    assert_eq!(taken(&listener)["spec"]["region"], "us");
+    made.join().unwrap().unwrap();
+    assert!(client.sandboxes().create("No_Name").wait().is_err());
+}
