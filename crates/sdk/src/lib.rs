@@ -96,6 +96,8 @@
 //! `blocking` (on): `.wait()`, `retry_blocking`, streams as iterators. `tls` (on): https, by rustls.
 #![forbid(unsafe_code)]
 
+pub use features::files;
+
 /// The examples of the documents, which are compiled as every other.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

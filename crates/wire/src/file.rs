@@ -93,6 +93,12 @@ impl FilePath {
     }
 }
 
+impl AsRef<[u8]> for FilePath {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl fmt::Display for FilePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::future::Future;
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use reveille_retry::Resend;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 /// How much of a file is read at once.
 const FILE_CHUNK: usize = 64 * 1024;
@@ -98,6 +98,42 @@ impl Body {
         Self(Kind::Anew(Arc::new(open)))
     }
 
+    /// A part of a file, streamed. It is opened anew for each attempt.
+    pub(crate) fn part_of_file(path: Arc<Path>, start: u64, length: u64) -> Self {
+        let open = move || -> Opening {
+            let path = Arc::clone(&path);
+            Box::pin(async move {
+                let mut file = tokio::fs::File::open(&path).await?;
+                file.seek(SeekFrom::Start(start)).await?;
+                Ok(read(file, length))
+            })
+        };
+        Self(Kind::Anew(Arc::new(open)))
+    }
+
+    /// The same between a beginning and an end. Whether it can be sent again stays as it is.
+    pub(crate) fn between(self, head: Bytes, tail: Bytes) -> Self {
+        let around = move |inner: BytesBody| {
+            BodyExt::boxed_unsync(Between { head: Some(head.clone()), inner, tail: Some(tail.clone()) })
+        };
+        let full = |bytes: Bytes| BodyExt::boxed_unsync(Full::new(bytes).map_err(|never| match never {}));
+        Self(match self.0 {
+            Kind::Whole(bytes) => Kind::Anew(Arc::new(move || {
+                let body = around(full(bytes.clone()));
+                Box::pin(async move { Ok(body) })
+            })),
+            Kind::Anew(open) => {
+                let around = Arc::new(around);
+                Kind::Anew(Arc::new(move || {
+                    let (opening, around) = (open(), Arc::clone(&around));
+                    Box::pin(async move { Ok(around(opening.await?)) })
+                }))
+            }
+            Kind::Once(body) => Kind::Once(around(body)),
+            Kind::Gone => Kind::Gone,
+        })
+    }
+
     pub(crate) fn resend(&self) -> Resend {
         match self.0 {
             Kind::Whole(_) | Kind::Anew(_) => Resend::Again,
@@ -120,18 +156,20 @@ impl Body {
     }
 }
 
-async fn file(path: &std::path::Path) -> io::Result<BytesBody> {
+async fn file(path: &Path) -> io::Result<BytesBody> {
     let file = tokio::fs::File::open(path).await?;
     let length = file.metadata().await?.len();
+    Ok(read(file, length))
+}
+
+/// The next `length` bytes of a file.
+fn read(file: tokio::fs::File, length: u64) -> BytesBody {
     let chunks = stream::try_unfold(file.take(length), |mut file| async move {
         let mut chunk = Vec::with_capacity(FILE_CHUNK);
         let read = (&mut file).take(FILE_CHUNK as u64).read_to_end(&mut chunk).await?;
         Ok((read > 0).then(|| (Bytes::from(chunk), file)))
     });
-    Ok(BodyExt::boxed_unsync(Sized {
-        inner: StreamBody::new(chunks.map_ok(Frame::data).boxed()),
-        left: length,
-    }))
+    BodyExt::boxed_unsync(Sized { inner: StreamBody::new(chunks.map_ok(Frame::data).boxed()), left: length })
 }
 
 impl Default for Body {
@@ -196,6 +234,39 @@ where
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
+    }
+}
+
+/// A body between a beginning and an end.
+struct Between {
+    head: Option<Bytes>,
+    inner: BytesBody,
+    tail: Option<Bytes>,
+}
+
+impl http_body::Body for Between {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(head) = self.head.take() {
+            return Poll::Ready(Some(Ok(Frame::data(head))));
+        }
+        match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+            // What follows the bytes of a body has no place within another one.
+            Some(Ok(frame)) if !frame.is_data() => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(frame) => Poll::Ready(Some(frame)),
+            None => Poll::Ready(self.tail.take().map(|tail| Ok(Frame::data(tail)))),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let around = [&self.head, &self.tail].into_iter().flatten().map(Bytes::len).sum::<usize>() as u64;
+        let inner = self.inner.size_hint();
+        inner.exact().map_or_else(SizeHint::new, |length| SizeHint::with_exact(length + around))
     }
 }
 

@@ -59,6 +59,8 @@ pub enum ErrorKind {
     Decode,
     /// A stream, or a list of pages, ended before its end.
     Interrupted,
+    /// A file of this machine cannot be read or written.
+    File,
 }
 
 /// The answer that an error is made of.
@@ -104,6 +106,18 @@ impl Error {
         Self::new(ErrorKind::Transport)
             .saying("this machine gives no runtime to make calls on")
             .caused_by(source)
+    }
+
+    /// A file of this machine could not be used.
+    pub(crate) fn of_file(said: &str, source: std::io::Error) -> Self {
+        Self::new(ErrorKind::File).saying(format!("{said}: {source}")).caused_by(source)
+    }
+
+    /// A success that is no file although one was asked for.
+    pub(crate) fn no_file(said: &str, record: Record) -> Self {
+        let mut error = Self::new(ErrorKind::Decode).saying(said);
+        error.0.record = Some(record);
+        error
     }
 
     pub(crate) fn no_key() -> Self {

@@ -3,6 +3,7 @@
 mod create;
 mod drives;
 mod exec;
+pub mod files;
 mod list;
 mod network;
 mod ports;

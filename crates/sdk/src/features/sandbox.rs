@@ -3,6 +3,7 @@ use std::sync::Arc;
 use http::Method;
 use reveille_wire::{AppPath, InvalidInput, SandboxName, SandboxUrl};
 
+use super::files::Files;
 use super::{Drives, Network, Ports, Processes, Request, System};
 use crate::answer::Reading;
 use crate::call::{Call, Identity, Operation, Readiness, Target};
@@ -119,6 +120,12 @@ impl Sandbox {
     #[must_use]
     pub fn ports(&self) -> Ports {
         Ports::new(self.clone())
+    }
+
+    /// Its files and directories.
+    #[must_use]
+    pub fn files(&self) -> Files {
+        Files::new(self.clone())
     }
 
     /// Its processes.

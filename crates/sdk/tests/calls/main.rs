@@ -27,6 +27,7 @@
 mod bodies;
 mod budget;
 mod faults;
+mod files;
 mod harness;
 mod http2;
 mod program;

@@ -35,19 +35,27 @@ impl Environment {
 
     /// How often reads are tried again, by `BL_SANDBOX_READ_RETRIES`: digits; below zero counts as zero.
     pub(super) fn read_retries(&self, warnings: &mut Vec<String>) -> Option<u32> {
-        const NAME: &str = "BL_SANDBOX_READ_RETRIES";
-        let text = self.text(NAME, warnings)?;
+        self.retries("BL_SANDBOX_READ_RETRIES", warnings)
+    }
+
+    /// How often uploads are tried again that can be, by `BL_FS_PART_RETRIES`: as with reads.
+    pub(super) fn part_retries(&self, warnings: &mut Vec<String>) -> Option<u32> {
+        self.retries("BL_FS_PART_RETRIES", warnings)
+    }
+
+    fn retries(&self, name: &'static str, warnings: &mut Vec<String>) -> Option<u32> {
+        let text = self.text(name, warnings)?;
         let (digits, negative) = match text.strip_prefix('-') {
             Some(digits) => (digits, true),
             None => (text.as_str(), false),
         };
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            warnings.push(format!("{NAME} is no number ({text:?}), and is passed over"));
+            warnings.push(format!("{name} is no number ({text:?}), and is passed over"));
             return None;
         }
         let asked: u32 = if negative { 0 } else { digits.parse().unwrap_or(u32::MAX) };
         if asked > MOST_RETRIES {
-            warnings.push(format!("{NAME} is above {MOST_RETRIES} ({text}); {MOST_RETRIES} is used"));
+            warnings.push(format!("{name} is above {MOST_RETRIES} ({text}); {MOST_RETRIES} is used"));
         }
         Some(asked.min(MOST_RETRIES))
     }

@@ -25,6 +25,7 @@ pub(crate) struct Settings {
     pub(crate) region: Option<String>,
     pub(crate) version: String,
     pub(crate) policy: RetryPolicy,
+    part_retries: u32,
     /// Ends calls that have no deadline of their own.
     pub(crate) deadline: Option<Duration>,
     /// How the calls to one sandbox learn from each other whether it is awake; `None` where each goes by itself.
@@ -57,6 +58,9 @@ impl Default for Probing {
         Self::On(ReadinessPolicy::new())
     }
 }
+
+/// How often uploads are tried again when nothing was said, as by the platform's own clients.
+const PART_RETRIES: u32 = 3;
 
 /// What code says; it beats everything else.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +102,8 @@ impl Settings {
         let (workspace, env, region) = (var("BL_WORKSPACE"), var("BL_ENV"), var("BL_REGION"));
         let (api_url, run_url, version) = (var("BL_API_URL"), var("BL_RUN_URL"), var("BL_API_VERSION"));
         let policy = code.read_policy(environment, &mut warnings);
+        let part_retries =
+            environment.part_retries(&mut warnings).unwrap_or(PART_RETRIES.min(policy.retries()));
 
         let in_code = code.api_key.map(Credentials::ApiKey).or(code.client.map(Credentials::Client));
         let named_in_code = in_code.is_some() || code.local_host.is_some();
@@ -128,6 +134,7 @@ impl Settings {
             region: code.region.or(region),
             version: version.unwrap_or_else(|| header::VERSION_DEFAULT.to_owned()),
             policy,
+            part_retries,
             deadline: code.deadline,
             readiness: match code.probing {
                 Probing::On(policy) => Some(policy),
@@ -145,6 +152,11 @@ impl Settings {
             settings.origin = Origin::LocalHost;
         }
         settings
+    }
+
+    /// How uploads are tried again that put the same bytes there however often they are sent.
+    pub(crate) fn upload_policy(&self) -> RetryPolicy {
+        self.policy.with_retries(self.part_retries)
     }
 
     /// Where the platform serves a sandbox.
