@@ -93,7 +93,7 @@ pub(crate) fn can_be_key(key: &str) -> bool {
 }
 
 /// Compares without telling by the time it takes where the two differ.
-fn same(given: &[u8], wanted: &[u8]) -> bool {
+pub(crate) fn same(given: &[u8], wanted: &[u8]) -> bool {
     let mut difference = given.len() ^ wanted.len();
     for (at, byte) in given.iter().enumerate() {
         // Compared to itself where the key has ended already; the lengths differ then.

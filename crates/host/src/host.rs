@@ -17,6 +17,7 @@ use crate::engine::{Engine, Isolation, LocalEngine, LocalEngineSettings};
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
 use crate::observer::{Hub, Observation};
+use crate::preview::Previews;
 use crate::sandbox::{Registry, Terms};
 use crate::server::{self, Bounds, Front};
 use crate::settings::{HostSettings, WhileWaking};
@@ -112,6 +113,7 @@ impl Host {
             registry: Arc::clone(&registry),
             terms,
             records: store.shelf(),
+            previews: store.shelf(),
             store,
             started: settings.clock.now(),
             clock: settings.clock.clone(),
@@ -128,6 +130,12 @@ impl Host {
             workspace: settings.workspace.clone(),
             gateway: Gateway::new(registry, Arc::clone(&key), hub, &settings),
             control: control::routes(Arc::clone(&control)),
+            previews: Previews {
+                shelf: Arc::clone(&control.previews),
+                clock: settings.clock.clone(),
+                workspace: settings.workspace.clone(),
+                key: Arc::clone(&key),
+            },
         };
         let bounds = Bounds {
             connections: server::connections(settings.limits.connections),

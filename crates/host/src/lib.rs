@@ -16,6 +16,7 @@ mod error;
 mod gateway;
 mod host;
 pub mod observer;
+mod preview;
 mod sandbox;
 mod server;
 mod settings;

@@ -132,8 +132,8 @@ impl HostSettings {
                 "{workspace:?} cannot be a workspace: use letters, digits, hyphens, underscores and dots"
             ));
         }
-        if workspace == "v0" {
-            return refused("a workspace cannot be called v0: that is where the control plane is".to_owned());
+        if matches!(&**workspace, "v0" | "preview") {
+            return refused(format!("a workspace cannot be called {workspace}: that is a path of the host's own"));
         }
         let Some(key) = &self.key else { return Ok(()) };
         if !auth::can_be_key(key) {

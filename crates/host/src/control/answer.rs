@@ -27,7 +27,11 @@ impl Failure {
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "SANDBOX_NOT_FOUND", message)
+        Self::coded_not_found("SANDBOX_NOT_FOUND", message)
+    }
+
+    pub(super) fn coded_not_found(error: &str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, error, message)
     }
 
     pub(super) fn no_such_sandbox(name: &SandboxName) -> Self {

@@ -5,6 +5,7 @@ mod asked;
 mod elsewhere;
 mod features;
 mod paging;
+mod previews;
 mod record;
 mod sandboxes;
 mod spec;
@@ -25,7 +26,7 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// The routes of the control plane.
 pub(crate) fn routes(control: Arc<Control>) -> Router {
-    let all = sandboxes::routes().merge(features::routes());
+    let all = sandboxes::routes().merge(previews::routes()).merge(features::routes());
     Router::new()
         .nest("/v0", all)
         .fallback(elsewhere::not_served)

@@ -11,6 +11,7 @@ use super::sandboxes::secrets::{self, Hidden};
 use super::spec::{self, Expiry};
 use crate::clock::{self, Clock};
 use crate::engine::{Network, Plan};
+use crate::preview;
 use crate::sandbox::{Origin, Registered, Registry, Resident, Terms};
 use crate::store::{Shelf, Store, Turn};
 
@@ -24,6 +25,7 @@ pub(crate) struct Control {
     pub(crate) terms: Arc<Terms>,
     pub(crate) store: Store,
     pub(crate) records: Arc<Shelf<Record>>,
+    pub(crate) previews: Arc<Shelf<preview::Record>>,
     pub(crate) clock: Clock,
     pub(crate) workspace: String,
     /// What sandboxes reach of the outside that do not say.

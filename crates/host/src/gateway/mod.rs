@@ -24,6 +24,7 @@ use crate::settings::{HostSettings, Refuse, WhileWaking};
 use crossing::Crossing;
 use forward::Forward;
 use refusal::respond;
+pub(crate) use route::climbs;
 use route::Route;
 
 /// Serves `/{workspace}/sandboxes/{name}/...`.

@@ -53,7 +53,7 @@ impl Route {
 
 /// Whether a path has more `..` than what they could take back. Escaped ones count too: who reads the path
 /// after us may unescape it.
-fn climbs(path: &str) -> bool {
+pub(crate) fn climbs(path: &str) -> bool {
     let mut depth = 0_usize;
     for segment in path.split('/') {
         match &*percent_decode_str(segment).decode_utf8_lossy() {

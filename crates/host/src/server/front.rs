@@ -18,6 +18,7 @@ use crate::auth::{Credentials, Key};
 use crate::control::Failure;
 use crate::gateway::refusal::respond;
 use crate::gateway::{Gateway, Served};
+use crate::preview::{Previews, Visit};
 
 /// The longest id of a request that is taken over.
 const MAX_ID: usize = 128;
@@ -28,6 +29,7 @@ pub(crate) struct Front {
     pub(crate) workspace: String,
     pub(crate) gateway: Gateway,
     pub(crate) control: Router,
+    pub(crate) previews: Previews,
 }
 
 /// Which room answers.
@@ -71,10 +73,13 @@ impl Front {
 
     async fn answer(
         &self,
-        request: Request<Received>,
+        mut request: Request<Received>,
         client: SocketAddr,
         id: &HeaderValue,
     ) -> Option<Response<Body>> {
+        if let Some(visit) = self.previews.visit(&mut request) {
+            return self.visit(visit, request, client, id).await;
+        }
         let path = request.uri().path();
         let is_control =
             path.strip_prefix("/v0").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -88,6 +93,30 @@ impl Front {
             },
         };
         if room == Room::Control || response.headers().contains_key(&header::SOURCE) {
+            response.headers_mut().insert(header::REQUEST_ID, id.clone());
+        }
+        Some(response)
+    }
+
+    /// Answers a request to a preview, which has its own door.
+    async fn visit(
+        &self,
+        visit: Result<Visit, Refusal>,
+        request: Request<Received>,
+        client: SocketAddr,
+        id: &HeaderValue,
+    ) -> Option<Response<Body>> {
+        let mut response = match visit {
+            Err(refusal) => respond(refusal),
+            Ok(visit) => match self.gateway.serve(request, client).await {
+                Served::Reset => return None,
+                Served::Answer(mut response) => {
+                    visit.answer(&mut response);
+                    response
+                }
+            },
+        };
+        if response.headers().contains_key(&header::SOURCE) {
             response.headers_mut().insert(header::REQUEST_ID, id.clone());
         }
         Some(response)

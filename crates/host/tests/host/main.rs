@@ -10,6 +10,7 @@ mod exchange;
 mod expiry;
 mod gateway;
 mod order;
+mod previews;
 mod sandbox_app;
 mod settings;
 mod shapes;

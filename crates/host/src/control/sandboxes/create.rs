@@ -88,6 +88,7 @@ impl Control {
             }
             // Of one that has failed or ended something may be left.
             end(&self, &before).await?;
+            self.remove_previews(&name).await?;
         }
         let record = self.new_record(draft);
         turn.put(record.clone()).await?;

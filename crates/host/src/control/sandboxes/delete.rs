@@ -39,6 +39,7 @@ impl Control {
             turn.mark(Record::clone(&before)).await?;
             return Err(failure);
         }
+        self.remove_previews(name).await?;
         turn.remove().await?;
         Ok(deleting)
     }

@@ -81,6 +81,11 @@ async fn finish(control: Arc<Control>, turn: Turn<Record>, record: Arc<Record>, 
         tracing::warn!(sandbox = name, ?failure, "what an earlier host left half done could not be finished");
         return;
     }
+    if unfinished != Unfinished::Making
+        && let Err(failure) = control.remove_previews(name).await
+    {
+        tracing::warn!(sandbox = name, ?failure, "previews of a sandbox that is no more could not be removed");
+    }
     let finished = match unfinished {
         Unfinished::Deleting => turn.remove().await,
         Unfinished::Ended => Ok(()),

@@ -1,0 +1,97 @@
+//! Who gets in.
+
+use std::time::SystemTime;
+
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, Request};
+use percent_encoding::percent_decode_str;
+use reveille_wire::{GatewayCode, Refusal, header};
+
+use super::place::Named;
+use super::record::Record;
+
+/// What stands before the token in a query, for links that people follow.
+pub(super) const TOKEN_PARAMETER: &str = "bl_preview_token";
+
+/// What is to be said to a visitor who got in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    Plain,
+    /// Browsers follow a link once, and ask for the rest of the page without its token.
+    Remembered(HeaderValue),
+}
+
+/// Lets a visitor in, and takes out of the request what opened the door.
+pub(super) fn enter<B>(
+    request: &mut Request<B>,
+    record: &Record,
+    named: &Named,
+    has_key: bool,
+    now: SystemTime,
+) -> Result<Entry, Refusal> {
+    let in_query = request.uri().query().and_then(token_in_query);
+    let in_header = request.headers_mut().remove(&header::PREVIEW_TOKEN);
+    let in_header = in_header.as_ref().and_then(|token| token.to_str().ok());
+    let in_cookie = take_cookie(request.headers_mut());
+    if record.is_public() || has_key {
+        return Ok(Entry::Plain);
+    }
+    let given = in_header.or(in_query.as_deref()).or(in_cookie.as_deref());
+    match given {
+        None => {
+            let message = "this preview is private: send one of its tokens as X-Blaxel-Preview-Token";
+            Err(Refusal::new(GatewayCode::AuthenticationRequired, message))
+        }
+        Some(token) if !record.opens_to(token, now) => {
+            let message = "this is no token of this preview, or it has expired";
+            Err(Refusal::new(GatewayCode::AuthenticationFailed, message))
+        }
+        Some(_) => Ok(in_query.map_or(Entry::Plain, |token| remembered(&token, named))),
+    }
+}
+
+fn remembered(token: &str, named: &Named) -> Entry {
+    let cookie = format!("{TOKEN_PARAMETER}={token}; Path={}; HttpOnly; SameSite=Lax", named.base);
+    HeaderValue::try_from(cookie).map_or(Entry::Plain, Entry::Remembered)
+}
+
+impl Entry {
+    pub(super) fn remember(&self, headers: &mut HeaderMap) {
+        if let Self::Remembered(cookie) = self {
+            headers.append(SET_COOKIE, cookie.clone());
+        }
+    }
+}
+
+fn token_in_query(query: &str) -> Option<String> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, token) = pairs.find(|(name, _)| *name == TOKEN_PARAMETER)?;
+    Some(percent_decode_str(token).decode_utf8_lossy().into_owned())
+}
+
+/// Takes our cookie out of the app's.
+fn take_cookie(headers: &mut HeaderMap) -> Option<String> {
+    let mut token = None;
+    let mut kept = Vec::new();
+    for value in headers.get_all(COOKIE) {
+        let Ok(text) = value.to_str() else {
+            kept.push(value.clone());
+            continue;
+        };
+        let (ours, apps): (Vec<&str>, Vec<&str>) = text
+            .split(';')
+            .map(str::trim)
+            .partition(|pair| pair.split('=').next() == Some(TOKEN_PARAMETER));
+        token = token.or_else(|| ours.first()?.split_once('=').map(|(_, token)| token.to_owned()));
+        if let (false, Ok(value)) = (apps.is_empty(), HeaderValue::try_from(apps.join("; "))) {
+            kept.push(value);
+        }
+    }
+    if token.is_some() {
+        headers.remove(COOKIE);
+        for value in kept {
+            headers.append(COOKIE, value);
+        }
+    }
+    token
+}

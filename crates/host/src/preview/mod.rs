@@ -1,0 +1,69 @@
+//! Previews: doors to single ports of sandboxes, by URLs of their own, for people and programs without the API key.
+//!
+//! A preview answers below `/preview/{id}/` of the host, and at `http://{id}.preview.localhost:PORT/`, which
+//! browsers and curl take to this machine. A private one wants a token.
+
+mod door;
+mod place;
+mod record;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::{Request, Response};
+use reveille_wire::{GatewayCode, Refusal};
+
+use crate::auth::{Credentials, Key};
+use crate::clock::Clock;
+use crate::store::Shelf;
+pub(crate) use place::Urls;
+pub(crate) use record::{Record, has_expired};
+
+use door::Entry;
+use place::Named;
+
+/// All previews of a host, as those who visit them meet them.
+#[derive(Debug)]
+pub(crate) struct Previews {
+    pub(crate) shelf: Arc<Shelf<Record>>,
+    pub(crate) clock: Clock,
+    pub(crate) workspace: String,
+    pub(crate) key: Arc<Key>,
+}
+
+/// What a preview does to the answer of its app.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    record: Arc<Record>,
+    entry: Entry,
+}
+
+impl Previews {
+    /// What a request to a preview becomes: one to the sandbox behind it. `None`: it is to no preview.
+    pub(crate) fn visit<B>(&self, request: &mut Request<B>) -> Option<Result<Visit, Refusal>> {
+        let named = Named::by(request)?;
+        Some(self.enter(request, &named))
+    }
+
+    fn enter<B>(&self, request: &mut Request<B>, named: &Named) -> Result<Visit, Refusal> {
+        let now = self.clock.now();
+        let record = self.shelf.read(&named.id).filter(|record| record.is_open(now));
+        let Some(record) = record else {
+            let message = format!("there is no preview {:?}", named.id);
+            return Err(Refusal::new(GatewayCode::RouteNotFound, message));
+        };
+        let has_key = self.key.check(request.headers()) == Credentials::Right;
+        let entry = door::enter(request, &record, named, has_key, now)?;
+        record.dress_request(request.headers_mut());
+        *request.uri_mut() = named.behind(&record, &self.workspace, request.uri())?;
+        Ok(Visit { record, entry })
+    }
+}
+
+impl Visit {
+    /// What the app answered, as the preview shows it.
+    pub(crate) fn answer(&self, response: &mut Response<Body>) {
+        self.record.dress_response(response.headers_mut());
+        self.entry.remember(response.headers_mut());
+    }
+}

@@ -1,0 +1,170 @@
+//! Previews: made by who has the key, visited by who has not.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::Full;
+use reveille_host::Clock;
+use serde_json::{Value, json};
+
+use crate::Stand;
+use crate::client::Answer;
+
+const PREVIEWS: &str = "/v0/sandboxes/box/previews";
+
+async fn make(stand: &Stand, preview: Value) -> Value {
+    let made = stand.client.post(PREVIEWS, &preview.to_string()).await;
+    assert_eq!(made.status(), 200, "{made:?}");
+    made.json()
+}
+
+async fn token(stand: &Stand, preview: &str) -> String {
+    let made = stand.client.post(&format!("{PREVIEWS}/{preview}/tokens"), "{}").await;
+    assert_eq!(made.status(), 200, "{made:?}");
+    made.json()["spec"]["token"].as_str().unwrap().to_owned()
+}
+
+/// The path of a preview's URL.
+fn path(stand: &Stand, preview: &Value) -> String {
+    let url = preview["spec"]["url"].as_str().unwrap();
+    url.strip_prefix(&stand.host.url()).unwrap().to_owned()
+}
+
+/// A request without the key.
+async fn visit(stand: &Stand, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = Request::get(path);
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        request = request.header("host", "127.0.0.1");
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    stand.client.send(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_public_preview_is_open_to_everybody_and_to_one_port_only() {
+    let stand = Stand::with_sleeping_box(|_| {}).await;
+    let preview = make(&stand, json!({"metadata": {"name": "p"}, "spec": {"port": 3000, "public": true}})).await;
+    let at = path(&stand, &preview);
+    assert!(at.contains("preview"), "{at}");
+    let seen = visit(&stand, &format!("{at}/a%2Fb?c=1&c=2"), &[]).await;
+    assert_eq!((seen.status().as_u16(), &seen.json()["target"]), (200, &json!("/port/3000/a%2Fb?c=1&c=2")));
+    assert_eq!(visit(&stand, &at, &[]).await.json()["target"], "/port/3000/");
+    for out in ["/../process", "/../../process", "/%2e%2e/process", "/a/../../process"] {
+        assert_eq!(visit(&stand, &format!("{at}{out}"), &[]).await.status(), 400, "{out}");
+    }
+    let host = preview["reveille"]["hostUrl"].as_str().unwrap().strip_prefix("http://").unwrap();
+    let seen = visit(&stand, "/x", &[("host", host)]).await;
+    assert_eq!((seen.status().as_u16(), &seen.json()["target"]), (200, &json!("/port/3000/x")));
+    assert_eq!(visit(&stand, "/preview/none/", &[]).await.status(), 404);
+    assert_eq!(visit(&stand, "/local/sandboxes/box/port/3000/", &[]).await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_private_preview_opens_to_its_own_tokens() {
+    let stand = Stand::with_box(|_| {}).await;
+    let (one, other) = (json!({"metadata": {"name": "one"}, "spec": {"port": 1}}), json!({"spec": {"port": 2}}));
+    let (one, other) = (make(&stand, one).await, make(&stand, other).await);
+    assert_eq!(other["metadata"]["name"], "preview-2");
+    let at = path(&stand, &one);
+    let (good, wrong) = (token(&stand, "one").await, token(&stand, "preview-2").await);
+    assert_eq!(visit(&stand, &format!("{at}/x"), &[]).await.code(), "AUTHENTICATION_REQUIRED");
+    for bad in [&*wrong, "", "x", &good[1..]] {
+        let answer = visit(&stand, &format!("{at}/x"), &[("x-blaxel-preview-token", bad)]).await;
+        assert_eq!(answer.code(), "AUTHENTICATION_FAILED", "{bad}");
+    }
+    assert_eq!(stand.engine.app("box").arrived(), 0);
+    let seen = visit(&stand, &format!("{at}/x"), &[("x-blaxel-preview-token", &good)]).await;
+    assert_eq!((seen.status().as_u16(), &seen.json()["target"]), (200, &json!("/port/1/x")));
+    assert!(!seen.text().contains(&good), "the app does not see the token");
+    let linked = visit(&stand, &format!("{at}/x?a=1&bl_preview_token={good}"), &[]).await;
+    assert_eq!((linked.status().as_u16(), &linked.json()["target"]), (200, &json!("/port/1/x?a=1")));
+    let cookie = linked.header("set-cookie").unwrap().to_owned();
+    assert!(cookie.contains(&format!("Path={at}")) && cookie.contains("HttpOnly"), "{cookie}");
+    let pair = cookie.split(';').next().unwrap();
+    let both = format!("theme=dark; {pair}");
+    let rest = visit(&stand, &format!("{at}/y"), &[("cookie", &both)]).await;
+    assert_eq!(rest.status(), 200);
+    assert!(rest.text().contains("theme=dark") && !rest.text().contains(&good), "{rest:?}");
+    let deleted = stand.client.get(&format!("{PREVIEWS}/one/tokens")).await.json();
+    let name = deleted[0]["metadata"]["name"].as_str().unwrap();
+    stand.client.method(Method::DELETE, &format!("{PREVIEWS}/one/tokens/{name}"), "").await;
+    assert_eq!(visit(&stand, &format!("{at}/x"), &[("x-blaxel-preview-token", &good)]).await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_session_reaches_the_sandboxes_own_api_and_ends_with_its_token() {
+    let clock = Clock::default();
+    let stand = Stand::with_box(|settings| settings.clock = clock.clone()).await;
+    let preview = make(&stand, json!({"metadata": {"name": "session-1"}, "spec": {"port": 443}})).await;
+    let token = token(&stand, "session-1").await;
+    let at = format!("{}/process", path(&stand, &preview));
+    let with = [("x-blaxel-preview-token", &*token)];
+    assert_eq!(visit(&stand, &at, &with).await.json()[0]["status"], "completed");
+    clock.skip(Duration::from_secs(25 * 3600));
+    assert_eq!(visit(&stand, &at, &with).await.status(), 401);
+    let listed = stand.client.get(&format!("{PREVIEWS}/session-1/tokens")).await.json();
+    assert_eq!(listed[0]["spec"]["expired"], true);
+}
+
+#[tokio::test]
+async fn a_preview_lays_its_headers_over_requests_and_answers() {
+    let stand = Stand::with_box(|_| {}).await;
+    let preview = json!({"metadata": {"name": "p"}, "spec": {"port": 1, "public": true,
+        "requestHeaders": {"X-Given": "yes"}, "responseHeaders": {"Access-Control-Allow-Origin": "*"}}});
+    let at = path(&stand, &make(&stand, preview).await);
+    let seen = visit(&stand, &format!("{at}/x"), &[("x-given", "no")]).await;
+    assert_eq!(seen.header("access-control-allow-origin"), Some("*"));
+    assert!(seen.text().contains("yes") && !seen.text().contains("\"no\""), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_preview_has_a_name_a_prefix_and_an_end() {
+    let clock = Clock::default();
+    let stand = Stand::with_box(|settings| settings.clock = clock.clone()).await;
+    let preview = json!({"metadata": {"name": "p"}, "spec": {"port": 1, "public": true, "prefixUrl": "mine", "ttl": "1h"}});
+    let made = make(&stand, preview.clone()).await;
+    assert!(path(&stand, &made).ends_with("/mine"));
+    assert_eq!(stand.client.post(PREVIEWS, &preview.to_string()).await.status(), 409);
+    let mut other = preview.clone();
+    other["metadata"]["name"] = json!("q");
+    assert_eq!(stand.client.post(PREVIEWS, &other.to_string()).await.status(), 409, "the prefix is taken");
+    assert_eq!(stand.client.get(&format!("{PREVIEWS}/p")).await.json()["spec"]["url"], made["spec"]["url"]);
+    assert_eq!(stand.client.get(&format!("{PREVIEWS}/none")).await.status(), 404);
+    assert_eq!(stand.client.get(PREVIEWS).await.json().as_array().unwrap().len(), 1);
+    clock.skip(Duration::from_secs(3601));
+    assert_eq!(visit(&stand, "/preview/mine/x", &[]).await.status(), 404);
+    assert_eq!(stand.client.get(&format!("{PREVIEWS}/p")).await.status(), 404);
+    make(&stand, other).await;
+    for bad in [
+        json!({"spec": {}}),
+        json!({"spec": {"port": 0}}),
+        json!({"spec": {"port": 65536}}),
+        json!({"spec": {"port": -1}}),
+        json!({"spec": {"port": 1, "prefixUrl": "A.b"}}),
+        json!({"spec": {"port": 1, "ttl": "soon"}}),
+        json!({"spec": {"port": 1, "expires": "soon"}}),
+        json!({"spec": {"port": 1, "responseHeaders": {"Transfer-Encoding": "chunked"}}}),
+        json!({"spec": {"port": 1, "responseHeaders": {"X-Blaxel-Source": "platform"}}}),
+        json!({"spec": {"port": 1, "responseHeaders": {"a b": "c"}}}),
+    ] {
+        assert_eq!(stand.client.post(PREVIEWS, &bad.to_string()).await.status(), 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn previews_outlive_the_host_and_end_with_their_sandbox() {
+    let stand = Stand::with_box(|_| {}).await;
+    make(&stand, json!({"metadata": {"name": "p"}, "spec": {"port": 1, "public": true, "prefixUrl": "mine"}})).await;
+    let Stand { host, engine, client: _, data } = stand;
+    host.stop().await;
+    let stand = Stand::on(data, engine, |_| {}).await;
+    assert_eq!(visit(&stand, "/preview/mine/x", &[]).await.status(), 200);
+    assert_eq!(stand.client.method(Method::DELETE, "/v0/sandboxes/box", "").await.status(), 200);
+    assert_eq!(visit(&stand, "/preview/mine/x", &[]).await.status(), 404);
+    let again = stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"box"}}"#).await;
+    assert_eq!(again.status(), 200);
+    assert_eq!(stand.client.get(PREVIEWS).await.json(), json!([]), "the next one of the name has none of them");
+}
