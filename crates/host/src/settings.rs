@@ -133,7 +133,9 @@ impl HostSettings {
             ));
         }
         if matches!(&**workspace, "v0" | "preview") {
-            return refused(format!("a workspace cannot be called {workspace}: that is a path of the host's own"));
+            return refused(format!(
+                "a workspace cannot be called {workspace}: that is a path of the host's own"
+            ));
         }
         let Some(key) = &self.key else { return Ok(()) };
         if !auth::can_be_key(key) {

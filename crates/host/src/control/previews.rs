@@ -71,7 +71,8 @@ async fn create(
 ) -> Result<Json<Preview>, Failure> {
     // The sandbox's turn: nobody else gives the same name, and it is not deleted meanwhile.
     let (_turn, sandbox) = control.turn(&name).await?;
-    let sandbox = SandboxName::new(sandbox.sandbox.metadata.name.clone()).map_err(|_| Failure::broken_off())?;
+    let sandbox =
+        SandboxName::new(sandbox.sandbox.metadata.name.clone()).map_err(|_| Failure::broken_off())?;
     let closes = check(&draft, control.clock.now())?;
     let wanted = match &*draft.metadata.name {
         "" => format!("preview-{}", draft.spec.port.unwrap_or_default()),
@@ -188,7 +189,10 @@ async fn remove_token(
     let (turn, before) = control.preview_turn(&name, &preview).await?;
     let mut next = Record::clone(&before);
     let Some(at) = next.tokens.iter().position(|it| it.metadata.name == token) else {
-        return Err(Failure::coded_not_found("TOKEN_NOT_FOUND", format!("{preview} has no token called {token:?}")));
+        return Err(Failure::coded_not_found(
+            "TOKEN_NOT_FOUND",
+            format!("{preview} has no token called {token:?}"),
+        ));
     };
     let removed = next.tokens.remove(at);
     turn.put(next).await?;
@@ -207,16 +211,27 @@ impl Control {
         self.find(sandbox)?;
         let found = self.previews_of(sandbox).into_iter().find(|(_, it)| it.preview.metadata.name == preview);
         found.ok_or_else(|| {
-            Failure::coded_not_found("PREVIEW_NOT_FOUND", format!("{sandbox} has no preview called {preview:?}"))
+            Failure::coded_not_found(
+                "PREVIEW_NOT_FOUND",
+                format!("{sandbox} has no preview called {preview:?}"),
+            )
         })
     }
 
-    async fn preview_turn(&self, sandbox: &str, preview: &str) -> Result<(Turn<Record>, Arc<Record>), Failure> {
+    async fn preview_turn(
+        &self,
+        sandbox: &str,
+        preview: &str,
+    ) -> Result<(Turn<Record>, Arc<Record>), Failure> {
         let (id, _) = self.preview(sandbox, preview)?;
         let turn = self.previews.turn(&id).await;
         // It may have been replaced while its turn was waited for.
         let (now, record) = self.preview(sandbox, preview)?;
-        if now != id { Err(Failure::conflict(format!("{preview} was replaced: try again"))) } else { Ok((turn, record)) }
+        if now != id {
+            Err(Failure::conflict(format!("{preview} was replaced: try again")))
+        } else {
+            Ok((turn, record))
+        }
     }
 
     fn shown_preview(&self, record: &Record) -> Preview {
@@ -258,11 +273,16 @@ fn check(draft: &Preview, now: SystemTime) -> Result<Option<String>, Failure> {
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if draft.metadata.name.len() > MAX_NAME || !draft.metadata.name.bytes().all(plain) {
-        return wrong("metadata.name must be letters, digits, hyphens, underscores and dots, at most 128 of them");
+        return wrong(
+            "metadata.name must be letters, digits, hyphens, underscores and dots, at most 128 of them",
+        );
     }
     let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if let Some(prefix) = &spec.prefix_url
-        && (prefix.len() > MAX_PREFIX || !prefix.bytes().all(label) || prefix.is_empty() || prefix.starts_with('-'))
+        && (prefix.len() > MAX_PREFIX
+            || !prefix.bytes().all(label)
+            || prefix.is_empty()
+            || prefix.starts_with('-'))
     {
         return wrong("spec.prefixUrl must be lower case letters, digits and hyphens, 1 to 40 of them");
     }
@@ -276,7 +296,8 @@ fn check(draft: &Preview, now: SystemTime) -> Result<Option<String>, Failure> {
     let mut closes = None;
     if let Some(expires) = &spec.expires {
         let at = clock::read(expires);
-        closes = Some(at.ok_or_else(|| Failure::bad_request(format!("spec.expires: {expires:?} is no time")))?);
+        closes =
+            Some(at.ok_or_else(|| Failure::bad_request(format!("spec.expires: {expires:?} is no time")))?);
     }
     if let Some(ttl) = &spec.ttl {
         let span = Span::read(ttl).map_err(|wrong| Failure::bad_request(format!("spec.ttl: {wrong}")))?;
@@ -289,17 +310,23 @@ fn check(draft: &Preview, now: SystemTime) -> Result<Option<String>, Failure> {
 fn check_headers(headers: Option<&BTreeMap<String, String>>) -> Result<(), Failure> {
     let Some(headers) = headers else { return Ok(()) };
     if headers.len() > MAX_HEADERS {
-        return Err(Failure::bad_request(format!("a preview lays at most {MAX_HEADERS} headers over others")));
+        return Err(Failure::bad_request(format!(
+            "a preview lays at most {MAX_HEADERS} headers over others"
+        )));
     }
     // Some frame a message or speak for the platform; an app behind a preview must not be made to.
     let is_ours = |name: &HeaderName| {
-        let framing = ["connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"];
+        let framing =
+            ["connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"];
         framing.contains(&name.as_str()) || name.as_str().starts_with("x-blaxel-")
     };
     for (name, value) in headers {
-        let can_be = HeaderName::try_from(name).is_ok_and(|name| !is_ours(&name)) && HeaderValue::try_from(value).is_ok();
+        let can_be = HeaderName::try_from(name).is_ok_and(|name| !is_ours(&name))
+            && HeaderValue::try_from(value).is_ok();
         if !can_be {
-            return Err(Failure::bad_request(format!("{name:?} is no header that a preview can lay over others")));
+            return Err(Failure::bad_request(format!(
+                "{name:?} is no header that a preview can lay over others"
+            )));
         }
     }
     Ok(())
@@ -314,7 +341,8 @@ fn shown_token(token: &PreviewToken, now: SystemTime) -> PreviewToken {
 /// 192 random bits.
 fn secret() -> Result<String, Failure> {
     let mut bits = [0_u8; 24];
-    getrandom::fill(&mut bits).map_err(|_| Failure::internal("the system gave no random bits for a token"))?;
+    getrandom::fill(&mut bits)
+        .map_err(|_| Failure::internal("the system gave no random bits for a token"))?;
     let mut text = String::from("bl_preview_");
     for byte in bits {
         // Writing to a string cannot fail.

@@ -24,8 +24,8 @@ use crate::settings::{HostSettings, Refuse, WhileWaking};
 use crossing::Crossing;
 use forward::Forward;
 use refusal::respond;
-pub(crate) use route::climbs;
 use route::Route;
+pub(crate) use route::climbs;
 
 /// Serves `/{workspace}/sandboxes/{name}/...`.
 #[derive(Clone)]

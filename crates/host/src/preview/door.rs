@@ -21,6 +21,18 @@ pub(super) enum Entry {
     Remembered(HeaderValue),
 }
 
+/// Why nobody gets in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// There is no preview of this id, or its time is over.
+    Unknown(String),
+    Private,
+    WrongToken,
+    /// The path leads out of it.
+    Climbs,
+    Malformed,
+}
+
 /// Lets a visitor in, and takes out of the request what opened the door.
 pub(super) fn enter<B>(
     request: &mut Request<B>,
@@ -28,7 +40,7 @@ pub(super) fn enter<B>(
     named: &Named,
     has_key: bool,
     now: SystemTime,
-) -> Result<Entry, Refusal> {
+) -> Result<Entry, Closed> {
     let in_query = request.uri().query().and_then(token_in_query);
     let in_header = request.headers_mut().remove(&header::PREVIEW_TOKEN);
     let in_header = in_header.as_ref().and_then(|token| token.to_str().ok());
@@ -38,15 +50,30 @@ pub(super) fn enter<B>(
     }
     let given = in_header.or(in_query.as_deref()).or(in_cookie.as_deref());
     match given {
-        None => {
-            let message = "this preview is private: send one of its tokens as X-Blaxel-Preview-Token";
-            Err(Refusal::new(GatewayCode::AuthenticationRequired, message))
-        }
-        Some(token) if !record.opens_to(token, now) => {
-            let message = "this is no token of this preview, or it has expired";
-            Err(Refusal::new(GatewayCode::AuthenticationFailed, message))
-        }
+        None => Err(Closed::Private),
+        Some(token) if !record.opens_to(token, now) => Err(Closed::WrongToken),
         Some(_) => Ok(in_query.map_or(Entry::Plain, |token| remembered(&token, named))),
+    }
+}
+
+impl From<Closed> for Refusal {
+    fn from(closed: Closed) -> Self {
+        let (code, message) = match closed {
+            Closed::Unknown(id) => (GatewayCode::RouteNotFound, format!("there is no preview {id:?}")),
+            Closed::Private => (
+                GatewayCode::AuthenticationRequired,
+                "this preview is private: send one of its tokens as X-Blaxel-Preview-Token".to_owned(),
+            ),
+            Closed::WrongToken => (
+                GatewayCode::AuthenticationFailed,
+                "this is no token of this preview, or it has expired".to_owned(),
+            ),
+            Closed::Climbs => {
+                (GatewayCode::BadRequest, "the path leads out of the preview: take .. out of it".to_owned())
+            }
+            Closed::Malformed => (GatewayCode::BadRequest, "the URL is malformed".to_owned()),
+        };
+        Self::new(code, message)
     }
 }
 
@@ -78,10 +105,8 @@ fn take_cookie(headers: &mut HeaderMap) -> Option<String> {
             kept.push(value.clone());
             continue;
         };
-        let (ours, apps): (Vec<&str>, Vec<&str>) = text
-            .split(';')
-            .map(str::trim)
-            .partition(|pair| pair.split('=').next() == Some(TOKEN_PARAMETER));
+        let (ours, apps): (Vec<&str>, Vec<&str>) =
+            text.split(';').map(str::trim).partition(|pair| pair.split('=').next() == Some(TOKEN_PARAMETER));
         token = token.or_else(|| ours.first()?.split_once('=').map(|(_, token)| token.to_owned()));
         if let (false, Ok(value)) = (apps.is_empty(), HeaderValue::try_from(apps.join("; "))) {
             kept.push(value);

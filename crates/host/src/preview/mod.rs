@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::{Request, Response};
-use reveille_wire::{GatewayCode, Refusal};
 
 use crate::auth::{Credentials, Key};
 use crate::clock::Clock;
@@ -19,6 +18,7 @@ use crate::store::Shelf;
 pub(crate) use place::Urls;
 pub(crate) use record::{Record, has_expired};
 
+pub(crate) use door::Closed;
 use door::Entry;
 use place::Named;
 
@@ -40,18 +40,15 @@ pub(crate) struct Visit {
 
 impl Previews {
     /// What a request to a preview becomes: one to the sandbox behind it. `None`: it is to no preview.
-    pub(crate) fn visit<B>(&self, request: &mut Request<B>) -> Option<Result<Visit, Refusal>> {
+    pub(crate) fn visit<B>(&self, request: &mut Request<B>) -> Option<Result<Visit, Closed>> {
         let named = Named::by(request)?;
         Some(self.enter(request, &named))
     }
 
-    fn enter<B>(&self, request: &mut Request<B>, named: &Named) -> Result<Visit, Refusal> {
+    fn enter<B>(&self, request: &mut Request<B>, named: &Named) -> Result<Visit, Closed> {
         let now = self.clock.now();
         let record = self.shelf.read(&named.id).filter(|record| record.is_open(now));
-        let Some(record) = record else {
-            let message = format!("there is no preview {:?}", named.id);
-            return Err(Refusal::new(GatewayCode::RouteNotFound, message));
-        };
+        let record = record.ok_or_else(|| Closed::Unknown(named.id.clone()))?;
         let has_key = self.key.check(request.headers()) == Credentials::Right;
         let entry = door::enter(request, &record, named, has_key, now)?;
         record.dress_request(request.headers_mut());

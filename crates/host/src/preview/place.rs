@@ -3,9 +3,8 @@
 use http::header::HOST;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, Request};
-use reveille_wire::{GatewayCode, Refusal};
 
-use super::door::TOKEN_PARAMETER;
+use super::door::{Closed, TOKEN_PARAMETER};
 use super::record::{Opened, Record};
 use crate::gateway::climbs;
 
@@ -51,10 +50,9 @@ impl Named {
     }
 
     /// Where the request goes in the sandbox behind.
-    pub(super) fn behind(&self, record: &Record, workspace: &str, uri: &Uri) -> Result<Uri, Refusal> {
+    pub(super) fn behind(&self, record: &Record, workspace: &str, uri: &Uri) -> Result<Uri, Closed> {
         if climbs(&self.rest) {
-            let message = "the path leads out of the preview: take .. out of it";
-            return Err(Refusal::new(GatewayCode::BadRequest, message));
+            return Err(Closed::Climbs);
         }
         let sandbox = &record.sandbox;
         let port = match record.opened() {
@@ -67,8 +65,7 @@ impl Named {
             target.push('?');
             target.push_str(&query);
         }
-        let malformed = |_| Refusal::new(GatewayCode::BadRequest, "the URL is malformed");
-        PathAndQuery::try_from(target).map(Uri::from).map_err(malformed)
+        PathAndQuery::try_from(target).map(Uri::from).map_err(|_| Closed::Malformed)
     }
 }
 
@@ -108,7 +105,9 @@ mod tests {
         assert_eq!(named("/x/y", "a1.preview.localhost:7878"), pair("a1", "/x/y"));
         assert_eq!(named("/", "A1.Preview.LocalHost"), pair("a1", "/"));
         assert_eq!(named("http://a1.preview.localhost:1/x", "h"), pair("a1", "/x"));
-        for (uri, host) in [("/", "h"), ("/previews/a", "h"), ("/", "preview.localhost"), ("/", "a.b.preview.localhost")] {
+        for (uri, host) in
+            [("/", "h"), ("/previews/a", "h"), ("/", "preview.localhost"), ("/", "a.b.preview.localhost")]
+        {
             assert_eq!(named(uri, host), None, "{uri} {host}");
         }
     }

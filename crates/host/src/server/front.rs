@@ -18,7 +18,7 @@ use crate::auth::{Credentials, Key};
 use crate::control::Failure;
 use crate::gateway::refusal::respond;
 use crate::gateway::{Gateway, Served};
-use crate::preview::{Previews, Visit};
+use crate::preview::{Closed, Previews, Visit};
 
 /// The longest id of a request that is taken over.
 const MAX_ID: usize = 128;
@@ -101,13 +101,13 @@ impl Front {
     /// Answers a request to a preview, which has its own door.
     async fn visit(
         &self,
-        visit: Result<Visit, Refusal>,
+        visit: Result<Visit, Closed>,
         request: Request<Received>,
         client: SocketAddr,
         id: &HeaderValue,
     ) -> Option<Response<Body>> {
         let mut response = match visit {
-            Err(refusal) => respond(refusal),
+            Err(closed) => respond(closed.into()),
             Ok(visit) => match self.gateway.serve(request, client).await {
                 Served::Reset => return None,
                 Served::Answer(mut response) => {

@@ -46,7 +46,8 @@ async fn visit(stand: &Stand, path: &str, headers: &[(&str, &str)]) -> Answer {
 #[tokio::test]
 async fn a_public_preview_is_open_to_everybody_and_to_one_port_only() {
     let stand = Stand::with_sleeping_box(|_| {}).await;
-    let preview = make(&stand, json!({"metadata": {"name": "p"}, "spec": {"port": 3000, "public": true}})).await;
+    let preview =
+        make(&stand, json!({"metadata": {"name": "p"}, "spec": {"port": 3000, "public": true}})).await;
     let at = path(&stand, &preview);
     assert!(at.contains("preview"), "{at}");
     let seen = visit(&stand, &format!("{at}/a%2Fb?c=1&c=2"), &[]).await;
@@ -65,7 +66,8 @@ async fn a_public_preview_is_open_to_everybody_and_to_one_port_only() {
 #[tokio::test]
 async fn a_private_preview_opens_to_its_own_tokens() {
     let stand = Stand::with_box(|_| {}).await;
-    let (one, other) = (json!({"metadata": {"name": "one"}, "spec": {"port": 1}}), json!({"spec": {"port": 2}}));
+    let (one, other) =
+        (json!({"metadata": {"name": "one"}, "spec": {"port": 1}}), json!({"spec": {"port": 2}}));
     let (one, other) = (make(&stand, one).await, make(&stand, other).await);
     assert_eq!(other["metadata"]["name"], "preview-2");
     let at = path(&stand, &one);
@@ -157,7 +159,11 @@ async fn a_preview_has_a_name_a_prefix_and_an_end() {
 #[tokio::test]
 async fn previews_outlive_the_host_and_end_with_their_sandbox() {
     let stand = Stand::with_box(|_| {}).await;
-    make(&stand, json!({"metadata": {"name": "p"}, "spec": {"port": 1, "public": true, "prefixUrl": "mine"}})).await;
+    make(
+        &stand,
+        json!({"metadata": {"name": "p"}, "spec": {"port": 1, "public": true, "prefixUrl": "mine"}}),
+    )
+    .await;
     let Stand { host, engine, client: _, data } = stand;
     host.stop().await;
     let stand = Stand::on(data, engine, |_| {}).await;
@@ -166,5 +172,9 @@ async fn previews_outlive_the_host_and_end_with_their_sandbox() {
     assert_eq!(visit(&stand, "/preview/mine/x", &[]).await.status(), 404);
     let again = stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"box"}}"#).await;
     assert_eq!(again.status(), 200);
-    assert_eq!(stand.client.get(PREVIEWS).await.json(), json!([]), "the next one of the name has none of them");
+    assert_eq!(
+        stand.client.get(PREVIEWS).await.json(),
+        json!([]),
+        "the next one of the name has none of them"
+    );
 }

@@ -84,7 +84,11 @@ async fn finish(control: Arc<Control>, turn: Turn<Record>, record: Arc<Record>, 
     if unfinished != Unfinished::Making
         && let Err(failure) = control.remove_previews(name).await
     {
-        tracing::warn!(sandbox = name, ?failure, "previews of a sandbox that is no more could not be removed");
+        tracing::warn!(
+            sandbox = name,
+            ?failure,
+            "previews of a sandbox that is no more could not be removed"
+        );
     }
     let finished = match unfinished {
         Unfinished::Deleting => turn.remove().await,
