@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
 use reveille_retry::{Fault, FaultKind, Head, Replay, RetryPolicy, Session, StopReason, Tick, Verdict};
@@ -113,7 +113,28 @@ impl Evidence for StatusCode {
 ///
 /// # Errors
 /// The last error of the operation.
-pub async fn retry<T, E, F, R>(policy: RetryPolicy, mut operation: F) -> Result<T, E>
+pub async fn retry<T, E, F, R>(policy: RetryPolicy, operation: F) -> Result<T, E>
+where
+    E: Evidence,
+    F: FnMut() -> R,
+    R: Future<Output = Result<T, E>>,
+{
+    repeat(policy, operation, async |wait| {
+        match runtime::here() {
+            Ok(place) => OnRuntime::new(place, async move { tokio::time::sleep(wait).await }).await,
+            // A machine that gives no timer has no business in hurrying either.
+            Err(_) => std::thread::sleep(wait),
+        }
+    })
+    .await
+}
+
+/// The loop, with a way to let time pass.
+async fn repeat<T, E, F, R>(
+    policy: RetryPolicy,
+    mut operation: F,
+    sleep: impl AsyncFn(Duration),
+) -> Result<T, E>
 where
     E: Evidence,
     F: FnMut() -> R,
@@ -133,8 +154,7 @@ where
         };
         let verdict = judge(&mut session, now(), &error);
         let Verdict::Retry { wait, .. } = verdict else { return Err(error) };
-        let Ok(runtime) = runtime::handle() else { return Err(error) };
-        OnRuntime::new(runtime, async move { tokio::time::sleep(wait).await }).await;
+        sleep(wait).await;
         last = Some(error);
     }
 }
@@ -158,7 +178,8 @@ where
     E: Evidence,
     F: FnMut() -> Result<T, E>,
 {
-    pollster::block_on(retry(policy, || std::future::ready(operation())))
+    let operation = || std::future::ready(operation());
+    pollster::block_on(repeat(policy, operation, async |wait| std::thread::sleep(wait)))
 }
 
 fn judge(session: &mut Session, now: Tick, error: &impl Evidence) -> Verdict {

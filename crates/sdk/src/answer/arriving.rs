@@ -3,11 +3,10 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use reveille_retry::{Fault, FaultKind};
 
 use crate::core::Seat;
-use crate::core::transport::{Broken, Quiet, of_body};
+use crate::core::transport::{Broken, Incoming, Quiet, of_body};
 use crate::error::PREVIEW;
 
 /// How much of an answer is read to know it, in bytes.

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, Stream};
 use http::{HeaderMap, StatusCode, Version};
 use reveille_retry::{History, StopReason};
+use tokio::runtime::Handle;
 
 use super::{Arriving, Begun};
-use crate::core::runtime;
 use crate::core::transport::Broken;
 use crate::error::{Answered, Error};
 use crate::record::{AnsweredBy, Record};
@@ -16,7 +16,8 @@ use crate::record::{AnsweredBy, Record};
 /// An answer whose body is still to come: a [`Stream`] of pieces in async code, an [`Iterator`] by
 /// [`into_iter`](IntoIterator::into_iter) elsewhere.
 ///
-/// Made by [`Request::stream`](crate::Request::stream). To drop it ends the transfer.
+/// Made by [`Request::stream`](crate::Request::stream). To drop it ends the transfer. One that was awaited on a
+/// tokio runtime comes on as long as that runtime runs.
 pub struct StreamResponse {
     status: StatusCode,
     version: Version,
@@ -26,6 +27,8 @@ pub struct StreamResponse {
     /// What has come of the body of an answer that is no success.
     beginning: Bytes,
     pieces: BoxStream<'static, Result<Bytes, Error>>,
+    /// The runtime that its connection belongs to.
+    runtime: Option<Handle>,
 }
 
 impl StreamResponse {
@@ -35,7 +38,8 @@ impl StreamResponse {
         let beginning = if status.is_success() { Bytes::new() } else { body.beginning() };
         let state = Pieces { body, received: 0, expected, record: record.clone() };
         let pieces = Box::pin(stream::unfold(Some(state), Pieces::next));
-        Self { status, version, headers, record, expected, beginning, pieces }
+        let runtime = Handle::try_current().ok();
+        Self { status, version, headers, record, expected, beginning, pieces, runtime }
     }
 
     /// The status.
@@ -138,11 +142,7 @@ impl Stream for StreamResponse {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let runtime = match runtime::handle() {
-            Ok(runtime) => runtime,
-            Err(error) => return Poll::Ready(Some(Err(Error::local(error)))),
-        };
-        let _entered = runtime.enter();
+        let _entered = self.runtime.as_ref().map(Handle::enter);
         self.pieces.as_mut().poll_next(cx)
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use reveille_retry::{Attempt, History, RetryPolicy};
 use serde::de::DeserializeOwned;
 
-use crate::answer::Reading;
+use crate::answer::{Reading, Taking};
 use crate::core::Core;
 use crate::core::runtime::{self, OnRuntime};
 use crate::error::Error;
@@ -98,16 +98,26 @@ impl<T> Call<T> {
         self
     }
 
-    async fn run(self) -> Result<T, Error> {
-        self.run_with_history().await.map(|(value, _)| value)
+    async fn run(self) -> Result<(T, History), Error> {
+        let place = runtime::here().map_err(Error::local)?;
+        OnRuntime::new(place, self.run_here()).await
     }
 
-    async fn run_with_history(self) -> Result<(T, History), Error> {
-        let runtime = runtime::handle().map_err(Error::local)?;
+    async fn run_here(self) -> Result<(T, History), Error> {
         let Self { core, operation, tuning, reading } = self;
-        let answer = OnRuntime::new(runtime, drive(core, operation, tuning, reading.taking())).await?;
+        let answer = drive(core, operation, tuning, reading.taking()).await?;
         let history = answer.record.history.clone();
         Ok((reading.make(answer)?, history))
+    }
+
+    /// Makes the call, and waits for it on this thread.
+    #[cfg(feature = "blocking")]
+    fn run_waiting(self) -> Result<(T, History), Error> {
+        let done = match self.reading.taking() {
+            Taking::Stream | Taking::SuccessStream => runtime::wait_beside(self.run_here()),
+            Taking::Whole | Taking::Success => runtime::wait_for(self.run_here()),
+        };
+        done.map_err(Error::local)?
     }
 }
 
@@ -136,7 +146,7 @@ impl<T: 'static> Call<T> {
     /// See [`Error`].
     #[cfg(feature = "blocking")]
     pub fn wait(self) -> Result<T, Error> {
-        pollster::block_on(self.run())
+        self.run_waiting().map(|(value, _)| value)
     }
 }
 
@@ -145,7 +155,7 @@ impl<T: 'static> IntoFuture for Call<T> {
     type IntoFuture = CallFuture<T>;
 
     fn into_future(self) -> CallFuture<T> {
-        Box::pin(self.run())
+        Box::pin(async { self.run().await.map(|(value, _)| value) })
     }
 }
 
@@ -167,7 +177,7 @@ impl<T: 'static> WithHistory<T> {
     /// See [`Error`].
     #[cfg(feature = "blocking")]
     pub fn wait(self) -> Result<(T, History), Error> {
-        pollster::block_on(self.0.run_with_history())
+        self.0.run_waiting()
     }
 }
 
@@ -176,7 +186,7 @@ impl<T: 'static> IntoFuture for WithHistory<T> {
     type IntoFuture = CallFuture<(T, History)>;
 
     fn into_future(self) -> CallFuture<(T, History)> {
-        Box::pin(self.0.run_with_history())
+        Box::pin(self.0.run())
     }
 }
 

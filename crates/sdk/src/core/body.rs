@@ -15,10 +15,12 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use reveille_retry::Resend;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
+use super::pump::{self, Piped, Pump};
+
 /// How much of a file is read at once.
 const FILE_CHUNK: usize = 64 * 1024;
 
-type BytesBody = UnsyncBoxBody<Bytes, io::Error>;
+pub(super) type BytesBody = UnsyncBoxBody<Bytes, io::Error>;
 type Opening = Pin<Box<dyn Future<Output = io::Result<BytesBody>> + Send>>;
 type Factory = Arc<dyn Fn() -> Opening + Send + Sync>;
 
@@ -279,6 +281,16 @@ pub(crate) struct SendBody {
 enum Sending {
     Whole(Full<Bytes>),
     Stream(BytesBody),
+    Piped(Piped),
+}
+
+impl SendBody {
+    /// The body as a connection reads it, and what makes it meanwhile where it is a stream.
+    pub(crate) fn part(self) -> (Self, Option<Pump>) {
+        let Sending::Stream(body) = self.inner else { return (self, None) };
+        let (piped, pump) = pump::pipe(body);
+        (Self { inner: Sending::Piped(piped), progress: self.progress }, Some(pump))
+    }
 }
 
 impl http_body::Body for SendBody {
@@ -296,6 +308,7 @@ impl http_body::Body for SendBody {
             Sending::Stream(body) => {
                 ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(RequestBodyError))
             }
+            Sending::Piped(body) => ready!(Pin::new(body).poll_frame(cx)),
         };
         self.progress.fetch_add(1, Ordering::Relaxed);
         Poll::Ready(frame)
@@ -305,6 +318,7 @@ impl http_body::Body for SendBody {
         match &self.inner {
             Sending::Whole(body) => body.is_end_stream(),
             Sending::Stream(body) => body.is_end_stream(),
+            Sending::Piped(body) => body.is_end_stream(),
         }
     }
 
@@ -312,13 +326,14 @@ impl http_body::Body for SendBody {
         match &self.inner {
             Sending::Whole(body) => body.size_hint(),
             Sending::Stream(body) => body.size_hint(),
+            Sending::Piped(body) => body.size_hint(),
         }
     }
 }
 
 /// The caller's body could not be read: nobody's fault on the way.
 #[derive(Debug)]
-pub(crate) struct RequestBodyError(io::Error);
+pub(crate) struct RequestBodyError(pub(super) io::Error);
 
 impl fmt::Display for RequestBodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

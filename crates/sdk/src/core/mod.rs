@@ -2,6 +2,8 @@
 
 mod body;
 mod credentials;
+mod per_process;
+mod pump;
 mod readiness;
 pub(crate) mod runtime;
 pub(crate) mod settings;
@@ -17,6 +19,7 @@ use crate::error::Error;
 pub use body::Body;
 pub(crate) use body::{RequestBodyError, SendBody};
 pub(crate) use credentials::{Credentials, Secret};
+pub(crate) use pump::Pump;
 pub(crate) use readiness::{Seat, Watches};
 use settings::Settings;
 pub(crate) use tokens::{Granted, Tokens};

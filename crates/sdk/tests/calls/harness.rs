@@ -44,11 +44,12 @@ pub(crate) fn client(server: &FaultServer) -> Client {
 
 impl Way {
     pub(crate) fn finish<T: Send + 'static>(self, call: WithHistory<T>) -> Result<(T, History), Error> {
-        let single = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let single = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         match self {
             Self::Awaited => single().block_on(call.into_future()),
             Self::AwaitedOnThreads => {
-                let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+                let mut builder = tokio::runtime::Builder::new_multi_thread();
+                let runtime = builder.worker_threads(1).enable_all().build().unwrap();
                 runtime.block_on(async { tokio::spawn(call.into_future()).await.unwrap() })
             }
             Self::Waited => call.wait(),

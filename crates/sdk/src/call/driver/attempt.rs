@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
-use hyper::body::Incoming;
 use reveille_retry::{AttemptPlan, Dispatch, Fault, FaultKind, Limit, Proof, Refusal};
 use reveille_wire::{GatewayAnswer, refusal_of};
 
 use super::{Driver, identity};
 use crate::answer::{Arriving, Taking};
 use crate::core::SendBody;
-use crate::core::transport::{Broken, Quiet, Trace};
+use crate::core::transport::{Broken, Incoming, Quiet, Trace, Wanted};
 use crate::error::Error;
 use crate::record::{AnsweredBy, Site};
 
@@ -46,7 +45,10 @@ impl Driver {
         match tokio::time::timeout(most, self.exchange(&mut trace)).await {
             Ok(done) => done,
             Err(_) => {
-                trace.abandon_connection();
+                match limit {
+                    Limit::Attempt => trace.distrust_connection(),
+                    Limit::Deadline => trace.abandon_connection(),
+                }
                 Ok(Err(cut(limit, trace.dispatch())))
             }
         }
@@ -72,7 +74,7 @@ impl Driver {
             Err(Unsent::Broken(broken)) => return Ok(Err(broken)),
             Err(Unsent::Error(error)) => return Err(error),
         };
-        match self.core.transport.send(request, quiet.clone(), trace).await {
+        match self.core.transport.send(request, Wanted::Any, quiet.clone(), trace).await {
             Ok(response) => Ok(self.take(response, quiet).await),
             Err(broken) => Ok(Err(broken)),
         }

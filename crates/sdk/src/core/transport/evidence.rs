@@ -3,17 +3,37 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
-use hyper_util::client::legacy;
 use reveille_retry::{Fault, FaultKind, Proof};
 
 use super::Broken;
-use super::connect::{ConnectFault, Unresolved};
+use super::connect::ConnectFault;
+use super::resolve::Unresolved;
 use crate::core::RequestBodyError;
 
 /// What an attempt that brought no head says.
-pub(super) fn of_send(error: legacy::Error) -> Broken {
+pub(super) fn of_send(error: hyper::Error) -> Broken {
     let fault = fault_of(&error);
     Broken { fault, source: Some(Box::new(error)) }
+}
+
+/// What a connection that was not made says.
+pub(super) fn of_connect(error: ConnectFault) -> Broken {
+    Broken { fault: Fault::proven(error.kind, error.proof), source: Some(Box::new(error)) }
+}
+
+/// What a connection says whose two ends did not come to speak HTTP.
+pub(super) fn of_handshake(error: hyper::Error) -> ConnectFault {
+    ConnectFault::new(FaultKind::Unreachable, error)
+}
+
+/// What a new connection says that takes no request.
+pub(super) fn of_no_stream() -> ConnectFault {
+    ConnectFault::new(FaultKind::Unreachable, "the peer takes no stream")
+}
+
+/// What a body says that the caller could not make: nothing of the way, and nothing that a repeat would mend.
+pub(super) fn of_request_body(error: RequestBodyError) -> Broken {
+    Broken { fault: Fault::unknown(FaultKind::RequestBody), source: Some(Box::new(error)) }
 }
 
 /// What a body that broke says. The head was there, so that the request was carried out.
@@ -48,22 +68,13 @@ fn is_local(io: &io::Error) -> bool {
         )
 }
 
-fn fault_of(error: &legacy::Error) -> Fault {
-    if let Some(connect) = find::<ConnectFault>(error) {
-        return Fault::proven(connect.kind, connect.proof);
-    }
-    if error.is_connect() {
-        return Fault::proven(FaultKind::Unreachable, Proof::Connect);
-    }
+fn fault_of(error: &hyper::Error) -> Fault {
     if find::<RequestBodyError>(error).is_some() {
         return Fault::unknown(FaultKind::RequestBody);
     }
-    if let Some(h2) = find::<h2::Error>(error) {
-        return fault_of_h2(h2);
-    }
-    match find::<hyper::Error>(error) {
-        Some(hyper) => fault_of_hyper(hyper, error),
-        None => fault_of_io(error),
+    match find::<h2::Error>(error) {
+        Some(h2) => fault_of_h2(h2),
+        None => fault_of_hyper(error),
     }
 }
 
@@ -87,7 +98,7 @@ fn fault_of_h2(error: &h2::Error) -> Fault {
     }
 }
 
-fn fault_of_hyper(hyper: &hyper::Error, whole: &(dyn Error + 'static)) -> Fault {
+fn fault_of_hyper(hyper: &hyper::Error) -> Fault {
     if hyper.is_canceled() {
         return Fault::proven(FaultKind::Canceled, Proof::Canceled);
     }
@@ -103,7 +114,7 @@ fn fault_of_hyper(hyper: &hyper::Error, whole: &(dyn Error + 'static)) -> Fault 
     if hyper.is_user() {
         return Fault::unknown(FaultKind::Local);
     }
-    fault_of_io(whole)
+    fault_of_io(hyper)
 }
 
 fn fault_of_io(error: &(dyn Error + 'static)) -> Fault {

@@ -1,8 +1,18 @@
-//! One connection pool, and what it says when an attempt fails.
+//! The one way to the network, and what it says when an attempt fails.
+//!
+//! [`exchange`](mod@exchange) takes a request to its peer over one of the connections of a [`host`](mod@host), which
+//! [`connect`](mod@connect) makes; [`evidence`](mod@evidence) reads what an attempt that failed proves.
 
 mod connect;
+mod connection;
 mod evidence;
+mod exchange;
+mod host;
+mod incoming;
+mod link;
+mod pool;
 mod proxy;
+mod resolve;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -11,21 +21,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper_util::client::legacy::Client as Pool;
-use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use reveille_retry::{Dispatch, Fault, FaultKind, Proof};
 
+use super::per_process::PerProcess;
 use crate::core::SendBody;
 use crate::error::Source;
 use connect::Connector;
+use connection::Http2;
+use exchange::Way;
+use host::{Age, Host, Lease};
+use pool::Pools;
 
-/// How long a connection may be idle in the pool. Gateways drop theirs after 60 s or more.
-const POOL_IDLE: Duration = Duration::from_secs(50);
-/// How often an HTTP/2 connection with calls in flight is asked whether it lives, and how long it may be
-/// silent then.
-const PING: Duration = Duration::from_secs(30);
+pub(crate) use evidence::of_body;
+pub(crate) use host::{Served, Wanted};
+pub(crate) use incoming::Incoming;
 
 /// Which version of HTTP is spoken where TLS does not settle it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,9 +61,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The one way to the network.
 pub(crate) struct Transport {
-    pool: Pool<Connector, SendBody>,
-    /// It keeps nothing: each of its requests goes out on a connection of its own.
-    fresh: Pool<Connector, SendBody>,
+    connector: Connector,
+    pools: PerProcess<Pools>,
     read_timeout: Duration,
 }
 
@@ -67,96 +75,112 @@ pub(crate) struct Broken {
 
 impl Transport {
     pub(crate) fn new(settings: &TransportSettings) -> Self {
-        let connector = Connector::new(settings);
-        let mut pools = Pool::builder(TokioExecutor::new());
-        pools
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .http2_only(settings.version == HttpVersion::Http2)
-            .http2_adaptive_window(true)
-            .http2_keep_alive_interval(PING)
-            .http2_keep_alive_timeout(PING);
-        let pool = pools.build(connector.clone());
-        let fresh = pools.pool_max_idle_per_host(0).build(connector);
-        Self { pool, fresh, read_timeout: settings.read_timeout.unwrap_or(READ_TIMEOUT) }
+        Self {
+            connector: Connector::new(settings),
+            pools: PerProcess::new(),
+            read_timeout: settings.read_timeout.unwrap_or(READ_TIMEOUT),
+        }
     }
 
     pub(crate) fn read_timeout(&self) -> Duration {
         self.read_timeout
     }
 
-    /// Sends a request on a connection of its own, which nobody uses after it.
+    /// Sends a request on a connection that is made for it.
     pub(crate) async fn send_fresh(
         &self,
         request: Request<SendBody>,
         quiet: &Quiet,
     ) -> Result<Response<Incoming>, Broken> {
-        match quiet.bound(self.fresh.request(request)).await {
-            Some(Ok(response)) => Ok(response),
-            Some(Err(error)) => Err(evidence::of_send(error)),
-            None => Err(Broken { fault: Fault::unknown(FaultKind::ReadTimeout), source: None }),
-        }
+        self.send(request, Wanted::Fresh, quiet.clone(), &mut Trace::default()).await
     }
 
     /// Sends a request and waits for the head of the final answer.
-    ///
-    /// The pool sends a request again by itself in one case only: where a pooled connection turns out to be
-    /// closed before any of it was written.
     pub(crate) async fn send(
         &self,
-        mut request: Request<SendBody>,
+        request: Request<SendBody>,
+        wanted: Wanted,
         quiet: Quiet,
         trace: &mut Trace,
     ) -> Result<Response<Incoming>, Broken> {
-        trace.connection = Some(capture_connection(&mut request));
-        let sent = quiet.bound(self.pool.request(request));
-        match sent.await {
+        let uri = request.uri().clone();
+        let pool = self.pools.get(Pools::default).here();
+        let Some(host) = pool.and_then(|pool| pool.host(&uri, &self.connector)) else {
+            return Err(nowhere());
+        };
+        let way = Way { connector: &self.connector, host, uri, wanted };
+        match quiet.bound(way.send(request, trace)).await {
             Some(Ok(response)) => {
                 trace.answered = true;
                 Ok(response)
             }
-            Some(Err(error)) => {
-                trace.abandon_connection();
-                Err(evidence::of_send(error))
-            }
+            Some(Err(broken)) => Err(broken),
             None => {
-                trace.abandon_connection();
-                Err(Broken {
-                    fault: Fault { kind: FaultKind::ReadTimeout, dispatch: trace.dispatch() },
-                    source: None,
-                })
+                trace.distrust_connection();
+                let fault = Fault { kind: FaultKind::ReadTimeout, dispatch: trace.dispatch() };
+                Err(Broken { fault, source: None })
             }
         }
     }
 }
 
-pub(crate) use evidence::of_body;
+fn nowhere() -> Broken {
+    let fault = Fault::proven(FaultKind::Unsendable, Proof::Canceled);
+    Broken { fault, source: Some("the URL has no host".into()) }
+}
 
 /// How far an attempt has come, for whoever cuts it.
 #[derive(Default)]
 pub(crate) struct Trace {
-    connection: Option<CaptureConnection>,
+    on: Option<Leasing>,
     answered: bool,
 }
 
+/// The connection that a request is on.
+struct Leasing {
+    host: Arc<Host>,
+    age: Age,
+    served: Served,
+    shared: Option<Arc<Http2>>,
+}
+
 impl Trace {
-    /// Whether the request can have been carried out.
+    fn leased(&mut self, host: &Arc<Host>, lease: &Lease, served: Served, age: Age) {
+        let shared = match lease {
+            Lease::Http1(_) => None,
+            Lease::Http2(stream) => Some(Arc::clone(stream.connection())),
+        };
+        self.on = Some(Leasing { host: Arc::clone(host), age, served, shared });
+    }
+
+    /// Nothing of the request was written.
+    fn came_back(&mut self) {
+        self.on = None;
+    }
+
+    /// Whether the request can have been carried out. While it waits for a connection, or for a place on one, it
+    /// cannot.
     pub(crate) fn dispatch(&self) -> Dispatch {
-        if self.answered {
-            return Dispatch::Answered;
+        match &self.on {
+            _ if self.answered => Dispatch::Answered,
+            Some(_) => Dispatch::Unknown,
+            None => Dispatch::NotDispatched(Proof::Connect),
         }
-        let connected =
-            self.connection.as_ref().is_some_and(|capture| capture.connection_metadata().is_some());
-        if connected { Dispatch::Unknown } else { Dispatch::NotDispatched(Proof::Connect) }
     }
 
     /// Lets no later request use the connection of this one.
     pub(crate) fn abandon_connection(&self) {
-        if let Some(capture) = &self.connection
-            && let Some(connected) = capture.connection_metadata().as_ref()
-        {
-            connected.poison();
+        if let Some(Leasing { shared: Some(shared), .. }) = &self.on {
+            shared.retire();
+        }
+    }
+
+    /// The same for a connection that was silent: if it had served before, others that are as old may be dead like
+    /// it.
+    pub(crate) fn distrust_connection(&self) {
+        self.abandon_connection();
+        if let Some(Leasing { host, age, served: Served::Before, .. }) = &self.on {
+            host.distrust(*age);
         }
     }
 }

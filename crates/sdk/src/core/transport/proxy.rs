@@ -1,14 +1,18 @@
 //! Forward proxies, as the environment names them (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
 
+use std::io;
 use std::net::IpAddr;
 
+use http::uri::Scheme;
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reveille_retry::FaultKind;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_socks::tcp::Socks5Stream;
 
-use super::connect::ConnectFault;
+use super::connect::{ConnectFault, Connector};
+use super::link::Wire;
 
 /// The largest head of a proxy's answer, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -35,39 +39,109 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// One forward proxy.
+///
+/// Every request goes through a tunnel, those in the clear too: so each answer is the gateway's, and what the proxy
+/// says by itself is never taken for it.
 pub(super) struct Proxy(Intercept);
 
 impl Proxy {
-    pub(super) fn uri(&self) -> &Uri {
-        self.0.uri()
+    /// Asks the proxy for a way to where the URI points.
+    pub(super) async fn tunnel(&self, connector: &Connector, to: &Uri) -> Result<Wire, ConnectFault> {
+        let proxy = self.0.uri();
+        match proxy.scheme_str() {
+            Some("http") => {
+                let mut stream = connector.dial(proxy).await?;
+                self.ask(to, &mut stream).await?;
+                Ok(Wire::Tcp(stream))
+            }
+            Some("https") => {
+                let mut wire = connector.secure_proxy(proxy, connector.dial(proxy).await?).await?;
+                self.ask(to, &mut wire).await?;
+                Ok(wire)
+            }
+            Some("socks5" | "socks5h") => {
+                self.socks(to, connector.dial(&with_port(proxy, 1080)).await?).await
+            }
+            other => {
+                let scheme = other.unwrap_or_default();
+                Err(ConnectFault::new(
+                    FaultKind::Proxy,
+                    format!("proxies of the kind {scheme:?} are not spoken to"),
+                ))
+            }
+        }
     }
 
-    /// Asks for a tunnel (RFC 9110, section 9.3.6). What the proxy answers is the proxy's, and never a
-    /// status of the gateway.
-    pub(super) async fn tunnel(&self, to: &Uri, mut stream: TcpStream) -> Result<TcpStream, ConnectFault> {
+    /// Asks for a tunnel (RFC 9110, section 9.3.6).
+    async fn ask<S>(&self, to: &Uri, stream: &mut S) -> Result<(), ConnectFault>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let broken = |error| ConnectFault::new(FaultKind::Unreachable, error);
-        let host = to.host().unwrap_or_default();
-        let authority = format!("{host}:{}", to.port_u16().unwrap_or(443));
+        let authority = format!("{}:{}", to.host().unwrap_or_default(), port_of(to));
         let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
         if let Some(login) = self.0.basic_auth().map(HeaderValue::as_bytes) {
             request.extend([b"Proxy-Authorization: ", login, b"\r\n"].concat());
         }
         request.extend(b"\r\n");
         stream.write_all(&request).await.map_err(broken)?;
-        match read_status(&mut stream).await.map_err(broken)? {
-            200..=299 => Ok(stream),
-            status @ (502..=504) => Err(ConnectFault::new(
-                FaultKind::Unreachable,
-                format!("the proxy answered {status} to CONNECT"),
-            )),
-            status => {
-                Err(ConnectFault::new(FaultKind::Proxy, format!("the proxy answered {status} to CONNECT")))
+        stream.flush().await.map_err(broken)?;
+        let status = read_status(stream).await.map_err(broken)?;
+        let kind = match status {
+            200..=299 => return Ok(()),
+            502..=504 => FaultKind::Unreachable,
+            _ => FaultKind::Proxy,
+        };
+        Err(ConnectFault::new(kind, format!("the proxy answered {status} to CONNECT")))
+    }
+
+    /// Asks for a way by SOCKS 5 (RFC 1928), with a name and a password where the URL has them (RFC 1929). The
+    /// proxy resolves the name.
+    async fn socks(&self, to: &Uri, stream: TcpStream) -> Result<Wire, ConnectFault> {
+        let target = (to.host().unwrap_or_default().trim_matches(['[', ']']), port_of(to));
+        let reached = match self.0.raw_auth() {
+            Some((name, password)) => {
+                Socks5Stream::connect_with_password_and_socket(stream, target, name, password).await
             }
+            None => Socks5Stream::connect_with_socket(stream, target).await,
+        };
+        match reached {
+            Ok(stream) => Ok(Wire::Tcp(stream.into_inner())),
+            Err(error) => Err(ConnectFault::new(kind_of_socks(&error), error)),
         }
     }
 }
 
-async fn read_status(stream: &mut TcpStream) -> std::io::Result<u16> {
+/// What the proxy decided is final; what the way to it, or from it, did is not.
+fn kind_of_socks(error: &tokio_socks::Error) -> FaultKind {
+    use tokio_socks::Error as Socks;
+    match error {
+        Socks::Io(_)
+        | Socks::GeneralSocksServerFailure
+        | Socks::NetworkUnreachable
+        | Socks::HostUnreachable
+        | Socks::ConnectionRefused
+        | Socks::TtlExpired => FaultKind::Unreachable,
+        _ => FaultKind::Proxy,
+    }
+}
+
+fn port_of(uri: &Uri) -> u16 {
+    let standard = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    uri.port_u16().unwrap_or(standard)
+}
+
+/// The URI with a port in it, where it has none.
+fn with_port(uri: &Uri, port: u16) -> Uri {
+    if uri.port().is_some() {
+        return uri.clone();
+    }
+    let authority = format!("{}:{port}", uri.host().unwrap_or_default());
+    let built = Uri::builder().scheme("http").authority(authority).path_and_query("/").build();
+    built.unwrap_or_else(|_| uri.clone())
+}
+
+async fn read_status<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<u16> {
     let mut head = Vec::new();
     // Byte by byte, as what follows the head belongs to TLS.
     while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_HEAD {
@@ -77,32 +151,93 @@ async fn read_status(stream: &mut TcpStream) -> std::io::Result<u16> {
     let mut answer = httparse::Response::new(&mut headers);
     match answer.parse(&head) {
         Ok(httparse::Status::Complete(_)) => Ok(answer.code.unwrap_or_default()),
-        _ => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "the proxy's answer is no HTTP")),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the proxy's answer is no HTTP")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::transport::TransportSettings;
     use tokio::net::TcpListener;
 
     fn proxies(address: &str) -> Proxies {
         Proxies(Matcher::builder().all(address.to_owned()).build())
     }
 
-    async fn tunnelled(answer: &'static [u8]) -> Result<TcpStream, ConnectFault> {
+    /// Connects to `target` through a proxy of this scheme and login, which takes `reads` and gives `answer`.
+    async fn through(
+        scheme: &str,
+        target: &'static str,
+        turns: Vec<(Vec<u8>, Vec<u8>)>,
+    ) -> Result<Wire, ConnectFault> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
+        let proxy = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut head = [0; 1024];
-            let read = stream.read(&mut head).await.unwrap();
-            assert!(head[..read].starts_with(b"CONNECT sandbox.example:443 HTTP/1.1\r\n"));
-            stream.write_all(answer).await.unwrap();
+            for (expected, answer) in turns {
+                let mut read = vec![0; expected.len()];
+                stream.read_exact(&mut read).await.unwrap();
+                assert_eq!(read.escape_ascii().to_string(), expected.escape_ascii().to_string());
+                stream.write_all(&answer).await.unwrap();
+            }
         });
-        let target = Uri::from_static("https://sandbox.example/x");
-        let proxy = proxies(&format!("http://{address}")).for_uri(&target).unwrap();
-        proxy.tunnel(&target, TcpStream::connect(address).await.unwrap()).await
+        let target = Uri::from_static(target);
+        let connector = Connector::new(&TransportSettings::default());
+        let proxy_url = scheme.replace("PROXY", &address.to_string());
+        let reached = proxies(&proxy_url).for_uri(&target).unwrap().tunnel(&connector, &target).await;
+        proxy.await.unwrap();
+        reached
+    }
+
+    async fn tunnelled(answer: &'static [u8]) -> Result<Wire, ConnectFault> {
+        let head = b"CONNECT sandbox.example:443 HTTP/1.1\r\nHost: sandbox.example:443\r\n\r\n";
+        through("http://PROXY", "https://sandbox.example/x", vec![(head.to_vec(), answer.to_vec())]).await
+    }
+
+    #[tokio::test]
+    async fn a_request_in_the_clear_goes_through_a_tunnel_too_with_the_login_of_the_url() {
+        let head = b"CONNECT sandbox.example:80 HTTP/1.1\r\nHost: sandbox.example:80\r\n\
+            Proxy-Authorization: Basic dXNlcjpwQHc=\r\n\r\n";
+        let turn = (head.to_vec(), b"HTTP/1.1 200 OK\r\n\r\n".to_vec());
+        assert!(through("http://user:p%40w@PROXY", "http://sandbox.example/x", vec![turn]).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn socks_is_spoken_with_and_without_a_login() {
+        let name = b"\x05\x01\x00\x03\x0fsandbox.example\x01\xbb".to_vec();
+        let granted = b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec();
+        let open = vec![(b"\x05\x01\x00".to_vec(), b"\x05\x00".to_vec()), (name.clone(), granted.clone())];
+        assert!(through("socks5://PROXY", "https://sandbox.example/x", open).await.is_ok());
+        let login = vec![
+            (b"\x05\x02\x00\x02".to_vec(), b"\x05\x02".to_vec()),
+            (b"\x01\x04user\x02pw".to_vec(), b"\x01\x00".to_vec()),
+            (name, granted),
+        ];
+        assert!(through("socks5h://user:pw@PROXY", "https://sandbox.example/x", login).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_a_socks_proxy_forbids_is_final_and_what_it_cannot_reach_is_not() {
+        for (code, kind) in [(2, FaultKind::Proxy), (4, FaultKind::Unreachable), (5, FaultKind::Unreachable)]
+        {
+            let answer = [b"\x05", &[code][..], b"\x00\x01\x00\x00\x00\x00\x00\x00"].concat();
+            let turns = vec![
+                (b"\x05\x01\x00".to_vec(), b"\x05\x00".to_vec()),
+                (b"\x05\x01\x00\x03\x0fsandbox.example\x01\xbb".to_vec(), answer),
+            ];
+            let refused = through("socks5://PROXY", "https://sandbox.example/x", turns).await;
+            assert_eq!(refused.map(drop).unwrap_err().kind, kind, "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kind_of_proxy_that_is_not_spoken_to_is_refused() {
+        let target = Uri::from_static("https://sandbox.example/");
+        let connector = Connector::new(&TransportSettings::default());
+        let proxy = proxies("socks4://127.0.0.1:9").for_uri(&target).unwrap();
+        let refused = proxy.tunnel(&connector, &target).await.map(drop).unwrap_err();
+        assert_eq!((refused.kind, refused.proof), (FaultKind::Proxy, reveille_retry::Proof::Connect));
     }
 
     #[tokio::test]

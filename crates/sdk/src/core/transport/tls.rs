@@ -7,17 +7,20 @@ use http::Uri;
 use reveille_retry::FaultKind;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::connect::ConnectFault;
 use super::{HttpVersion, TransportSettings};
 
-/// Which version of HTTP the server chose.
-pub(super) enum Alpn {
-    Http1,
-    Http2,
+/// Who is at the other end.
+#[derive(Clone, Copy)]
+pub(super) enum Peer {
+    /// It chooses a version of HTTP.
+    Gateway,
+    /// It is asked for a tunnel over HTTP/1.1.
+    Proxy,
 }
 
 /// Secures connections. The roots are read at the first use, as that takes milliseconds.
@@ -33,21 +36,24 @@ impl Tls {
         Self { config: Arc::default(), roots: settings.roots.clone().into(), version: settings.version }
     }
 
-    pub(super) async fn secure(
+    pub(super) async fn secure<S>(
         &self,
         uri: &Uri,
-        stream: TcpStream,
-    ) -> Result<(TlsStream<TcpStream>, Alpn), ConnectFault> {
+        stream: S,
+        peer: Peer,
+    ) -> Result<TlsStream<S>, ConnectFault>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let name = ServerName::try_from(host.to_owned())
             .map_err(|bad| ConnectFault::new(FaultKind::Unsendable, bad))?;
-        let secured = TlsConnector::from(self.config().await?).connect(name, stream).await;
-        let secured = secured.map_err(|error| ConnectFault::new(kind_of(&error), error))?;
-        let alpn = match secured.get_ref().1.alpn_protocol() {
-            Some(b"h2") => Alpn::Http2,
-            _ => Alpn::Http1,
-        };
-        Ok((secured, alpn))
+        let mut config = self.config().await?;
+        if let Peer::Proxy = peer {
+            Arc::make_mut(&mut config).alpn_protocols.clear();
+        }
+        let secured = TlsConnector::from(config).connect(name, stream).await;
+        secured.map_err(|error| ConnectFault::new(kind_of(&error), error))
     }
 
     async fn config(&self) -> Result<Arc<ClientConfig>, ConnectFault> {

@@ -1,0 +1,173 @@
+//! One connection, and what it is to the pool.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::sync::watch;
+
+use super::link::Link;
+use crate::core::SendBody;
+
+/// How long an HTTP/2 connection may bring nothing while calls are open on it, before it is asked by a PING whether
+/// it lives, and how long it may be silent then. A connection that was idle for longer is asked as soon as it is
+/// used.
+const PING: Duration = Duration::from_secs(5);
+
+/// A request that was not answered, and the request itself where none of it was written.
+pub(super) struct Unanswered {
+    pub(super) error: hyper::Error,
+    pub(super) back: Option<Request<SendBody>>,
+}
+
+impl From<hyper::client::conn::TrySendError<Request<SendBody>>> for Unanswered {
+    fn from(mut error: hyper::client::conn::TrySendError<Request<SendBody>>) -> Self {
+        let back = error.take_message();
+        Self { error: error.into_error(), back }
+    }
+}
+
+/// A connection of HTTP/1.1, which serves one request at a time.
+pub(super) struct Http1 {
+    sender: http1::SendRequest<SendBody>,
+}
+
+impl Http1 {
+    pub(super) async fn new(link: Link) -> hyper::Result<Self> {
+        let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(link)).await?;
+        // Its errors reach whoever waits for an answer.
+        tokio::spawn(connection.with_upgrades());
+        Ok(Self { sender })
+    }
+
+    pub(super) async fn send(
+        &mut self,
+        request: Request<SendBody>,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        self.sender.try_send_request(request).await.map_err(Unanswered::from)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    /// Waits until it can take a request.
+    pub(super) async fn ready(&mut self) -> hyper::Result<()> {
+        self.sender.ready().await
+    }
+}
+
+/// A connection of HTTP/2, which serves many.
+pub(super) struct Http2 {
+    sender: http2::SendRequest<SendBody>,
+    streams: AtomicUsize,
+    /// How many the peer takes.
+    most: Arc<AtomicUsize>,
+    is_retired: AtomicBool,
+    greeted: watch::Receiver<bool>,
+}
+
+impl Http2 {
+    pub(super) async fn new(mut link: Link) -> hyper::Result<Arc<Self>> {
+        let has_greeted = link.watch_greeting();
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .adaptive_window(true)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PING)
+            // One may go before the peer has said how many it takes.
+            .initial_max_send_streams(1);
+        let (sender, connection) = builder.handshake(TokioIo::new(link)).await?;
+        let most = Arc::new(AtomicUsize::new(1));
+        let (tell, greeted) = watch::channel(false);
+        tokio::spawn(driven(connection, has_greeted, Arc::clone(&most), tell));
+        let (streams, is_retired) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Ok(Arc::new(Self { sender, streams, most, is_retired, greeted }))
+    }
+
+    /// Lets no later request go over it.
+    pub(super) fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_usable(&self) -> bool {
+        !self.is_retired.load(Ordering::Relaxed) && !self.sender.is_closed()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether the peer may still say how many streams it takes.
+    pub(super) fn is_greeting(&self) -> bool {
+        !*self.greeted.borrow()
+    }
+
+    /// What tells when the peer has said how many streams it takes. It ends where the connection does.
+    pub(super) fn greeted(&self) -> watch::Receiver<bool> {
+        self.greeted.clone()
+    }
+
+    /// A stream of it, if the peer takes one more.
+    pub(super) fn stream(self: &Arc<Self>) -> Option<Stream> {
+        let most = self.most.load(Ordering::Relaxed);
+        let taken = self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |streams| {
+            (streams < most).then_some(streams + 1)
+        });
+        taken.ok().map(|_| Stream(Arc::clone(self)))
+    }
+}
+
+/// Drives a connection, and says after each turn how many streams the peer takes.
+async fn driven(
+    connection: http2::Connection<TokioIo<Link>, SendBody, TokioExecutor>,
+    has_greeted: Arc<AtomicBool>,
+    most: Arc<AtomicUsize>,
+    tell: watch::Sender<bool>,
+) {
+    let mut connection = pin!(connection);
+    let mut is_told = false;
+    // Its errors reach whoever waits for an answer.
+    let _ = poll_fn(|cx| {
+        let turn = connection.as_mut().poll(cx);
+        if turn.is_pending() {
+            most.store(connection.current_max_send_streams(), Ordering::Relaxed);
+            if !is_told && has_greeted.load(Ordering::Relaxed) {
+                is_told = true;
+                tell.send_replace(true);
+            }
+        }
+        turn
+    })
+    .await;
+}
+
+/// One stream of a connection, counted until it is dropped.
+pub(super) struct Stream(Arc<Http2>);
+
+impl Stream {
+    pub(super) async fn send(&self, request: Request<SendBody>) -> Result<Response<Incoming>, Unanswered> {
+        self.0.sender.clone().try_send_request(request).await.map_err(Unanswered::from)
+    }
+
+    pub(super) fn connection(&self) -> &Arc<Http2> {
+        &self.0
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,144 @@
+//! One request and its answer, on a connection that will do.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use http::header::{HOST, HeaderValue};
+use http::{Method, Request, Response, Uri, Version};
+use reveille_retry::{Fault, FaultKind, Proof};
+
+use super::connect::Connector;
+use super::connection::Unanswered;
+use super::host::{Host, Lease, Leased, Served, Wanted};
+use super::incoming::{Hold, Incoming, On};
+use super::{Broken, Trace, evidence};
+use crate::core::{Pump, SendBody};
+
+/// What an attempt needs to reach its peer.
+pub(super) struct Way<'a> {
+    pub(super) connector: &'a Connector,
+    pub(super) host: Arc<Host>,
+    pub(super) uri: Uri,
+    pub(super) wanted: Wanted,
+}
+
+impl Way<'_> {
+    /// Sends a request, and makes its body meanwhile, until the head of the answer comes.
+    pub(super) async fn send(
+        self,
+        request: Request<SendBody>,
+        trace: &mut Trace,
+    ) -> Result<Response<Incoming>, Broken> {
+        let (head, body) = request.into_parts();
+        let (body, pump) = body.part();
+        let exchange = self.exchange(Request::from_parts(head, body), trace);
+        match pump {
+            None => exchange.await,
+            Some(pump) => beside(pump, exchange).await,
+        }
+    }
+
+    /// A connection that turns out to be closed before any of the request was written is replaced, and nothing is
+    /// counted: that is no attempt.
+    async fn exchange(
+        self,
+        mut request: Request<SendBody>,
+        trace: &mut Trace,
+    ) -> Result<Response<Incoming>, Broken> {
+        if request.method() == Method::CONNECT {
+            return Err(Broken {
+                fault: Fault::proven(FaultKind::Unsendable, Proof::Canceled),
+                source: Some("CONNECT is no method for a sandbox".into()),
+            });
+        }
+        loop {
+            let leased = self.host.lease(self.connector, &self.uri, self.wanted).await;
+            let Leased { lease, served, age } = leased.map_err(evidence::of_connect)?;
+            trace.leased(&self.host, &lease, served, age);
+            let hold = |on| Hold { host: Arc::clone(&self.host), age, served, on };
+            let unanswered = match lease {
+                Lease::Http1(mut connection) => {
+                    in_origin_form(&mut request, &self.uri);
+                    match connection.send(request).await {
+                        Ok(answer) => {
+                            return Ok(answer.map(|body| Incoming::new(body, hold(On::Http1(connection)))));
+                        }
+                        Err(unanswered) => unanswered,
+                    }
+                }
+                Lease::Http2(stream) => {
+                    *request.version_mut() = Version::HTTP_2;
+                    *request.uri_mut() = self.uri.clone();
+                    match stream.send(request).await {
+                        Ok(answer) => {
+                            return Ok(answer.map(|body| Incoming::new(body, hold(On::Http2(stream)))));
+                        }
+                        Err(unanswered) => {
+                            stream.connection().retire();
+                            unanswered
+                        }
+                    }
+                }
+            };
+            match unanswered {
+                Unanswered { back: Some(back), .. } if served == Served::Before => {
+                    request = back;
+                    trace.came_back();
+                }
+                Unanswered { error, .. } => {
+                    if served == Served::Before {
+                        self.host.distrust(age);
+                    }
+                    return Err(evidence::of_send(error));
+                }
+            }
+        }
+    }
+}
+
+/// Makes the body while the exchange goes on. What the body fails with is the caller's own, whatever the connection
+/// makes of it. An answer that comes before the body has ended is an answer; the rest of the body follows by itself.
+async fn beside<E>(pump: Pump, exchange: E) -> Result<Response<Incoming>, Broken>
+where
+    E: Future<Output = Result<Response<Incoming>, Broken>>,
+{
+    let mut exchange = pin!(exchange);
+    let mut making = Some(Box::pin(pump.run()));
+    let answer = poll_fn(|cx| {
+        if let Some(made) = &mut making
+            && let Poll::Ready(made) = made.as_mut().poll(cx)
+        {
+            making = None;
+            if let Err(error) = made {
+                return Poll::Ready(Err(evidence::of_request_body(error)));
+            }
+        }
+        exchange.as_mut().poll(cx)
+    })
+    .await;
+    if let (Ok(_), Some(rest)) = (&answer, making) {
+        tokio::spawn(rest);
+    }
+    answer
+}
+
+/// The form of a request to an origin (RFC 9112, section 3.2.1), with the host in its header.
+fn in_origin_form(request: &mut Request<SendBody>, uri: &Uri) {
+    *request.version_mut() = Version::HTTP_11;
+    if let Some(authority) = uri.authority()
+        && !request.headers().contains_key(HOST)
+    {
+        let is_standard = matches!(
+            (uri.scheme_str(), uri.port_u16()),
+            (Some("http"), Some(80)) | (Some("https"), Some(443))
+        );
+        let host = if is_standard { authority.host() } else { authority.as_str() };
+        if let Ok(host) = HeaderValue::from_str(host) {
+            request.headers_mut().insert(HOST, host);
+        }
+    }
+    let path = uri.path_and_query().cloned();
+    *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+}

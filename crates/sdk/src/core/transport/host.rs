@@ -1,0 +1,243 @@
+//! The connections to one address.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::Uri;
+
+use super::connect::{ConnectFault, Connector, Protocol};
+use super::connection::{Http1, Http2, Stream};
+use super::evidence;
+
+/// How long a connection may be idle. Gateways drop theirs after 60 s or more.
+pub(super) const IDLE: Duration = Duration::from_secs(50);
+/// How long a connection that was just given back may need until it takes the next request.
+const TURN: Duration = Duration::from_millis(50);
+/// A connection that was idle for longer is looked at before it is used.
+const FRESH: Duration = Duration::from_millis(1);
+
+/// The connections to one address, on one runtime.
+pub(super) struct Host {
+    connections: Mutex<Connections>,
+    /// Held while a connection is made that many may be waiting for.
+    connecting: tokio::sync::Mutex<()>,
+    /// How often a connection to here turned out to be dead. What is older than that is not trusted.
+    faults: AtomicU64,
+}
+
+struct Connections {
+    protocol: Option<Protocol>,
+    idle: Vec<Idle>,
+    shared: Vec<Shared>,
+}
+
+struct Idle {
+    connection: Http1,
+    since: Instant,
+    age: Age,
+}
+
+struct Shared {
+    connection: Arc<Http2>,
+    used: Instant,
+    age: Age,
+}
+
+/// How many faults there had been when a connection was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Age(u64);
+
+/// Whether a connection has served before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    Never,
+    Before,
+}
+
+/// Which connections will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Any,
+    /// One that has not served before.
+    Fresh,
+}
+
+/// A place on a connection for one request.
+pub(super) enum Lease {
+    Http1(Http1),
+    Http2(Stream),
+}
+
+/// A lease, and where it is from.
+pub(super) struct Leased {
+    pub(super) lease: Lease,
+    pub(super) served: Served,
+    pub(super) age: Age,
+}
+
+/// What stands between a request and a place on a connection.
+enum Place {
+    Found(Leased),
+    /// The peer is about to say how many streams it takes.
+    Greeting(tokio::sync::watch::Receiver<bool>),
+    None,
+}
+
+impl Host {
+    pub(super) fn new(protocol: Option<Protocol>) -> Self {
+        let connections = Connections { protocol, idle: Vec::new(), shared: Vec::new() };
+        Self {
+            connections: Mutex::new(connections),
+            connecting: tokio::sync::Mutex::new(()),
+            faults: AtomicU64::new(0),
+        }
+    }
+
+    /// A place for a request: on a connection that is there, or on a new one.
+    pub(super) async fn lease(
+        &self,
+        connector: &Connector,
+        uri: &Uri,
+        wanted: Wanted,
+    ) -> Result<Leased, ConnectFault> {
+        if wanted == Wanted::Fresh {
+            return self.connect(connector, uri).await;
+        }
+        if let Some(leased) = self.idle().await {
+            return Ok(leased);
+        }
+        if self.lock().protocol == Some(Protocol::Http1) {
+            return self.connect(connector, uri).await;
+        }
+        loop {
+            let permit = self.connecting.lock().await;
+            match self.shared() {
+                Place::Found(leased) => return Ok(leased),
+                Place::Greeting(mut greeted) => {
+                    drop(permit);
+                    // An error is the end of the connection: then there is another to be made.
+                    let _ = greeted.wait_for(|greeted| *greeted).await;
+                }
+                Place::None if self.lock().protocol == Some(Protocol::Http1) => {
+                    drop(permit);
+                    return self.connect(connector, uri).await;
+                }
+                Place::None => return self.connect(connector, uri).await,
+            }
+        }
+    }
+
+    async fn connect(&self, connector: &Connector, uri: &Uri) -> Result<Leased, ConnectFault> {
+        let age = self.age();
+        let (link, protocol) = connector.connect(uri).await?;
+        self.lock().protocol = Some(protocol);
+        let lease = match protocol {
+            Protocol::Http1 => Lease::Http1(Http1::new(link).await.map_err(evidence::of_handshake)?),
+            Protocol::Http2 => {
+                let connection = Http2::new(link).await.map_err(evidence::of_handshake)?;
+                let Some(stream) = connection.stream() else {
+                    return Err(evidence::of_no_stream());
+                };
+                self.lock().shared.push(Shared { connection, used: Instant::now(), age });
+                Lease::Http2(stream)
+            }
+        };
+        Ok(Leased { lease, served: Served::Never, age })
+    }
+
+    /// The connection that was given back last, where it can still be used.
+    async fn idle(&self) -> Option<Leased> {
+        loop {
+            let found = self.lock().idle.pop();
+            let Some(Idle { mut connection, since, age }) = found else {
+                return match self.shared() {
+                    Place::Found(leased) => Some(leased),
+                    Place::Greeting(_) | Place::None => None,
+                };
+            };
+            let idle = since.elapsed();
+            if idle > IDLE || age != self.age() || connection.is_closed() {
+                continue;
+            }
+            if idle > FRESH {
+                notice_what_came().await;
+            }
+            let is_ready = connection.is_ready()
+                || matches!(tokio::time::timeout(TURN, connection.ready()).await, Ok(Ok(())));
+            if is_ready && !connection.is_closed() {
+                return Some(Leased { lease: Lease::Http1(connection), served: Served::Before, age });
+            }
+        }
+    }
+
+    /// A stream on a connection that is there.
+    fn shared(&self) -> Place {
+        let (age, now) = (self.age(), Instant::now());
+        let mut connections = self.lock();
+        connections.shared.retain(|shared| shared.is_usable(age, now));
+        for shared in &mut connections.shared {
+            if let Some(stream) = shared.connection.stream() {
+                shared.used = now;
+                return Place::Found(Leased { lease: Lease::Http2(stream), served: Served::Before, age });
+            }
+        }
+        match connections.shared.iter().find(|shared| shared.connection.is_greeting()) {
+            Some(shared) => Place::Greeting(shared.connection.greeted()),
+            None => Place::None,
+        }
+    }
+
+    /// Takes a connection back after its answer has ended.
+    pub(super) fn give_back(&self, connection: Http1, age: Age) {
+        if age == self.age() && !connection.is_closed() {
+            self.lock().idle.push(Idle { connection, since: Instant::now(), age });
+        }
+    }
+
+    /// A connection of this age that had served before is dead: so may be all that are as old.
+    pub(super) fn distrust(&self, age: Age) {
+        let next = age.0.saturating_add(1);
+        if self.faults.compare_exchange(age.0, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            let mut connections = self.lock();
+            connections.shared.clear();
+            let dropped = std::mem::take(&mut connections.idle);
+            drop(connections);
+            drop(dropped);
+        }
+    }
+
+    /// Drops what was idle for too long, and says whether anything is left.
+    pub(super) fn sweep(&self) -> bool {
+        let (age, now) = (self.age(), Instant::now());
+        let mut connections = self.lock();
+        connections.idle.retain(|idle| {
+            idle.age == age && !idle.connection.is_closed() && now.duration_since(idle.since) < IDLE
+        });
+        connections.shared.retain(|shared| shared.is_usable(age, now));
+        !connections.idle.is_empty() || !connections.shared.is_empty()
+    }
+
+    fn age(&self) -> Age {
+        Age(self.faults.load(Ordering::Relaxed))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn is_usable(&self, age: Age, now: Instant) -> bool {
+        let is_old = self.connection.is_idle() && now.duration_since(self.used) > IDLE;
+        self.age == age && !is_old && self.connection.is_usable()
+    }
+}
+
+/// Lets the runtime look at its sockets, and the connections at what came, so that one that the peer has closed
+/// meanwhile is seen to be closed. On a runtime that stood still since, nobody has looked. It takes a task: only
+/// where the runtime itself polls does a yield go by way of its sockets.
+async fn notice_what_came() {
+    // An error is the end of the runtime, and then of the connection.
+    let _ = tokio::spawn(tokio::task::yield_now()).await;
+}

@@ -1,0 +1,83 @@
+//! The body of an answer, which holds the place on its connection until it ends.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::connection::{Http1, Stream};
+use super::host::{Age, Host, Served};
+
+/// The body of an answer.
+pub(crate) struct Incoming {
+    body: hyper::body::Incoming,
+    hold: Option<Hold>,
+}
+
+/// A place on a connection, until the answer has ended.
+pub(super) struct Hold {
+    pub(super) host: Arc<Host>,
+    pub(super) age: Age,
+    pub(super) served: Served,
+    pub(super) on: On,
+}
+
+pub(super) enum On {
+    Http1(Http1),
+    #[expect(dead_code, reason = "it is counted until it is dropped")]
+    Http2(Stream),
+}
+
+impl Incoming {
+    pub(super) fn new(body: hyper::body::Incoming, hold: Hold) -> Self {
+        let mut incoming = Self { body, hold: Some(hold) };
+        incoming.let_go_at_the_end();
+        incoming
+    }
+
+    fn let_go_at_the_end(&mut self) {
+        if self.body.is_end_stream() {
+            self.let_go();
+        }
+    }
+
+    fn let_go(&mut self) {
+        if let Some(Hold { host, age, on: On::Http1(connection), .. }) = self.hold.take() {
+            host.give_back(connection, age);
+        }
+    }
+
+    fn broke(&mut self) {
+        if let Some(Hold { host, age, served: Served::Before, .. }) = self.hold.take() {
+            host.distrust(age);
+        }
+    }
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(_)) => self.let_go_at_the_end(),
+            Some(Err(_)) => self.broke(),
+            None => self.let_go(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

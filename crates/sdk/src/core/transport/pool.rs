@@ -1,0 +1,78 @@
+//! The connections of one client on one runtime.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use http::Uri;
+use http::uri::{Authority, Scheme};
+use tokio::runtime::{Handle, Id};
+
+use super::connect::Connector;
+use super::host::{Host, IDLE};
+
+/// The pools of one client: each runtime has its own, as connections live and die with the runtime that made them.
+#[derive(Default)]
+pub(super) struct Pools(Mutex<Vec<(Id, Arc<Pool>)>>);
+
+impl Pools {
+    /// The pool of the runtime that this is polled on. `None` where it is polled on none.
+    pub(super) fn here(&self) -> Option<Arc<Pool>> {
+        let id = Handle::try_current().ok()?.id();
+        let mut pools = lock(&self.0);
+        if let Some((_, pool)) = pools.iter().find(|(of, _)| *of == id) {
+            return Some(Arc::clone(pool));
+        }
+        // A new runtime may come in place of one that has ended, which took its connections with it.
+        pools.retain(|(_, pool)| Arc::strong_count(pool) > 1 || pool.sweep());
+        let pool = Arc::new(Pool::default());
+        pools.push((id, Arc::clone(&pool)));
+        Some(pool)
+    }
+}
+
+/// The connections to all addresses.
+#[derive(Default)]
+pub(super) struct Pool {
+    hosts: Mutex<HashMap<(bool, Authority), Arc<Host>>>,
+    is_swept: AtomicBool,
+}
+
+impl Pool {
+    /// The connections to where the URI points. `None` where it points nowhere.
+    pub(super) fn host(self: &Arc<Self>, uri: &Uri, connector: &Connector) -> Option<Arc<Host>> {
+        let key = (uri.scheme() == Some(&Scheme::HTTPS), uri.authority()?.clone());
+        let mut hosts = lock(&self.hosts);
+        let host =
+            hosts.entry(key).or_insert_with(|| Arc::new(Host::new(connector.protocol_in_advance(uri))));
+        let host = Arc::clone(host);
+        drop(hosts);
+        if !self.is_swept.swap(true, Ordering::Relaxed) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+        Some(host)
+    }
+
+    /// Drops what was idle for too long, and says whether anything is left.
+    fn sweep(&self) -> bool {
+        let mut hosts = lock(&self.hosts);
+        hosts.retain(|_, host| host.sweep() || Arc::strong_count(host) > 1);
+        !hosts.is_empty()
+    }
+}
+
+/// Closes connections that nobody uses, until there are none.
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        tokio::time::sleep(IDLE / 2).await;
+        let Some(pool) = pool.upgrade() else { return };
+        if !pool.sweep() {
+            pool.is_swept.store(false, Ordering::Relaxed);
+            return;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
