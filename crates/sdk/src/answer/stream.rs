@@ -17,7 +17,7 @@ use crate::record::{AnsweredBy, Record};
 /// [`into_iter`](IntoIterator::into_iter) elsewhere.
 ///
 /// Made by [`Request::stream`](crate::Request::stream). To drop it ends the transfer. One that was awaited on a
-/// tokio runtime comes on as long as that runtime runs.
+/// tokio runtime with threads of its own comes on as long as that runtime runs.
 pub struct StreamResponse {
     status: StatusCode,
     version: Version,

@@ -99,8 +99,11 @@ impl<T> Call<T> {
     }
 
     async fn run(self) -> Result<(T, History), Error> {
-        let place = runtime::here().map_err(Error::local)?;
-        OnRuntime::new(place, self.run_here()).await
+        let place = match self.reading.taking() {
+            Taking::Stream | Taking::SuccessStream => runtime::here_for_long(),
+            Taking::Whole | Taking::Success => runtime::here(),
+        };
+        OnRuntime::new(place.map_err(Error::local)?, self.run_here()).await
     }
 
     async fn run_here(self) -> Result<(T, History), Error> {

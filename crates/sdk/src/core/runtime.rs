@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use tokio::runtime::{Builder, Handle, Id, Runtime};
+use tokio::runtime::{Builder, Handle, Id, Runtime, RuntimeFlavor};
 
 use super::per_process::PerProcess;
 
@@ -36,6 +36,13 @@ pub(crate) fn here() -> io::Result<Handle> {
         Ok(handle) if serves(&handle) => Ok(handle),
         _ => shared(),
     }
+}
+
+/// The same for an answer that comes on after the call is over: a runtime of one thread only moves while somebody
+/// waits on it, so that such an answer belongs to that of the process.
+pub(crate) fn here_for_long() -> io::Result<Handle> {
+    let here = here()?;
+    if here.runtime_flavor() == RuntimeFlavor::CurrentThread { shared() } else { Ok(here) }
 }
 
 /// How many runtimes that do not serve are remembered.

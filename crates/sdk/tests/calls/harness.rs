@@ -1,6 +1,7 @@
 //! The ways in which a call is finished, and a server for each.
 
 use std::future::IntoFuture;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use reveille::{Client, ClientBuilder, Error, History, HttpVersion, RetryPolicy, WithHistory};
@@ -42,14 +43,20 @@ pub(crate) fn client(server: &FaultServer) -> Client {
     builder(&server.url()).build().unwrap()
 }
 
+static THREADS: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+
 impl Way {
     pub(crate) fn finish<T: Send + 'static>(self, call: WithHistory<T>) -> Result<(T, History), Error> {
         let single = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         match self {
             Self::Awaited => single().block_on(call.into_future()),
             Self::AwaitedOnThreads => {
-                let mut builder = tokio::runtime::Builder::new_multi_thread();
-                let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+                let build = || {
+                    let mut builder = tokio::runtime::Builder::new_multi_thread();
+                    builder.worker_threads(1).enable_all().build().unwrap()
+                };
+                // One for all, as what is streamed comes on only while it runs.
+                let runtime = THREADS.get_or_init(build);
                 runtime.block_on(async { tokio::spawn(call.into_future()).await.unwrap() })
             }
             Self::Waited => call.wait(),
