@@ -93,6 +93,6 @@ impl http_body::Body for Piped {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left.clone()
+        self.left
     }
 }
