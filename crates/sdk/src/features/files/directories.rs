@@ -52,7 +52,7 @@ macro_rules! like_a_transfer {
             /// See [`Error`]. What had arrived before stays there.
             #[cfg(feature = "blocking")]
             pub fn wait(self) -> Result<Moved, Error> {
-                pollster::block_on(self.into_future())
+                runtime::wait_beside(self.into_future()).map_err(Error::local)?
             }
         }
 
@@ -61,9 +61,9 @@ macro_rules! like_a_transfer {
             type IntoFuture = CallFuture<Moved>;
 
             fn into_future(self) -> CallFuture<Moved> {
-                Box::pin(
-                    async move { OnRuntime::new(runtime::handle().map_err(Error::local)?, self.run()).await },
-                )
+                Box::pin(async move {
+                    OnRuntime::new(runtime::here_for_long().map_err(Error::local)?, self.run()).await
+                })
             }
         }
     };

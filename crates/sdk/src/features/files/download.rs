@@ -114,7 +114,9 @@ pub struct Transfer(CallFuture<u64>);
 
 impl Transfer {
     pub(super) fn new(work: impl Future<Output = Result<u64, Error>> + Send + 'static) -> Self {
-        Self(Box::pin(async move { OnRuntime::new(runtime::handle().map_err(Error::local)?, work).await }))
+        Self(Box::pin(
+            async move { OnRuntime::new(runtime::here_for_long().map_err(Error::local)?, work).await },
+        ))
     }
 
     /// Waits for it on this thread.
@@ -123,7 +125,7 @@ impl Transfer {
     /// See [`Error`].
     #[cfg(feature = "blocking")]
     pub fn wait(self) -> Result<u64, Error> {
-        pollster::block_on(self.0)
+        runtime::wait_beside(self.0).map_err(Error::local)?
     }
 }
 

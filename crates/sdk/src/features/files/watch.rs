@@ -201,7 +201,7 @@ impl Stream for Watching {
     type Item = Result<Watched, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let runtime = match runtime::handle() {
+        let runtime = match runtime::shared() {
             Ok(runtime) => runtime,
             Err(error) => return Poll::Ready(Some(Err(Error::local(error)))),
         };
