@@ -124,8 +124,8 @@ pub use core::settings::{Origin, local_host};
 pub use core::transport::HttpVersion;
 pub use error::{Error, ErrorKind};
 pub use features::{
-    CreateSandbox, Drives, ExecStream, ListSandboxes, Mount, Network, Ports, Processes, Request, Sandbox,
-    SandboxOrder, SandboxPages, Sandboxes, System, Upgrade,
+    CreatePreview, CreateSandbox, Drives, ExecStream, ListSandboxes, Mount, Network, Ports, Previews,
+    Processes, Request, Sandbox, SandboxOrder, SandboxPages, Sandboxes, System, Upgrade,
 };
 pub use record::{AnsweredBy, Site};
 #[cfg(feature = "blocking")]
@@ -140,7 +140,8 @@ pub use reveille_retry::{
 };
 pub use reveille_wire::{
     DriveMount, EnvVar, ExecFrame, ExecFrameKind, Health, InvalidInput, LocalHost, Metadata, PageMeta,
-    PortSpec, ProcessLogs, ProcessRequest, ProcessResponse, ProcessSocket, ProcessStatus,
-    Sandbox as SandboxRecord, SandboxList, SandboxRuntime, SandboxSpec, SandboxState, Status, UnmountOutcome,
-    UpgradeAccepted, UpgradeState, UpgradeStatus,
+    PortSpec, Preview, PreviewMetadata, PreviewSpec, PreviewToken, PreviewTokenSpec, ProcessLogs,
+    ProcessRequest, ProcessResponse, ProcessSocket, ProcessStatus, Sandbox as SandboxRecord, SandboxList,
+    SandboxRuntime, SandboxSpec, SandboxState, Status, UnmountOutcome, UpgradeAccepted, UpgradeState,
+    UpgradeStatus,
 };

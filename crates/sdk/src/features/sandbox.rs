@@ -4,7 +4,7 @@ use http::Method;
 use reveille_wire::{AppPath, InvalidInput, SandboxName, SandboxUrl};
 
 use super::files::Files;
-use super::{Drives, Network, Ports, Processes, Request, System};
+use super::{Drives, Network, Ports, Previews, Processes, Request, System};
 use crate::answer::Reading;
 use crate::call::{Call, Identity, Operation, Readiness, Target};
 use crate::core::Core;
@@ -116,6 +116,12 @@ impl Sandbox {
         System::new(self.clone())
     }
 
+    /// Doors to its ports, each with a URL of its own.
+    #[must_use]
+    pub fn previews(&self) -> Previews {
+        Previews::new(self.clone())
+    }
+
     /// What its processes do on its network.
     #[must_use]
     pub fn ports(&self) -> Ports {
@@ -136,6 +142,26 @@ impl Sandbox {
 
     pub(crate) fn core(&self) -> Arc<Core> {
         Arc::clone(&self.core)
+    }
+
+    /// An operation on what the control plane knows of it; `rest` is what follows its name.
+    pub(crate) fn record_operation(&self, method: Method, rest: &str) -> Operation {
+        let name = match &self.place {
+            Place::Named(name) => name.clone().map_err(Error::from),
+            Place::At(..) => {
+                Err(Error::input("the platform knows a sandbox by its name, and this one has a URL"))
+            }
+        };
+        match name {
+            Ok(name) => {
+                let path = format!("/sandboxes/{name}{rest}");
+                Operation::new(
+                    method,
+                    Target::new(self.core.settings.api_url.as_str(), path, Site::ControlPlane),
+                )
+            }
+            Err(error) => Operation::invalid(method, error),
+        }
     }
 
     /// An operation of the agent's API.

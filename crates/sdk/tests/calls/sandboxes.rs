@@ -75,3 +75,30 @@ fn what_is_said_of_a_sandbox_that_is_to_be_made_is_what_is_sent() {
     made.join().unwrap().unwrap();
     assert!(client.sandboxes().create("No_Name").wait().is_err());
 }
+
+#[test]
+fn previews_are_asked_for_by_the_name_of_their_sandbox() {
+    let asked = asked(|client| {
+        let previews = client.sandbox("box").previews();
+        previews.get("a/b").wait().unwrap();
+        previews.create("web", 3000).public().wait().unwrap();
+        previews.delete("web").wait().unwrap();
+        previews.create_token("web", "2026-12-01T00:00:00Z").wait().unwrap();
+        previews.delete_token("web", "t").wait().unwrap();
+        for refused in [
+            previews.get("..").wait().unwrap_err(),
+            previews.create("web", 70_000).wait().unwrap_err(),
+            client.sandbox_at("http://127.0.0.1:9").previews().get("web").wait().unwrap_err(),
+        ] {
+            assert_eq!((refused.kind(), refused.attempts()), (reveille::ErrorKind::Input, 0), "{refused}");
+        }
+    });
+    let wanted = [
+        "GET /sandboxes/box/previews/a%2Fb",
+        "POST /sandboxes/box/previews",
+        "DELETE /sandboxes/box/previews/web",
+        "POST /sandboxes/box/previews/web/tokens",
+        "DELETE /sandboxes/box/previews/web/tokens/t",
+    ];
+    assert_eq!(asked, wanted);
+}
