@@ -1,5 +1,7 @@
-mod asking;
+mod coding;
 mod showing;
+mod trip;
+mod written;
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,7 @@ use clap::Args;
 use crate::connection::Connection;
 use crate::output::Screen;
 use crate::report::{Exit, Failure};
+use crate::typed::{WriteOut, write_out};
 
 /// An HTTP request to a port inside a sandbox
 ///
@@ -21,7 +24,8 @@ use crate::report::{Exit, Failure};
 #[command(after_help = "\
 Examples
   reveille fetch box 3000 /status --explain
-  reveille fetch box 3000 /orders -d @order.json -H content-type:application/json
+  reveille fetch box 3000 /orders --data-json '{\"cups\": 2}'
+  reveille fetch box 3000 /login -L -w '%{http_code}'
   tar c . | reveille fetch box 3000 /upload -X PUT -d @-
   reveille fetch box 3000 /big.tar -o big.tar")]
 pub(crate) struct Fetch {
@@ -33,6 +37,9 @@ pub(crate) struct Fetch {
     /// The path, with its query
     #[arg(default_value = "/")]
     path: String,
+    /// Nothing; it is there to say how JSON is sent
+    #[arg(hide = true, value_parser = no_more)]
+    more: Option<String>,
     /// The method; POST with -d, else GET
     #[arg(long, short = 'X', value_name = "METHOD")]
     request: Option<String>,
@@ -42,9 +49,25 @@ pub(crate) struct Fetch {
     /// The body: text, @FILE, or @- for stdin; its bytes are sent as they are
     #[arg(long, short, value_name = "DATA", allow_hyphen_values = true)]
     data: Option<String>,
+    /// JSON as the body: text, @FILE, or @-; with the headers that say so
+    #[arg(long, value_name = "JSON", conflicts_with = "data")]
+    data_json: Option<String>,
     /// Show the status and headers too
     #[arg(long, short)]
     include: bool,
+    /// Ask for the status and headers only
+    #[arg(long, short = 'I', conflicts_with_all = ["data", "data_json"])]
+    head: bool,
+    /// Go where the answer leads; to another origin without credentials
+    #[arg(long, short = 'L')]
+    location: bool,
+    /// Ask for a compressed body, and unpack it
+    #[arg(long)]
+    compressed: bool,
+    /// Write this to stdout at the end: %{http_code}, %{content_type}, %{time_total}, %{size_download},
+    /// %{num_redirects}, %{num_retries}, \n
+    #[arg(long, short, value_name = "FORMAT", value_parser = write_out)]
+    write_out: Option<WriteOut>,
     /// Write the body to FILE, which appears only once it is whole
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -57,12 +80,15 @@ pub(crate) struct Fetch {
 }
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Fetch) -> Result<Exit, Failure> {
-    let (asking, call) = asking::asked_for(connection, asked)?;
+    let trip = trip::Trip::new(connection, asked)?;
     match (&asked.output, asked.no_buffer) {
-        (Some(file), _) if file != Path::new("-") => {
-            showing::to_file(screen, &asking, asked, call, file).await
-        }
-        (Some(_), _) | (None, true) => showing::as_it_comes(screen, &asking, asked, call).await,
-        (None, false) => showing::whole(screen, &asking, asked, call).await,
+        (Some(file), _) if file != Path::new("-") => showing::to_file(screen, trip, asked, file).await,
+        (Some(_), _) | (None, true) => showing::as_it_comes(screen, trip, asked).await,
+        (None, false) => showing::whole(screen, trip, asked).await,
     }
+}
+
+/// What curl's `--json` takes stands where nothing is expected here.
+fn no_more(_: &str) -> Result<String, String> {
+    Err("there is nothing after the path; to send JSON: --data-json".to_owned())
 }

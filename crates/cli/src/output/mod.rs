@@ -9,6 +9,7 @@ mod fetched;
 mod host;
 mod json;
 mod line;
+mod progress;
 mod records;
 mod style;
 mod table;
@@ -95,6 +96,13 @@ impl Screen {
     fn over(&self, line: &Line) -> io::Result<()> {
         let mut out = anstream::stdout();
         write!(out, "\r{line}\x1b[K")?;
+        out.flush()
+    }
+
+    /// A text from outside among what was asked for, without a line of its own.
+    pub(crate) fn word(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout();
+        out.write_all(visible::visible(text).as_bytes())?;
         out.flush()
     }
 

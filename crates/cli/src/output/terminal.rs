@@ -42,6 +42,12 @@ impl Letters {
     }
 }
 
+/// Whether lines on stderr can be written anew.
+pub(super) fn stderr_is_live() -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
+    io::stderr().is_terminal() && !(dumb && cfg!(unix))
+}
+
 /// How wide stderr is; a file or a pipe is as wide as can be.
 pub(super) fn columns_at_stderr() -> usize {
     match terminal_size::terminal_size_of(io::stderr()) {

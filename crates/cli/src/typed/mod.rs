@@ -4,7 +4,9 @@ pub(crate) mod duration;
 mod lifetime;
 mod megabytes;
 mod pair;
+mod write_out;
 
 pub(crate) use lifetime::lifetime;
 pub(crate) use megabytes::megabytes;
 pub(crate) use pair::pair;
+pub(crate) use write_out::{Piece, Value, WriteOut, write_out};

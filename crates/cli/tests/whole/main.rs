@@ -6,6 +6,7 @@ mod answers;
 mod background;
 mod commands;
 mod conformance;
+mod curl;
 mod documents;
 mod ends;
 mod habits;

@@ -1,11 +1,18 @@
 //! What came back, shown.
 
+use std::io;
 use std::path::Path;
+use std::pin::Pin;
+use std::time::Instant;
 
-use futures_util::StreamExt;
-use reveille::{AnsweredBy, Bytes, Error, Request as Call, Response, StatusCode, StopReason, StreamResponse};
+use futures_util::{Stream, StreamExt};
+use reveille::{AnsweredBy, Bytes, Error, History, Response, StatusCode, StopReason, StreamResponse};
 
 use super::Fetch;
+use super::coding::{self, Coding};
+use super::trip::Trip;
+use super::written::Over;
+use crate::download::Download;
 use crate::output::{Format, Head, Screen};
 use crate::report::{Asked, Exit, Facts, Failure};
 
@@ -19,85 +26,168 @@ enum Use {
 }
 
 /// Reads the answer before any of it is shown.
-pub(super) async fn whole(
-    screen: &Screen,
-    asking: &Asked,
-    asked: &Fetch,
-    call: Call,
-) -> Result<Exit, Failure> {
-    let response = match call.await {
-        Ok(response) => response,
-        Err(error) => return Err(broken(screen, asking, asked, &error)),
+pub(super) async fn whole(screen: &Screen, mut trip: Trip<'_>, asked: &Fetch) -> Result<Exit, Failure> {
+    let began = Instant::now();
+    let (asking, response) = loop {
+        let (asking, call) = trip.request();
+        let response = match call.await {
+            Ok(response) => response,
+            Err(error) => return Err(broken(screen, &asking, asked, &error)),
+        };
+        screen.explain(&asking.request, response.history());
+        if !trip.follow(response.status(), response.headers())? {
+            break (asking, response);
+        }
     };
+    let head = head(&response);
     let history = response.history();
-    screen.explain(&asking.request, history);
-    let failure = wrong(asking, asked, &Came::of(&response), || response.to_error());
+    let failure = wrong(&asking, asked, &Came::of(&response), || response.to_error());
     let used = used(asked, response.answered_by(), failure.as_ref());
+    let body = match Coding::of(&head.headers).filter(|_| asked.compressed) {
+        Some(coding) => coding.unpack_whole(response.bytes()).await?,
+        None => response.bytes().clone(),
+    };
     match screen.format() {
         Format::Json if used == Use::Shown => {
             let facts = Facts::new(history).stopped(response.stop_reason());
-            screen.fetched(&head(&response), Some(response.bytes()), &facts)?;
+            screen.fetched(&head, Some(&body), &facts)?;
         }
         Format::Json => {}
         Format::People => {
-            if asked.include {
-                screen.head(&head(&response))?;
+            if asked.include || asked.head {
+                screen.head(&head)?;
             }
             if used == Use::Shown {
-                screen.raw(response.bytes())?;
+                screen.raw(&body)?;
             }
         }
     }
+    let size = response.bytes().len() as u64;
+    over(&head, history, &trip, size, began).write(screen, asked.write_out.as_ref())?;
     failure.map_or(Ok(Exit::Done), Err)
 }
 
 /// Hands the body on as it comes.
-pub(super) async fn as_it_comes(
-    screen: &Screen,
-    asking: &Asked,
-    asked: &Fetch,
-    call: Call,
-) -> Result<Exit, Failure> {
-    let (mut response, failure) = begun(screen, asking, asked, call).await?;
-    if asked.include {
-        screen.head(&head_of(&response))?;
+pub(super) async fn as_it_comes(screen: &Screen, trip: Trip<'_>, asked: &Fetch) -> Result<Exit, Failure> {
+    let mut begun = Begun::of(screen, trip, asked).await?;
+    if asked.include || asked.head {
+        screen.head(&begun.head)?;
     }
-    if used(asked, response.answered_by(), failure.as_ref()) == Use::Shown {
-        while let Some(piece) = next(asking, &mut response).await? {
+    if begun.used(asked) == Use::Shown {
+        while let Some(piece) = begun.next().await? {
             screen.raw(&piece)?;
         }
     }
-    failure.map_or(Ok(Exit::Done), Err)
+    begun.end(screen, asked)
 }
 
 /// Puts the body into a file, which appears once it is whole.
 pub(super) async fn to_file(
     screen: &Screen,
-    asking: &Asked,
+    trip: Trip<'_>,
     asked: &Fetch,
-    call: Call,
     path: &Path,
 ) -> Result<Exit, Failure> {
-    let (mut response, failure) = begun(screen, asking, asked, call).await?;
-    let head = head_of(&response);
-    if asked.include && screen.format() == Format::People {
-        screen.head(&head)?;
+    let mut begun = Begun::of(screen, trip, asked).await?;
+    if (asked.include || asked.head) && screen.format() == Format::People {
+        screen.head(&begun.head)?;
     }
-    if used(asked, response.answered_by(), failure.as_ref()) == Use::Shown {
-        let mut file = crate::download::Download::begin(path)?;
-        while let Some(piece) = next(asking, &mut response).await? {
+    if begun.used(asked) == Use::Shown {
+        let mut file = Download::begin(path)?;
+        let progress = screen.progress(begun.length);
+        while let Some(piece) = begun.next().await? {
             file.write(&piece)?;
+            progress.advance(piece.len());
         }
+        drop(progress);
         let size = file.finish()?;
         screen.note(format_args!("{} written to {}", crate::report::size(size), path.display()));
     }
-    if let Some(failure) = failure {
-        return Err(failure);
+    if begun.failure.is_none() && screen.format() == Format::Json {
+        screen.fetched(&begun.head, None, &Facts::new(&begun.history))?;
     }
-    if screen.format() == Format::Json {
-        screen.fetched(&head, None, &Facts::new(response.history()))?;
+    begun.end(screen, asked)
+}
+
+/// An answer whose body is still to come.
+struct Begun<'a> {
+    asking: Asked,
+    trip: Trip<'a>,
+    began: Instant,
+    head: Head,
+    history: History,
+    by: AnsweredBy,
+    failure: Option<Failure>,
+    /// How long what is shown is, where that is known.
+    length: Option<u64>,
+    size: u64,
+    pieces: Pieces,
+}
+
+/// The pieces of a body.
+enum Pieces {
+    /// As they come.
+    Plain(Box<StreamResponse>),
+    /// Unpacked.
+    Unpacked(Pin<Box<dyn Stream<Item = io::Result<Bytes>>>>),
+}
+
+impl<'a> Begun<'a> {
+    /// Makes the request, and those that it leads to, and waits for the head.
+    async fn of(screen: &Screen, mut trip: Trip<'a>, asked: &Fetch) -> Result<Self, Failure> {
+        let began = Instant::now();
+        let (asking, response) = loop {
+            let (asking, call) = trip.request();
+            let response = call.stream().await.map_err(|error| asking.failed(&error))?;
+            screen.explain(&asking.request, response.history());
+            if !trip.follow(response.status(), response.headers())? {
+                break (asking, response);
+            }
+        };
+        let failure = wrong(&asking, asked, &Came::of_stream(&response), || response.to_error());
+        let head = Head {
+            version: response.version(),
+            status: response.status(),
+            headers: response.headers().clone(),
+        };
+        let (history, by) = (response.history().clone(), response.answered_by());
+        let (length, pieces) = match Coding::of(&head.headers).filter(|_| asked.compressed) {
+            Some(coding) => (None, Pieces::Unpacked(Box::pin(coding.unpack(coding::as_io(response))))),
+            None => (response.content_length(), Pieces::Plain(Box::new(response))),
+        };
+        Ok(Self { asking, trip, began, head, history, by, failure, length, size: 0, pieces })
     }
-    Ok(Exit::Done)
+
+    fn used(&self, asked: &Fetch) -> Use {
+        used(asked, self.by, self.failure.as_ref())
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let piece = match &mut self.pieces {
+            Pieces::Plain(response) => {
+                response.next().await.transpose().map_err(|error| self.asking.failed(&error))?
+            }
+            Pieces::Unpacked(pieces) => {
+                pieces.next().await.transpose().map_err(|error| match inner(&error) {
+                    Some(error) => self.asking.failed(error),
+                    None => coding::broken(&error),
+                })?
+            }
+        };
+        self.size += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Ok(piece)
+    }
+
+    fn end(self, screen: &Screen, asked: &Fetch) -> Result<Exit, Failure> {
+        over(&self.head, &self.history, &self.trip, self.size, self.began)
+            .write(screen, asked.write_out.as_ref())?;
+        self.failure.map_or(Ok(Exit::Done), Err)
+    }
+}
+
+/// The error of the call that an error of its reader is.
+fn inner(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// What is known of an answer before its body.
@@ -163,27 +253,17 @@ fn broken(screen: &Screen, asking: &Asked, asked: &Fetch, error: &Error) -> Fail
     asking.failed(error)
 }
 
-/// An answer whose body is still to come, and what is wrong with it.
-async fn begun(
-    screen: &Screen,
-    asking: &Asked,
-    asked: &Fetch,
-    call: Call,
-) -> Result<(StreamResponse, Option<Failure>), Failure> {
-    let response = call.stream().await.map_err(|error| asking.failed(&error))?;
-    screen.explain(&asking.request, response.history());
-    let failure = wrong(asking, asked, &Came::of_stream(&response), || response.to_error());
-    Ok((response, failure))
-}
-
-async fn next(asking: &Asked, response: &mut StreamResponse) -> Result<Option<Bytes>, Failure> {
-    response.next().await.transpose().map_err(|error| asking.failed(&error))
-}
-
 fn head(response: &Response) -> Head {
     Head { version: response.version(), status: response.status(), headers: response.headers().clone() }
 }
 
-fn head_of(response: &StreamResponse) -> Head {
-    Head { version: response.version(), status: response.status(), headers: response.headers().clone() }
+fn over<'a>(head: &'a Head, history: &'a History, trip: &Trip<'_>, size: u64, began: Instant) -> Over<'a> {
+    Over {
+        status: head.status,
+        headers: &head.headers,
+        history,
+        redirects: trip.redirects(),
+        size,
+        took: began.elapsed(),
+    }
 }

@@ -1,0 +1,47 @@
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Format, Screen, Tone, terminal};
+
+/// How often a bar whose end is not known moves.
+const TICK: Duration = Duration::from_millis(120);
+
+/// How far something has come, on stderr; shown to nobody where that is no terminal. It is gone once it is over.
+#[derive(Debug)]
+pub(crate) struct Progress(ProgressBar);
+
+impl Screen {
+    /// Something of so many bytes, where that is known, that begins.
+    pub(crate) fn progress(&self, total: Option<u64>) -> Progress {
+        let seen = self.format == Format::People && self.tone == Tone::Notes && terminal::stderr_is_live();
+        let target = if seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(total, target);
+        let template = match total {
+            Some(_) => {
+                "{bar:30} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} to go"
+            }
+            None => "{spinner} {decimal_bytes}, {decimal_bytes_per_sec}",
+        };
+        // The template is one of two that stand here.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        if total.is_none() && seen {
+            bar.enable_steady_tick(TICK);
+        }
+        Progress(bar)
+    }
+}
+
+impl Progress {
+    pub(crate) fn advance(&self, bytes: usize) {
+        self.0.inc(bytes as u64);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
