@@ -2,19 +2,23 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use axum::body::{Body, HttpBody as _};
 use axum::response::Response;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use reveille_wire::hop;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use crate::listener::{Listener, Stream};
+use crate::lingering::{Lingering, Received, Unread};
+use crate::listener::{Kind, Listener, Stream};
 use crate::routes::Routes;
 
 /// How long a connection has to be quiet, while the agent lets go of its connections, before it is closed. A client
@@ -22,6 +26,9 @@ use crate::routes::Routes;
 const QUIET: Duration = Duration::from_millis(100);
 /// How long the agent waits when a connection cannot be accepted, as with too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// How much of a connection is buffered at the most: the largest head that a gateway hands on, and what it adds.
+const MAX_BUFFER: usize = hop::MAX_HEAD + 8 * 1024;
 
 /// Whether connections stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,13 +80,17 @@ impl Connections {
 }
 
 async fn serve(stream: Stream, routes: Routes, mut phase: watch::Receiver<Phase>) {
-    let told = phase.clone();
-    let service = service_fn(|request| answer(&routes, &told, request));
+    let (told, over, unread) = (phase.clone(), stream.kind(), Unread::default());
+    let io = TokioIo::new(Lingering::new(stream, unread.clone()));
+    let service = service_fn(|request| answer(&routes, over, &told, &unread, request));
     let connection = http1::Builder::new()
         // No limit on the wait for a head: it would run out while the sandbox sleeps, and the connection would be
         // closed under the first request after it woke.
         .header_read_timeout(None)
-        .serve_connection(TokioIo::new(stream), service)
+        // What goes through a gateway goes through here, with what the gateway adds.
+        .max_headers(hop::MAX_HEADERS + hop::MAX_ADDED)
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(io, service)
         .with_upgrades();
     tokio::pin!(connection);
     tokio::select! {
@@ -95,11 +106,28 @@ async fn serve(stream: Stream, routes: Routes, mut phase: watch::Receiver<Phase>
 
 async fn answer(
     routes: &Routes,
+    over: Kind,
     phase: &watch::Receiver<Phase>,
+    unread: &Unread,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    let mut response = routes.answer(request).await;
-    if *phase.borrow() == Phase::LettingGo && !response.headers().contains_key(CONNECTION) {
+    let (head, body) = request.into_parts();
+    let (body, ended) = if body.is_end_stream() {
+        (Body::empty(), None)
+    } else {
+        let (body, ended) = Received::new(body);
+        (Body::new(body), Some(ended))
+    };
+    let mut response = routes.answer(Request::from_parts(head, body), over).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(response);
+    }
+    // What is still sent is dropped, and the next request would be dropped with it.
+    let is_unread = ended.is_some_and(|ended| !ended.load(Ordering::Acquire));
+    if is_unread {
+        unread.note();
+    }
+    if is_unread || *phase.borrow() == Phase::LettingGo {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)

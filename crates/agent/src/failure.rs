@@ -67,11 +67,6 @@ impl Failure {
         Self::new(StatusCode::NOT_IMPLEMENTED, sentence)
     }
 
-    /// 502: a server in the sandbox did not do its part.
-    pub(crate) fn gateway(sentence: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, sentence)
-    }
-
     /// Whether the request was at fault.
     pub(crate) fn is_bad_request(&self) -> bool {
         self.status == StatusCode::BAD_REQUEST

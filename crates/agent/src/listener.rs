@@ -101,6 +101,22 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
 }
 
+/// What a connection goes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Unix,
+    Tcp,
+}
+
+impl Stream {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Unix(_) => Kind::Unix,
+            Self::Tcp(_) => Kind::Tcp,
+        }
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {

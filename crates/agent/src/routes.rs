@@ -11,13 +11,13 @@ use http::header::{
     PRAGMA, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
-use hyper::body::Incoming;
 use reveille_wire::header::BOOT;
 use tower_service::Service;
 
 use crate::agent::Agent;
 use crate::failure::Failure;
-use crate::ports::{self, Target};
+use crate::listener::Kind;
+use crate::passage::{self, Target, handover};
 use crate::{beyond, drives, files, mcp, network, process, system, terminal, upgrade};
 
 /// On every answer that the agent makes itself, also on one that says no.
@@ -61,14 +61,13 @@ impl Routes {
     }
 
     /// Answers one request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response {
-        let mut response = match Target::of(request.uri()) {
+    pub(crate) async fn answer(&self, request: Request<Body>, over: Kind) -> Response {
+        let mut response = match (Target::of(request.uri()), over) {
             // What a server in the sandbox answers is its own, to the last header.
-            Some(_) => match ports::forward(request).await {
-                Ok(response) => return response,
-                Err(failure) => failure.into_response(),
-            },
-            None => self.own(request).await,
+            (Some(_), _) => return passage::forward(request).await,
+            (None, Kind::Unix) if handover::is_asked_for(&request) => return handover::begin(request),
+            (None, Kind::Tcp) if handover::is_asked_for(&request) => handover::impossible(),
+            (None, _) => self.own(request).await,
         };
         for (name, value) in &ON_EVERY_ANSWER {
             response.headers_mut().insert(name, value.clone());
@@ -77,15 +76,14 @@ impl Routes {
         response
     }
 
-    async fn own(&self, mut request: Request<Incoming>) -> Response {
+    async fn own(&self, mut request: Request<Body>) -> Response {
         if request.method() == Method::OPTIONS {
             return StatusCode::NO_CONTENT.into_response();
         }
         if let Some(uri) = without_last_slash(request.uri()) {
             *request.uri_mut() = uri;
         }
-        let answered: Result<Response, Infallible> =
-            self.endpoints.clone().call(request.map(Body::new)).await;
+        let answered: Result<Response, Infallible> = self.endpoints.clone().call(request).await;
         answered.unwrap_or_else(|never| match never {})
     }
 }

@@ -20,6 +20,7 @@ mod drive;
 mod failure;
 mod file;
 mod gateway;
+pub mod handover;
 pub mod header;
 pub mod hop;
 mod local;

@@ -27,7 +27,7 @@ use crate::{GatewayCode, GatewayError, GatewayErrorBody, header};
 pub struct Refusal {
     status: StatusCode,
     code: &'static str,
-    error: GatewayError,
+    error: Box<GatewayError>,
     retry_after: Option<Duration>,
     is_final: bool,
 }
@@ -40,7 +40,7 @@ impl Refusal {
 
     /// A refusal for which the platform has no code.
     pub fn coded(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        let error = GatewayError { message: message.into(), ..GatewayError::default() };
+        let error = Box::new(GatewayError { message: message.into(), ..GatewayError::default() });
         Self { status, code, error, retry_after: None, is_final: false }
     }
 
@@ -98,7 +98,7 @@ impl Refusal {
         let mut headers = HeaderMap::new();
         self.write_headers(&mut headers);
         // Text and numbers only: this cannot fail.
-        let json = serde_json::to_vec(&GatewayErrorBody { error: self.error }).unwrap_or_default();
+        let json = serde_json::to_vec(&GatewayErrorBody { error: *self.error }).unwrap_or_default();
         let mut response = Response::new(json);
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;

@@ -1,16 +1,15 @@
 //! Requests that turn their connection into something else, such as a WebSocket.
 
-use http::header::{CONNECTION, UPGRADE};
+use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-
-use super::hops;
+use reveille_wire::hop;
 
 /// A change of protocol that a client asked for.
 #[derive(Debug)]
-pub(crate) struct Upgrade {
+pub(crate) struct Change {
     protocol: HeaderValue,
     client: OnUpgrade,
 }
@@ -23,20 +22,16 @@ pub(crate) struct Agreed {
     server: OnUpgrade,
 }
 
-impl Upgrade {
+impl Change {
     /// What `request` asks for, if it does.
-    pub(crate) fn asked_for(request: &mut Request<Incoming>) -> Option<Self> {
-        let asks = |value: &HeaderValue| hops::words(value).any(|word| word.eq_ignore_ascii_case("upgrade"));
-        if !request.headers().get_all(CONNECTION).iter().any(asks) {
-            return None;
-        }
-        let protocol = request.headers().get(UPGRADE)?.clone();
+    pub(crate) fn asked_for(request: &mut Request<Body>) -> Option<Self> {
+        let protocol = hop::upgrade(request.headers())?;
         Some(Self { protocol, client: hyper::upgrade::on(request) })
     }
 
     /// Asks the next hop for the same.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        write(headers, &self.protocol);
+        hop::write_upgrade(headers, self.protocol.clone());
     }
 
     /// What the server made of it; nothing when it answered in plain HTTP.
@@ -44,7 +39,7 @@ impl Upgrade {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return None;
         }
-        let protocol = response.headers().get(UPGRADE).cloned().unwrap_or(self.protocol);
+        let protocol = hop::upgrade(response.headers()).unwrap_or(self.protocol);
         Some(Agreed { protocol, client: self.client, server: hyper::upgrade::on(response) })
     }
 }
@@ -52,7 +47,7 @@ impl Upgrade {
 impl Agreed {
     /// Tells the client.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        write(headers, &self.protocol);
+        hop::write_upgrade(headers, self.protocol.clone());
     }
 
     /// Hands bytes to and fro, once both sides have changed over, until one of them is gone.
@@ -68,9 +63,4 @@ impl Agreed {
             }
         });
     }
-}
-
-fn write(headers: &mut HeaderMap, protocol: &HeaderValue) {
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(UPGRADE, protocol.clone());
 }
