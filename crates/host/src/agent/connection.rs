@@ -6,6 +6,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -19,6 +20,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::link::{Link, Stream, Written};
 use super::outgoing::Outgoing;
 use super::pool::Pool;
+
+/// How long a new connection goes without an answer before idle ones to the same place are let go.
+const IN_THE_WAY: Duration = Duration::from_millis(25);
 
 /// A connection on which a request can be sent.
 ///
@@ -97,12 +101,21 @@ impl Connection {
         let progress = request.body().progress();
         let mut forwarded = Some(forwarded);
         let mut answer = pin!(self.sender.try_send_request(request));
+        // A server that serves one connection at a time may be waiting for the next request on an idle one.
+        let mut in_the_way = match self.origin {
+            Origin::Fresh if !self.home.is_empty() => Some(Box::pin(tokio::time::sleep(IN_THE_WAY))),
+            Origin::Fresh | Origin::Kept => None,
+        };
         let answered = poll_fn(|cx| {
             self.driver.drive(cx);
             if self.written.so_far() > before
                 && let Some(forwarded) = forwarded.take()
             {
                 forwarded();
+            }
+            if in_the_way.as_mut().is_some_and(|waited| waited.as_mut().poll(cx).is_ready()) {
+                in_the_way = None;
+                self.home.clear();
             }
             answer.as_mut().poll(cx)
         })

@@ -4,21 +4,25 @@ mod connection;
 mod keep_alive;
 mod link;
 mod outgoing;
+mod passages;
 mod pool;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reveille_wire::Port;
 use tokio::net::{TcpStream, UnixStream};
 
 use self::link::Stream;
+use self::passages::Passages;
 use self::pool::Pool;
 use crate::engine::Address;
 
 pub(crate) use connection::{Answer, Connection, NotAnswered, Origin};
 pub(crate) use keep_alive::KeepAlive;
 pub(crate) use outgoing::Outgoing;
+pub(crate) use passages::NoPassage;
 
 /// How long an idle connection is kept. Shorter than any agent's own patience.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,11 +34,12 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub(crate) struct Agent {
     address: Address,
     kept: Arc<Pool>,
+    passages: Passages,
 }
 
 impl Agent {
     pub(crate) fn new(address: Address) -> Self {
-        Self { address, kept: Arc::new(Pool::new(PATIENCE)) }
+        Self { address, kept: Arc::new(Pool::new(PATIENCE)), passages: Passages::default() }
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -53,6 +58,16 @@ impl Agent {
     pub(crate) async fn connect_anew(&self) -> io::Result<Connection> {
         let stream = tokio::time::timeout(CONNECT, self.open()).await??;
         Connection::open(stream, &self.kept).await
+    }
+
+    /// A connection to a port of the sandbox that is kept, or else a new one: for requests that may be sent twice.
+    pub(crate) async fn connect_to(&self, port: Port) -> Result<Connection, NoPassage> {
+        self.passages.connect(&self.address, port).await
+    }
+
+    /// A new connection to a port of the sandbox.
+    pub(crate) async fn connect_anew_to(&self, port: Port) -> Result<Connection, NoPassage> {
+        self.passages.connect_anew(&self.address, port).await
     }
 
     /// Keeps none of the connections that are open now: the agent is about to close them.

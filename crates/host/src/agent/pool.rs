@@ -50,6 +50,15 @@ impl Pool {
     /// Lets go of all of them, and of those that are in use now when their exchange has ended.
     pub(super) fn renew(&self) {
         self.age.fetch_add(1, Ordering::AcqRel);
+        self.clear();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.idle().connections.is_empty()
+    }
+
+    /// Lets go of those that nobody uses.
+    pub(super) fn clear(&self) {
         let gone = std::mem::take(&mut self.idle().connections);
         drop(gone);
     }

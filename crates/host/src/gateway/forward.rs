@@ -7,14 +7,15 @@ use axum::body::{Body, Bytes};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::upgrade::OnUpgrade;
-use reveille_wire::Refusal;
 use reveille_wire::hop::{self, UnknownCoding};
+use reveille_wire::{Port, Refusal};
 
 use super::body::{Download, Upload};
 use super::crossing::Crossing;
 use super::refusal::{self, respond};
+use super::route::Route;
 use super::{headers, tunnel};
-use crate::agent::{Agent, Answer, NotAnswered, Origin, Outgoing};
+use crate::agent::{Agent, Answer, Connection, NoPassage, NotAnswered, Origin, Outgoing};
 
 /// How long a request that could not reach its agent waits before each next waking, in milliseconds; then it
 /// gives up.
@@ -24,6 +25,7 @@ pub(super) const PAUSES: [u64; 8] = [0, 5, 10, 20, 50, 100, 300, 500];
 pub(super) struct Forward<B> {
     method: Method,
     target: Uri,
+    way: Way,
     headers: HeaderMap,
     body: Option<B>,
     upgrade: Option<Upgrade>,
@@ -35,6 +37,22 @@ pub(super) struct Forward<B> {
 /// The agent of this waking is not there any more, and has not seen the request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unreachable;
+
+/// Who is to get the request.
+enum Way {
+    Agent,
+    /// A server in the sandbox. Where the agent hands over no connection to it, the agent gets the whole target.
+    Port {
+        port: Port,
+        whole: PathAndQuery,
+    },
+}
+
+/// Why there is no connection for a request.
+enum NoConnection {
+    Unreachable,
+    Refused(Refusal),
+}
 
 /// A request to switch to another protocol.
 struct Upgrade {
@@ -59,7 +77,7 @@ where
     /// When its body has a transfer coding that cannot be handed on.
     pub(super) fn new(
         mut request: Request<B>,
-        target: PathAndQuery,
+        route: &Route,
         client: SocketAddr,
     ) -> Result<Self, UnknownCoding> {
         let is_http_11 = request.version() == Version::HTTP_11;
@@ -73,11 +91,15 @@ where
         let is_read = refusal::is_read(&head.method) && body.is_end_stream() && upgrade.is_none();
         let kind = match (is_read, &head.method) {
             (true, _) => Kind::Read,
-            (false, &Method::POST) if target.path() == "/upgrade" => Kind::AgentUpgrade,
+            (false, &Method::POST) if route.target.path() == "/upgrade" => Kind::AgentUpgrade,
             (false, _) => Kind::Mutation,
         };
-        let target = Uri::from(target);
-        Ok(Self { method: head.method, target, headers, body: Some(body), upgrade, kind, unsent: None })
+        let (way, target) = match &route.port {
+            Some((port, below)) => (Way::Port { port: *port, whole: route.target.clone() }, below),
+            None => (Way::Agent, &route.target),
+        };
+        let target = Uri::from(target.clone());
+        Ok(Self { method: head.method, target, way, headers, body: Some(body), upgrade, kind, unsent: None })
     }
 
     /// Sends it, and answers what the client is to see.
@@ -89,11 +111,12 @@ where
     /// When nothing of it was written because the agent is not there any more; it can be sent again.
     pub(super) async fn send(&mut self, crossing: &Crossing) -> Result<Response<Body>, Unreachable> {
         let agent = Arc::clone(crossing.agent());
-        let mut connection = match self.kind {
-            Kind::Read => agent.connect().await,
-            Kind::Mutation | Kind::AgentUpgrade => agent.connect_anew().await,
-        }
-        .map_err(|_| Unreachable)?;
+        let wanted = if self.kind == Kind::Read { Origin::Kept } else { Origin::Fresh };
+        let mut connection = match self.connect(&agent, wanted).await {
+            Ok(connection) => connection,
+            Err(NoConnection::Unreachable) => return Err(Unreachable),
+            Err(NoConnection::Refused(refusal)) => return Ok(refuse(refusal, crossing)),
+        };
         if self.kind == Kind::AgentUpgrade {
             agent.renew();
         }
@@ -105,11 +128,42 @@ where
             };
             tracing::debug!(?error, ?origin, "a request was not answered");
             if let Some(refusal) = self.after(error, origin)? {
-                crossing.refused(refusal.status());
-                return Ok(respond(refusal));
+                return Ok(refuse(refusal, crossing));
             }
-            connection = agent.connect_anew().await.map_err(|_| Unreachable)?;
+            connection = match self.connect(&agent, Origin::Fresh).await {
+                Ok(connection) => connection,
+                Err(NoConnection::Unreachable) => return Err(Unreachable),
+                Err(NoConnection::Refused(refusal)) => return Ok(refuse(refusal, crossing)),
+            };
         }
+    }
+
+    async fn connect(&mut self, agent: &Agent, wanted: Origin) -> Result<Connection, NoConnection> {
+        if let Way::Port { port, whole } = &self.way {
+            let connected = match wanted {
+                Origin::Kept => agent.connect_to(*port).await,
+                Origin::Fresh => agent.connect_anew_to(*port).await,
+            };
+            match connected {
+                Ok(connection) => return Ok(connection),
+                Err(NoPassage::Unreachable) => return Err(NoConnection::Unreachable),
+                Err(NoPassage::NotListening) => {
+                    return Err(NoConnection::Refused(refusal::not_listening(*port)));
+                }
+                Err(NoPassage::NotAccepting) => {
+                    return Err(NoConnection::Refused(refusal::not_accepting(*port)));
+                }
+                Err(NoPassage::Unknown) => {
+                    self.target = Uri::from(whole.clone());
+                    self.way = Way::Agent;
+                }
+            }
+        }
+        let connected = match wanted {
+            Origin::Kept => agent.connect().await,
+            Origin::Fresh => agent.connect_anew().await,
+        };
+        connected.map_err(|_| NoConnection::Unreachable)
     }
 
     /// What becomes of the request that was not answered: `None` where it goes out once more on a new connection.
@@ -134,7 +188,8 @@ where
     }
 
     fn request(&mut self, crossing: &Crossing) -> Request<Outgoing> {
-        if let Some(request) = self.unsent.take() {
+        if let Some(mut request) = self.unsent.take() {
+            *request.uri_mut() = self.target.clone();
             return request;
         }
         let body = self.body.take().map(|body| Outgoing::streamed(Upload::new(body, crossing.clone())));
@@ -179,4 +234,9 @@ where
         let (head, body) = response.into_parts();
         Response::from_parts(head, Body::new(Download::new(body, crossing.clone())))
     }
+}
+
+fn refuse(refusal: Refusal, crossing: &Crossing) -> Response<Body> {
+    crossing.refused(refusal.status());
+    respond(refusal)
 }

@@ -99,7 +99,7 @@ impl Gateway {
         B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
     {
         self.key.strip(request.headers_mut());
-        let mut forward = match Forward::new(request, route.target.clone(), client) {
+        let mut forward = match Forward::new(request, route, client) {
             Ok(forward) => forward,
             Err(UnknownCoding) => {
                 let refused = refusal::coded_body();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Method, Response, StatusCode};
-use reveille_wire::{GatewayCode, Refusal, SandboxName};
+use reveille_wire::{GatewayCode, Port, Refusal, SandboxName};
 
 use super::route::NoRoute;
 
@@ -55,10 +55,31 @@ pub(super) fn no_route(no_route: &NoRoute) -> Refusal {
         NoRoute::Sandbox(name) => {
             Refusal::new(GatewayCode::WorkloadNotFound, format!("there is no sandbox called {name:?}"))
         }
+        NoRoute::Port(given) => Refusal::new(
+            GatewayCode::BadRequest,
+            format!("{given:?} is not a port: use a number from 1 to 65535"),
+        ),
         NoRoute::Climbs => {
             Refusal::new(GatewayCode::BadRequest, "the path leads out of the sandbox: take .. out of it")
         }
     }
+}
+
+/// 502: nothing listens on the port, so that nobody has seen the request.
+pub(super) fn not_listening(port: Port) -> Refusal {
+    Refusal::new(GatewayCode::PortNotListening, format!("nothing listens on port {port} in this sandbox"))
+        .not_dispatched()
+        .retry_after(SOON)
+        .action(format!(
+            "start a server on port {port}, on 127.0.0.1 or all addresses, or wait until it listens"
+        ))
+}
+
+/// 502: what listens on the port takes no connections, so that nobody has seen the request.
+pub(super) fn not_accepting(port: Port) -> Refusal {
+    Refusal::new(GatewayCode::PortNotAccepting, format!("the server on port {port} takes no connections"))
+        .not_dispatched()
+        .retry_after(SOON)
 }
 
 /// 502: the sandbox had the request, and its connection broke before an answer came.

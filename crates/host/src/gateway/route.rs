@@ -3,7 +3,7 @@
 use http::Uri;
 use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
-use reveille_wire::SandboxName;
+use reveille_wire::{Port, SandboxName};
 
 /// A sandbox and what is asked of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub(super) struct Route {
     pub(super) sandbox: SandboxName,
     /// Path and query below the sandbox's base, byte by byte as they were sent.
     pub(super) target: PathAndQuery,
+    /// The port of the sandbox that it is for, with path and query below that.
+    pub(super) port: Option<(Port, PathAndQuery)>,
 }
 
 /// Why a URL leads to no sandbox.
@@ -19,6 +21,8 @@ pub(super) enum NoRoute {
     Elsewhere,
     Workspace(String),
     Sandbox(String),
+    /// What should be a port is none.
+    Port(String),
     /// Its dot segments lead out of the sandbox.
     Climbs,
 }
@@ -47,8 +51,19 @@ impl Route {
             None => format!("/{below}"),
         };
         let target = PathAndQuery::try_from(target).map_err(|_| NoRoute::Elsewhere)?;
-        Ok(Self { sandbox, target })
+        let port = port(&target)?;
+        Ok(Self { sandbox, target, port })
     }
+}
+
+/// The port that a target names, with what is below it; nothing when it is not below `/port/`.
+fn port(target: &PathAndQuery) -> Result<Option<(Port, PathAndQuery)>, NoRoute> {
+    let Some(rest) = target.as_str().strip_prefix("/port/") else { return Ok(None) };
+    let (port, below) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let port = port.parse::<Port>().map_err(|_| NoRoute::Port(port.to_owned()))?;
+    let slash = if below.starts_with('/') { "" } else { "/" };
+    let below = PathAndQuery::try_from(format!("{slash}{below}")).map_err(|_| NoRoute::Elsewhere)?;
+    Ok(Some((port, below)))
 }
 
 /// Whether a path has more `..` than what they could take back. Escaped ones count too: who reads the path
@@ -82,6 +97,28 @@ mod tests {
         assert_eq!(route("/local/sandboxes/box/").unwrap(), "/");
         assert_eq!(route("/local/sandboxes/box?a=1").unwrap(), "/?a=1");
         assert_eq!(route("http://h:1/local/sandboxes/box/port/1/a?b=/../c").unwrap(), "/port/1/a?b=/../c");
+    }
+
+    #[test]
+    fn a_port_has_one_name_and_what_is_below_it_stays_as_it_came() {
+        let below = |url: &str| {
+            Route::of(&url.parse().unwrap(), "local")
+                .map(|route| route.port.map(|(port, below)| (port.get(), below.to_string())))
+        };
+        let base = "/local/sandboxes/box";
+        for (path, wanted) in [
+            ("/port/80", "/"),
+            ("/port/80/", "/"),
+            ("/port/80?a=/b", "/?a=/b"),
+            ("/port/80//a%2Fb/../c?x=%20", "//a%2Fb/../c?x=%20"),
+        ] {
+            assert_eq!(below(&format!("{base}{path}")).unwrap(), Some((80, wanted.to_owned())), "{path}");
+        }
+        assert_eq!(below(&format!("{base}/ports/80")), Ok(None));
+        for port in ["+80", "080", "0", "65536", "", "http"] {
+            let url = format!("{base}/port/{port}/");
+            assert_eq!(below(&url), Err(NoRoute::Port(port.to_owned())), "{url}");
+        }
     }
 
     #[test]

@@ -75,9 +75,23 @@ impl RawAgent {
             let stream = stream.into_std().unwrap();
             stream.set_nonblocking(false).unwrap();
             let serve = Arc::clone(&self.0);
-            std::thread::spawn(move || serve(stream));
+            std::thread::spawn(move || {
+                if !hands_over_nothing(&stream) {
+                    serve(stream);
+                }
+            });
         }
     }
+}
+
+/// Answers who asks for connections to ports that there is no such thing; false where something else is asked.
+fn hands_over_nothing(mut stream: &std::os::unix::net::UnixStream) -> bool {
+    use std::io::Write as _;
+    const ASKED: &[u8] = b"GET /port HTTP";
+    let mut begin = [0; ASKED.len()];
+    let seen = rustix::net::recv(stream, &mut begin, rustix::net::RecvFlags::PEEK);
+    let is_asked = seen.is_ok_and(|(seen, _)| seen == ASKED.len()) && begin == ASKED;
+    is_asked && stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").is_ok()
 }
 
 impl std::fmt::Debug for RawAgent {

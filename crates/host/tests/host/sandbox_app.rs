@@ -47,6 +47,8 @@ impl App {
             .route("/port/1/socket", any(socket))
             .fallback(echo)
             .layer(axum::middleware::from_fn_with_state(Arc::clone(self), seen))
+            // It hands over no connections.
+            .route("/port", any(|| async { http::StatusCode::NOT_FOUND }))
             .with_state(Arc::clone(self))
     }
 }

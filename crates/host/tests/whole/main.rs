@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod crash;
+mod passage;
 mod stand;
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -30,6 +31,11 @@ fn main() -> ExitCode {
     }
     if arguments.next_if(|first| first == "host").is_some() {
         return crash::host(arguments);
+    }
+    match arguments.peek().and_then(|first| first.to_str()) {
+        Some("serve-patiently") => return passage::serve_patiently(),
+        Some("serve-hastily") => return passage::serve_hastily(),
+        _ => {}
     }
     let arguments = Arguments::from_args();
     libtest_mimic::run(&arguments, trials()).exit_code()
@@ -61,6 +67,15 @@ fn trials() -> Vec<Trial> {
             runtime.block_on(crash::killed_under_load());
             Ok(())
         }),
+        trial(
+            "a read may use a connection again, and a mutation has its own",
+            passage::a_read_may_use_a_connection_again_and_a_mutation_has_its_own,
+        ),
+        trial("an early answer arrives from inside", passage::an_early_answer_arrives_from_inside),
+        trial(
+            "where nobody listens the answer says so and proves it",
+            passage::where_nobody_listens_the_answer_says_so_and_proves_it,
+        ),
     ]
 }
 
