@@ -29,6 +29,7 @@ pub(crate) const OVERVIEW: &str = "\
 Begin here
   try         see it: a sandbox sleeps and wakes on this machine, every claim checked
   host        run sandboxes on this machine, until Ctrl-C
+  doctor      what keeps sandboxes apart on this machine, and what is missing
 
 Sandboxes
   create      make one and start it
@@ -111,6 +112,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     Try(commands::r#try::Try),
     Host(commands::host::Host),
+    Doctor(commands::doctor::Doctor),
     Create(commands::create::Create),
     List(commands::list::List),
     Get(commands::get::Get),

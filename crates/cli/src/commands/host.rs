@@ -55,6 +55,9 @@ pub(crate) struct Host {
     /// How long waking takes at least
     #[arg(long, value_name = "DUR", default_value = "0ms", value_parser = duration::parse)]
     resume_delay: Duration,
+    /// What sandboxes reach of the outside that do not say themselves
+    #[arg(long, value_enum, default_value_t = Outside::Proxied)]
+    network: Outside,
     /// Show what happens: every request and what became of it, every waking and falling asleep
     #[arg(long)]
     log: bool,
@@ -76,6 +79,16 @@ enum Waking {
     Reject,
     /// Their connection is reset
     Reset,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Outside {
+    /// The internet, through a proxy that their programs are told of; not this machine, nor its neighbours
+    Proxied,
+    /// Nothing but themselves
+    None,
+    /// What this machine reaches, and this machine: they have no network of their own
+    Host,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -112,10 +125,11 @@ mod here {
     use std::time::Duration;
 
     use reveille_host::observer::{Events, Seen};
+    use reveille_host::engine::Network;
     use reveille_host::{Error, Host as Running, HostSettings, LocalHost, Refuse, WhileWaking, state_dir};
 
     use super::background::{self, Background};
-    use super::{Host, Refusal, Waking, What, status, stop};
+    use super::{Host, Outside, Refusal, Waking, What, status, stop};
     use crate::arguments::Global;
     use crate::interrupt::asked_to_end;
     use crate::output::Screen;
@@ -199,6 +213,11 @@ mod here {
         if let Some(workspace) = &global.workspace {
             settings.workspace.clone_from(workspace);
         }
+        settings.network = match asked.network {
+            Outside::Proxied => Network::default(),
+            Outside::None => Network::None,
+            Outside::Host => Network::Machine,
+        };
         settings.standby_after = asked.standby_after;
         settings.resume_delay = asked.resume_delay;
         settings.while_waking = while_waking(asked)?;

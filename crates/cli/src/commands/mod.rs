@@ -5,6 +5,7 @@ pub(crate) mod agent;
 mod chosen;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod doctor;
 pub(crate) mod drive;
 pub(crate) mod exec;
 pub(crate) mod faults;
@@ -35,6 +36,7 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
     match command {
         Command::Try(asked) => r#try::run(screen, &asked),
         Command::Host(asked) => host::run(screen, global, &asked),
+        Command::Doctor(asked) => doctor::run(screen, &asked),
         Command::Create(asked) => interruptible(create::run(screen, &connect()?, &asked)),
         Command::List(asked) => interruptible(list::run(screen, &connect()?, &asked)),
         Command::Get(asked) => interruptible(get::run(screen, &connect()?, &asked)),

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reveille::LocalHost;
-use reveille_host::Host;
+use reveille_host::{Host, Isolation};
 use reveille_host::observer::{Ended, Event, Outcome, Phase, What};
 use serde_json::json;
 
@@ -12,6 +12,22 @@ use crate::report::{duration, size};
 
 /// What a local host shows: where it is when it runs, and every request.
 impl Screen {
+    /// What keeps sandboxes apart here, and what a better choice would have needed.
+    pub(crate) fn isolation(&self, isolation: &Isolation) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.json(&json!(isolation));
+        }
+        self.line(Line::new().styled(FAINT, "sandboxes  ").text(isolation.namespaces.to_string()))?;
+        self.line(Line::new().styled(FAINT, "standby    ").text(isolation.freezer.to_string()))?;
+        if isolation.missing.is_empty() {
+            return self.line(Line::new().styled(GOOD, "nothing is missing"));
+        }
+        for missing in &isolation.missing {
+            self.line(Line::new().styled(WAIT, "missing    ").text(missing.clone()))?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn host_runs(&self, host: &Host, data: &Path, standby_after: Duration) -> io::Result<()> {
         if self.format == Format::Json {
             return self.json(&json!({

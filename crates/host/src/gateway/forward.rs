@@ -102,6 +102,11 @@ where
         Ok(Self { method: head.method, target, way, headers, body: Some(body), upgrade, kind, unsent: None })
     }
 
+    /// Whether the agent is asked to become its newest version.
+    pub(super) fn is_upgrade_of_the_agent(&self) -> bool {
+        self.kind == Kind::AgentUpgrade
+    }
+
     /// Sends it, and answers what the client is to see.
     ///
     /// A read may go out on a connection that was kept, and once more on a new one. Anything else goes out on a

@@ -107,6 +107,9 @@ impl Gateway {
                 return refused.into();
             }
         };
+        if forward.is_upgrade_of_the_agent() {
+            resident.renew_agent().await;
+        }
         let mut crossing = Crossing::new(lease, passage);
         for pause in forward::PAUSES {
             if let Ok(response) = forward.send(&crossing).await {

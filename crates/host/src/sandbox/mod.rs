@@ -151,6 +151,13 @@ impl Resident {
         &self.name
     }
 
+    /// Makes the newest agent what its upgrade finds. Where that fails, it finds the one before.
+    pub(crate) async fn renew_agent(&self) {
+        if let Err(error) = self.terms.engine.renew_agent(&self.name).await {
+            tracing::warn!(sandbox = %self.name, %error, "an upgrade will not find the newest agent");
+        }
+    }
+
     /// When this host saw it used last.
     pub(crate) fn last_used(&self) -> Option<SystemTime> {
         self.kept().last_used

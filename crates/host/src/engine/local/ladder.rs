@@ -61,7 +61,7 @@ fn choose_namespaces(
     }
     match try_own_root(settings, missing) {
         Ok(ground) => return Ok((Namespaces::All, Some(ground))),
-        Err(error) => missing.push(format!("{}: {error}", Namespaces::All)),
+        Err(error) => missing.push(format!("{}: {error}{}", Namespaces::All, how_to_get_namespaces(&error))),
     }
     let without_user = [Namespaces::MountPid, Namespaces::Mount];
     let root_only = if geteuid().is_root() { without_user.as_slice() } else { &[] };
@@ -145,7 +145,10 @@ fn try_cgroups(name: &str) -> io::Result<Cgroup> {
 fn make_below(own: &Path, name: &str) -> io::Result<Cgroup> {
     Cgroup::make(own, name).map_err(|error| {
         let what = if error.kind() == io::ErrorKind::PermissionDenied {
-            format!("{} is not delegated to this user", PathBuf::from(own).display())
+            format!(
+                "{} is not delegated to this user (to get it: systemd-run --user --scope -p Delegate=yes reveille host)",
+                PathBuf::from(own).display()
+            )
         } else {
             format!("{}: {error}", own.display())
         };
@@ -155,4 +158,21 @@ fn make_below(own: &Path, name: &str) -> io::Result<Cgroup> {
 
 fn unsupported(what: impl std::fmt::Display, error: &io::Error) -> EngineError {
     EngineError::new(EngineErrorKind::Unsupported, format!("this machine does not allow \"{what}\": {error}"))
+}
+
+/// What to do about namespaces that the system forbids; nothing where that is not the reason.
+fn how_to_get_namespaces(error: &io::Error) -> &'static str {
+    let forbidden = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::StorageFull);
+    let asked = |file: &str, off: &str| fs::read_to_string(file).is_ok_and(|text| text.trim() == off);
+    if !forbidden {
+        ""
+    } else if asked("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") {
+        " (to get it: sysctl kernel.apparmor_restrict_unprivileged_userns=0)"
+    } else if asked("/proc/sys/kernel/unprivileged_userns_clone", "0") {
+        " (to get it: sysctl kernel.unprivileged_userns_clone=1)"
+    } else if asked("/proc/sys/user/max_user_namespaces", "0") {
+        " (to get it: sysctl user.max_user_namespaces=10000)"
+    } else {
+        " (to get it: run the host where user namespaces are allowed; in a container that is --privileged)"
+    }
 }

@@ -304,6 +304,15 @@ impl Engine for LocalEngine {
         self.off_the_runtime(move |core| core.delete(&name, generation)).boxed()
     }
 
+    fn renew_agent<'a>(&'a self, _: &'a SandboxName) -> BoxFuture<'a, Result<(), EngineError>> {
+        let renewed = self.off_the_runtime(|core| {
+            let own = core.ground.own_root.as_ref();
+            own.map_or(Ok(()), |own| own.programs.refresh())
+                .map_err(|error| EngineError::system("the agent's program cannot be renewed", error))
+        });
+        renewed.boxed()
+    }
+
     fn detach(&self) -> BoxFuture<'_, Result<(), EngineError>> {
         let what = "the sandboxes of this machine end with the host that runs them";
         std::future::ready(Err(EngineError::new(EngineErrorKind::Unsupported, what))).boxed()
