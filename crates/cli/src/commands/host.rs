@@ -124,8 +124,8 @@ mod here {
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
-    use reveille_host::observer::{Events, Seen};
     use reveille_host::engine::Network;
+    use reveille_host::observer::{Events, Seen};
     use reveille_host::{Error, Host as Running, HostSettings, LocalHost, Refuse, WhileWaking, state_dir};
 
     use super::background::{self, Background};

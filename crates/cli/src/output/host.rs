@@ -3,8 +3,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use reveille::LocalHost;
-use reveille_host::{Host, Isolation};
 use reveille_host::observer::{Ended, Event, Outcome, Phase, What};
+use reveille_host::{Host, Isolation};
 use serde_json::json;
 
 use super::{BAD, FAINT, Format, GOOD, Line, STRONG, Screen, Table, WAIT};
