@@ -114,6 +114,8 @@ impl Host {
             terms,
             records: store.shelf(),
             previews: store.shelf(),
+            drives: store.shelf(),
+            volumes: store.shelf(),
             store,
             started: settings.clock.now(),
             clock: settings.clock.clone(),

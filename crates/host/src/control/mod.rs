@@ -10,6 +10,7 @@ mod record;
 mod sandboxes;
 mod spec;
 mod state;
+mod storage;
 
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// The routes of the control plane.
 pub(crate) fn routes(control: Arc<Control>) -> Router {
-    let all = sandboxes::routes().merge(previews::routes()).merge(features::routes());
+    let all =
+        sandboxes::routes().merge(previews::routes()).merge(storage::routes()).merge(features::routes());
     Router::new()
         .nest("/v0", all)
         .fallback(elsewhere::not_served)

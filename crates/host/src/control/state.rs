@@ -9,6 +9,7 @@ use super::answer::Failure;
 use super::record::Record;
 use super::sandboxes::secrets::{self, Hidden};
 use super::spec::{self, Expiry};
+use super::storage::{Drive, Volume};
 use crate::clock::{self, Clock};
 use crate::engine::{Network, Plan};
 use crate::preview;
@@ -26,6 +27,8 @@ pub(crate) struct Control {
     pub(crate) store: Store,
     pub(crate) records: Arc<Shelf<Record>>,
     pub(crate) previews: Arc<Shelf<preview::Record>>,
+    pub(crate) drives: Arc<Shelf<Drive>>,
+    pub(crate) volumes: Arc<Shelf<Volume>>,
     pub(crate) clock: Clock,
     pub(crate) workspace: String,
     /// What sandboxes reach of the outside that do not say.

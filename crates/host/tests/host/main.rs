@@ -14,6 +14,7 @@ mod previews;
 mod sandbox_app;
 mod settings;
 mod shapes;
+mod storage;
 mod store;
 mod waking;
 

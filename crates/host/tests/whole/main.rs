@@ -62,6 +62,7 @@ fn trials() -> Vec<Trial> {
         trial("a server in it is reached, asleep or not, and goes on where it was", a_server_goes_on),
         trial("no request fails while the agent upgrades itself", upgrades_unnoticed),
         trial("a deleted sandbox takes its processes with it", deleted_with_its_processes),
+        trial("a drive that is mounted, awake or asleep, is not deleted", a_mounted_drive_stays),
         Trial::test("what was acknowledged outlives a host that is killed under load", || {
             let runtime = tokio::runtime::Runtime::new()?;
             runtime.block_on(crash::killed_under_load());
@@ -236,4 +237,24 @@ async fn deleted_with_its_processes() {
     assert_eq!(stand.control("DELETE", "/sandboxes/box", "").await.json()["status"], "DELETING");
     stand::until(|| pid_of(&mark).is_none()).await;
     assert_eq!(stand.get("/health").await.status, 404);
+}
+
+async fn a_mounted_drive_stays() {
+    let stand = Stand::with_box(|_| {}).await;
+    let mount = json!({"driveName": "data", "mountPath": "/mnt/data", "drivePath": "/"});
+    let mounted = stand.post("/drives/mount", &mount).await;
+    if mounted.status != 200 {
+        return eprintln!("skipped: nothing can be mounted here ({mounted:?})");
+    }
+    let delete = || stand.control("DELETE", "/drives/data", "");
+    let refused = delete().await;
+    assert_eq!((refused.status, &refused.json()["error"]), (409, &json!("DRIVE_IN_USE")));
+    assert_eq!(stand.control("POST", "/sandboxes/box/standby", "").await.status, 200);
+    assert_eq!(delete().await.status, 409);
+    assert_eq!(stand.control("GET", "/sandboxes/box", "").await.json()["state"], "STANDBY", "nobody woke it");
+    assert_eq!(stand.control("DELETE", "/sandboxes/box", "").await.status, 200);
+    while delete().await.status == 409 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(stand.control("GET", "/drives/data", "").await.status, 404);
 }

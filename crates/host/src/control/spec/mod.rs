@@ -4,6 +4,7 @@ mod expiry;
 mod network;
 mod span;
 
+use axum::http::StatusCode;
 use reveille_wire::{EnvVar, Sandbox, SandboxName, SandboxRuntime, SandboxSpec, VolumeAttachment};
 
 use super::answer::Failure;
@@ -71,6 +72,10 @@ pub(super) fn check(draft: &Sandbox) -> Result<(), Failure> {
     bounded("spec.lifecycle.expirationPolicies", policies.count(), MAX_POLICIES)?;
     bounded("spec.volumes", draft.spec.volumes.len(), MAX_VOLUMES)?;
     draft.spec.volumes.iter().try_for_each(check_volume)?;
+    if !draft.spec.volumes.is_empty() {
+        let message = "spec.volumes: the platform attaches volumes, the local host does not; mount a drive";
+        return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message));
+    }
     network(&draft.spec).map_err(Failure::bad_request)?;
     Life::of(&draft.spec).map(drop).map_err(Failure::bad_request)
 }

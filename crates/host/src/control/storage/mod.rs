@@ -1,0 +1,18 @@
+//! Drives and volumes: directories of the host with records, and lives of their own.
+
+mod drives;
+mod kept;
+mod mounted;
+mod volumes;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+pub(crate) use kept::{Drive, Volume};
+
+use super::state::Control;
+
+pub(super) fn routes() -> Router<Arc<Control>> {
+    drives::routes().merge(volumes::routes())
+}

@@ -1,0 +1,80 @@
+//! Drives and volumes as records.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::Stand;
+
+async fn total(stand: &Stand, path: &str) -> Value {
+    stand.client.get(path).await.json()["meta"]["total"].clone()
+}
+
+#[tokio::test]
+async fn a_drive_is_made_found_changed_and_deleted_with_its_files() {
+    let stand = Stand::new().await;
+    let body = json!({"metadata": {"name": "data", "externalId": "my-1"}, "spec": {"region": "us-pdx-1"}}).to_string();
+    let made = stand.client.post("/v0/drives", &body).await;
+    assert_eq!((made.status().as_u16(), &made.json()["status"]), (200, &json!("DEPLOYED")), "{made:?}");
+    let place = stand.data.path().join("data/drives/data");
+    std::fs::write(place.join("file"), "kept").unwrap();
+    assert_eq!(stand.client.post("/v0/drives", &body).await.status(), 409);
+    assert_eq!(stand.client.get("/v0/drives/by-external-id/my-1").await.json()["metadata"]["name"], "data");
+    let labels = r#"{"metadata":{"labels":{"a":"b"}}}"#;
+    let changed = stand.client.method(Method::PUT, "/v0/drives/data", labels).await.json();
+    assert_eq!((&changed["metadata"]["labels"]["a"], &changed["spec"]["region"]), (&json!("b"), &json!("us-pdx-1")));
+    assert_eq!(total(&stand, "/v0/drives?q=dat").await, 1);
+    let deleted = stand.client.method(Method::DELETE, "/v0/drives/data", "").await;
+    assert_eq!((deleted.status().as_u16(), place.exists()), (200, false));
+    assert_eq!(stand.client.get("/v0/drives/data").await.status(), 404);
+    assert_eq!(stand.client.method(Method::DELETE, "/v0/drives/data", "").await.status(), 404);
+}
+
+#[tokio::test]
+async fn a_drive_that_was_only_mounted_is_listed_and_can_be_deleted() {
+    let stand = Stand::new().await;
+    std::fs::create_dir(stand.data.path().join("data/drives/mounted")).unwrap();
+    assert_eq!(total(&stand, "/v0/drives").await, 1);
+    let seen = stand.client.get("/v0/drives/mounted").await.json();
+    assert!(seen["metadata"]["createdAt"].is_string(), "{seen}");
+    assert_eq!(stand.client.post("/v0/drives", r#"{"metadata":{"name":"mounted"}}"#).await.status(), 409);
+    assert_eq!(stand.client.method(Method::DELETE, "/v0/drives/mounted", "").await.status(), 200);
+    assert_eq!(total(&stand, "/v0/drives").await, 0);
+}
+
+#[tokio::test]
+async fn a_volume_grows_and_does_not_shrink() {
+    let stand = Stand::new().await;
+    let made = stand.client.post("/v0/volumes", r#"{"metadata":{"name":"v"}}"#).await;
+    assert_eq!((made.status().as_u16(), &made.json()["spec"]["size"]), (200, &json!(1024)));
+    let size = |size: u64| json!({"spec": {"size": size}}).to_string();
+    let put = |body: String| {
+        let client = stand.client.clone();
+        async move { client.method(Method::PUT, "/v0/volumes/v", &body).await }
+    };
+    assert_eq!(put(size(2048)).await.json()["spec"]["size"], 2048);
+    assert_eq!(put(size(1024)).await.status(), 400);
+    assert_eq!(put(size(0)).await.status(), 400);
+    assert_eq!(put(json!({"spec": {"region": "elsewhere"}}).to_string()).await.status(), 400);
+    let Stand { host, engine, client: _, data } = stand;
+    host.stop().await;
+    let stand = Stand::on(data, engine, |_| {}).await;
+    assert_eq!(stand.client.get("/v0/volumes/v").await.json()["spec"]["size"], 2048);
+    assert_eq!(stand.client.method(Method::DELETE, "/v0/volumes/v", "").await.status(), 200);
+    assert_eq!(total(&stand, "/v0/volumes").await, 0);
+    let attached = r#"{"spec":{"volumes":[{"name":"v","mountPath":"/mnt/v"}]}}"#;
+    assert_eq!(stand.client.post("/v0/sandboxes", attached).await.status(), 501, "it is not silently left out");
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_are_refused_and_missing_ones_are_made_up() {
+    let stand = Stand::new().await;
+    for (path, start) in [("/v0/drives", "drive-"), ("/v0/volumes", "volume-")] {
+        for name in ["Upper", "../x", "a_b", "-a", "a-", "by-external-id", &*"x".repeat(50)] {
+            let body = json!({"metadata": {"name": name}}).to_string();
+            let refused = stand.client.post(path, &body).await;
+            assert_eq!((refused.status().as_u16(), &refused.json()["code"]), (400, &json!(400)), "{name}");
+        }
+        let made = stand.client.post(path, "{}").await.json();
+        assert!(made["metadata"]["name"].as_str().unwrap().starts_with(start), "{made}");
+    }
+}
