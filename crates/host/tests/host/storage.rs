@@ -12,7 +12,8 @@ async fn total(stand: &Stand, path: &str) -> Value {
 #[tokio::test]
 async fn a_drive_is_made_found_changed_and_deleted_with_its_files() {
     let stand = Stand::new().await;
-    let body = json!({"metadata": {"name": "data", "externalId": "my-1"}, "spec": {"region": "us-pdx-1"}}).to_string();
+    let body = json!({"metadata": {"name": "data", "externalId": "my-1"}, "spec": {"region": "us-pdx-1"}})
+        .to_string();
     let made = stand.client.post("/v0/drives", &body).await;
     assert_eq!((made.status().as_u16(), &made.json()["status"]), (200, &json!("DEPLOYED")), "{made:?}");
     let place = stand.data.path().join("data/drives/data");
@@ -21,7 +22,10 @@ async fn a_drive_is_made_found_changed_and_deleted_with_its_files() {
     assert_eq!(stand.client.get("/v0/drives/by-external-id/my-1").await.json()["metadata"]["name"], "data");
     let labels = r#"{"metadata":{"labels":{"a":"b"}}}"#;
     let changed = stand.client.method(Method::PUT, "/v0/drives/data", labels).await.json();
-    assert_eq!((&changed["metadata"]["labels"]["a"], &changed["spec"]["region"]), (&json!("b"), &json!("us-pdx-1")));
+    assert_eq!(
+        (&changed["metadata"]["labels"]["a"], &changed["spec"]["region"]),
+        (&json!("b"), &json!("us-pdx-1"))
+    );
     assert_eq!(total(&stand, "/v0/drives?q=dat").await, 1);
     let deleted = stand.client.method(Method::DELETE, "/v0/drives/data", "").await;
     assert_eq!((deleted.status().as_u16(), place.exists()), (200, false));
@@ -62,7 +66,11 @@ async fn a_volume_grows_and_does_not_shrink() {
     assert_eq!(stand.client.method(Method::DELETE, "/v0/volumes/v", "").await.status(), 200);
     assert_eq!(total(&stand, "/v0/volumes").await, 0);
     let attached = r#"{"spec":{"volumes":[{"name":"v","mountPath":"/mnt/v"}]}}"#;
-    assert_eq!(stand.client.post("/v0/sandboxes", attached).await.status(), 501, "it is not silently left out");
+    assert_eq!(
+        stand.client.post("/v0/sandboxes", attached).await.status(),
+        501,
+        "it is not silently left out"
+    );
 }
 
 #[tokio::test]
