@@ -49,6 +49,7 @@ Inside one
 For tests of clients
   faults      a server that misbehaves to a script, and tells what arrived
 
+  setup       install shell completion and manual pages
   help        all of this, or all of one command: reveille help fetch
 ";
 
@@ -125,6 +126,7 @@ pub(crate) enum Command {
     Drive(commands::drive::Drive),
     Upgrade(commands::upgrade::Upgrade),
     Faults(commands::faults::Faults),
+    Setup(commands::setup::Setup),
     #[cfg(target_os = "linux")]
     Agent(commands::agent::Agent),
     Witness(commands::witness::Witness),

@@ -8,6 +8,7 @@ mod arguments;
 #[cfg(target_os = "linux")]
 mod claims;
 mod commands;
+mod completion;
 mod connection;
 mod download;
 mod interrupt;
@@ -30,6 +31,7 @@ use crate::arguments::{Arguments, Command};
 use crate::output::Screen;
 
 fn main() -> ExitCode {
+    completion::answer();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(said) => return output::misused(&said, std::env::args_os()).into(),

@@ -14,6 +14,7 @@ pub(crate) mod get;
 pub(crate) mod health;
 pub(crate) mod host;
 pub(crate) mod list;
+pub(crate) mod setup;
 pub(crate) mod sleep;
 pub(crate) mod r#try;
 pub(crate) mod upgrade;
@@ -48,6 +49,7 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
         Command::Health(asked) => interruptible(health::run(screen, &connect()?, &asked)),
         Command::Drive(asked) => interruptible(drive::run(screen, &connect()?, &asked)),
         Command::Upgrade(asked) => interruptible(upgrade::run(screen, &connect()?, &asked)),
+        Command::Setup(asked) => setup::run(screen, &asked),
         Command::Faults(asked) => faults::run(screen, &asked),
         Command::Witness(asked) => witness::run(screen, &asked),
         #[cfg(target_os = "linux")]

@@ -7,6 +7,7 @@ mod faults;
 mod fetched;
 #[cfg(target_os = "linux")]
 mod host;
+mod installed;
 mod json;
 mod line;
 mod progress;

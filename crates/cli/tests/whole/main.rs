@@ -14,5 +14,6 @@ mod input;
 mod ordinary;
 mod place;
 mod python;
+mod setup;
 mod terminal;
 mod windows;
