@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
-use reveille_wire::ProcessStatus;
-use serde::Deserialize;
 
 use super::{Agent, NotAnswered, Outgoing};
 
 /// How long an agent may take to say what runs.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How much it may say. A process takes at most about 256 KiB of it.
-const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// How much it may say: one number in a little JSON.
+const MAX_ANSWER: usize = 4096;
 
 /// What an agent says of its processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,15 +26,6 @@ pub(crate) enum KeepAlive {
     Unknown(String),
 }
 
-/// The part of a process that matters here.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-struct Process {
-    status: ProcessStatus,
-    keep_alive: bool,
-}
-
 impl Agent {
     /// Asks it. This is no activity.
     pub(crate) async fn keep_alive(self: &Arc<Self>) -> KeepAlive {
@@ -49,7 +38,7 @@ impl Agent {
     async fn ask(self: &Arc<Self>) -> KeepAlive {
         let Ok(connection) = self.connect_anew().await else { return KeepAlive::Unreachable };
         let mut request = Request::new(Outgoing::Nothing);
-        *request.uri_mut() = http::Uri::from_static("/process");
+        *request.uri_mut() = http::Uri::from_static("/keep-alive");
         request.headers_mut().insert(header::HOST, http::HeaderValue::from_static("sandbox"));
         let response = match connection.send(request, || {}).await {
             Ok(response) if response.status() == StatusCode::OK => response,
@@ -62,16 +51,10 @@ impl Agent {
             Ok(body) => body.to_bytes(),
             Err(error) => return KeepAlive::Unknown(error.to_string()),
         };
-        match serde_json::from_slice::<Vec<Process>>(&body) {
-            Ok(processes) if processes.iter().any(Process::keeps_awake) => KeepAlive::Running,
+        match serde_json::from_slice::<reveille_wire::KeepAlive>(&body) {
+            Ok(said) if said.processes > 0 => KeepAlive::Running,
             Ok(_) => KeepAlive::None,
             Err(error) => KeepAlive::Unknown(error.to_string()),
         }
-    }
-}
-
-impl Process {
-    fn keeps_awake(&self) -> bool {
-        self.keep_alive && self.status == ProcessStatus::Running
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use libtest_mimic::Failed;
@@ -11,8 +12,10 @@ use reveille_wire::SandboxName;
 use super::Statement;
 use super::ground::{Ground, Rung, eventually, fresh_name, processes};
 
-pub(crate) const STATEMENTS: &[(&str, Statement)] =
-    &[("what a killed host has left is ended by the next, and its files are kept", killed)];
+pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
+    ("what a killed host has left is ended by the next, and its files are kept", killed),
+    ("a host that is killed while it starts leaves nothing", killed_at_the_start),
+];
 
 const LEFT: &str = "
 echo kept >> kept
@@ -31,8 +34,7 @@ fn killed(rung: &Rung) -> Result<(), Failed> {
         .spawn()?;
     let mut line = String::new();
     BufReader::new(host.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-    let sockets = std::path::PathBuf::from(line.trim());
-    assert!(sockets.exists() && processes(&awake).len() >= 3 && processes(&asleep).len() >= 3);
+    assert!(processes(&awake).len() >= 3 && processes(&asleep).len() >= 3);
     host.kill()?;
     host.wait()?;
     if rung.namespaces.has_pid() {
@@ -42,7 +44,7 @@ fn killed(rung: &Rung) -> Result<(), Failed> {
 
     let ground = Ground::at(directory.path().to_owned(), rung, LEFT);
     assert_eq!((processes(&awake), processes(&asleep)), (vec![], vec![]));
-    assert!(!sockets.exists());
+    assert_eq!(std::fs::read_dir(directory.path().join("engine/sockets"))?.count(), 0);
     assert!(matches!(ground.condition(&awake), Condition::Ended(_)));
     ground.create(&awake);
     assert_eq!(ground.written(&awake, "kept"), "kept\nkept\n");
@@ -58,11 +60,62 @@ pub(crate) fn host(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let Some(rung) = Rung::called(rung) else { return ExitCode::FAILURE };
     let ground = Ground::at(directory.into(), &rung, LEFT);
     let [awake, asleep] = [awake, asleep].map(|name| SandboxName::new(name.as_str()).unwrap());
-    let socket = ground.create(&awake);
+    ground.create(&awake);
     ground.create(&asleep);
     ground.written(&asleep, "kept");
     ground.sleep(&asleep);
-    println!("{}", socket.parent().unwrap_or(&socket).display());
+    println!("both are there");
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Kills a host some time into its start, again and again, and looks at what the next one finds.
+fn killed_at_the_start(rung: &Rung) -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    drop(listener);
+    let mut cgroups = Vec::new();
+    for microseconds in (0..40).map(|round| round * 700) {
+        let mut host = Command::new(std::env::current_exe()?)
+            .arg("starting-host")
+            .arg(directory.path())
+            .args([&rung.to_string(), &address.to_string()])
+            .stdout(Stdio::null())
+            .spawn()?;
+        std::thread::sleep(std::time::Duration::from_micros(microseconds));
+        host.kill()?;
+        host.wait()?;
+        cgroups.extend(cgroup(directory.path()));
+        eventually("nothing holds its port", || std::net::TcpListener::bind(address).is_ok());
+    }
+    let ground = Ground::at(directory.path().to_owned(), rung, "");
+    ground.wait(reveille_host::engine::Engine::shutdown(&*ground.engine));
+    drop(ground);
+    let left: Vec<_> = cgroups.iter().filter(|cgroup| cgroup.exists()).collect();
+    assert!(left.is_empty(), "cgroups are left: {left:?}");
+    for transient in ["host.json", "sockets"] {
+        assert!(!directory.path().join("engine").join(transient).exists(), "{transient} is left");
+    }
+    assert_eq!(std::fs::read_dir(directory.path().join("engine/sandboxes"))?.count(), 0);
+    Ok(())
+}
+
+/// The cgroup that the host before says it made.
+fn cgroup(directory: &Path) -> Option<PathBuf> {
+    let said = std::fs::read(directory.join("engine/host.json")).ok()?;
+    let said: serde_json::Value = serde_json::from_slice(&said).ok()?;
+    Some(said["cgroups"].as_str()?.into())
+}
+
+/// A host that holds a port and starts an engine.
+pub(crate) fn starting_host(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let words: Vec<_> = arguments.filter_map(|word| word.into_string().ok()).collect();
+    let [directory, rung, address] = words.as_slice() else { return ExitCode::FAILURE };
+    let Some(rung) = Rung::called(rung) else { return ExitCode::FAILURE };
+    let Ok(_listener) = std::net::TcpListener::bind(address) else { return ExitCode::FAILURE };
+    let _ground = Ground::at(directory.into(), &rung, "");
     loop {
         std::thread::park();
     }

@@ -1,11 +1,13 @@
 //! Beginning and ending.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::Path;
 
 use libtest_mimic::Failed;
 use reveille_host::engine::{
-    AgentCommand, Condition, Engine, EngineErrorKind, LocalEngine, LocalEngineSettings, Namespaces,
+    AgentCommand, Condition, Engine, EngineErrorKind, Generation, Issuer, LocalEngine, LocalEngineSettings,
+    Namespaces,
 };
 use rustix::process::geteuid;
 
@@ -25,10 +27,13 @@ pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("a command that comes late does nothing", late),
     ("no create outlives a delete that was commanded after it", create_outlives_no_delete),
     ("a delete removes files that nobody knows of", unknown_files),
+    ("on a full disk a create fails, a delete works, and so does the next start", full_disk),
+    ("what an agent's log is replaced by keeps nobody waiting", replaced_log),
 ];
 
 const BUSY: &str = "
 sleep 1000 &
+setsid sleep 1003 &
 ( while :; do ( sleep 0 & ); done ) &
 ln -s / root
 echo >> started
@@ -104,7 +109,7 @@ fn made_again(rung: &Rung) -> Result<(), Failed> {
 fn shutdown_keeps_files(rung: &Rung) -> Result<(), Failed> {
     let ground = Ground::new(rung, BUSY);
     let (awake, asleep) = (fresh_name("awake"), fresh_name("asleep"));
-    let sockets = ground.create(&awake).parent().map(PathBuf::from).unwrap_or_default();
+    ground.create(&awake);
     ground.create(&asleep);
     ground.written(&asleep, "started");
     ground.sleep(&asleep);
@@ -113,7 +118,7 @@ fn shutdown_keeps_files(rung: &Rung) -> Result<(), Failed> {
         assert!(processes(name).is_empty());
         assert!(ground.file(name, "root").is_symlink());
     }
-    assert!(!sockets.exists());
+    assert!(!ground.directory.join("engine/sockets").exists());
     let error = ground.wait(ground.engine.create(ground.plan(&awake), ground.next())).unwrap_err();
     assert_eq!(error.kind(), EngineErrorKind::ShutDown, "{error}");
     Ok(())
@@ -238,5 +243,75 @@ fn unknown_files(rung: &Rung) -> Result<(), Failed> {
     fs::create_dir_all(ground.file(&name, "secrets"))?;
     ground.delete(&name);
     assert!(!ground.place(&name).exists(), "the next sandbox of that name would read them");
+    Ok(())
+}
+
+fn full_disk(rung: &Rung) -> Result<(), Failed> {
+    let disk = tempfile::tempdir()?;
+    let flags = rustix::mount::MountFlags::empty();
+    // Room for the agent's program, of which there is a copy where sandboxes have roots of their own.
+    let size = fs::metadata(std::env::current_exe()?)?.len() + (4 << 20);
+    let size = std::ffi::CString::new(format!("size={size}"))?;
+    if let Err(error) = rustix::mount::mount("tmpfs", disk.path(), "tmpfs", flags, size.as_c_str()) {
+        eprintln!("skipped: no small disk can be mounted: {error}");
+        return Ok(());
+    }
+    let tried = std::panic::catch_unwind(|| on_full_disk(rung, disk.path()));
+    rustix::mount::unmount(disk.path(), rustix::mount::UnmountFlags::DETACH)?;
+    tried.map_err(|_| "it did not work on a full disk")?
+}
+
+fn on_full_disk(rung: &Rung, disk: &Path) -> Result<(), Failed> {
+    let (old, new) = (fresh_name("old"), fresh_name("new"));
+    {
+        let ground = Ground::at(disk.to_owned(), rung, "");
+        ground.create(&old);
+        fill(&ground.file(&old, "large"))?;
+        let error = ground.wait(ground.engine.create(ground.plan(&new), ground.next())).unwrap_err();
+        assert!(!matches!(ground.condition(&new), Condition::Awake(_)), "{error}");
+        ground.delete(&new);
+        assert!(processes(&new).is_empty() && !ground.place(&new).exists());
+        ground.sleep(&old);
+        ground.wake(&old);
+    }
+    let arguments = Vec::new();
+    let agent = AgentCommand { program: "/bin/false".into(), arguments };
+    let mut settings = LocalEngineSettings::new(agent, disk.join("engine"));
+    settings.namespaces = Some(rung.namespaces);
+    settings.sandboxes = disk.to_owned();
+    let engine = LocalEngine::start(settings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    runtime.block_on(engine.delete(&old, Generation::new(1, Issuer::new(1))))?;
+    drop(engine);
+    assert!(!disk.join(old.as_str()).exists());
+    let ground = Ground::at(disk.to_owned(), rung, "");
+    ground.create(&new);
+    Ok(())
+}
+
+/// Writes until nothing more fits.
+fn fill(path: &Path) -> Result<(), Failed> {
+    let mut file = fs::File::create(path)?;
+    let chunk = vec![1; 1 << 20];
+    while let Ok(written) = file.write(&chunk) {
+        assert_ne!(written, 0);
+    }
+    Ok(())
+}
+
+fn replaced_log(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, "");
+    let name = fresh_name("piped");
+    ground.create(&name);
+    let log = ground.directory.join(format!("engine/logs/{name}.log"));
+    fs::remove_file(&log)?;
+    nix::unistd::mkfifo(&log, nix::sys::stat::Mode::S_IRWXU)?;
+    assert!(matches!(ground.condition(&name), Condition::Awake(_)));
+    kill(agent_of(&processes(&name)));
+    eventually("its end is seen", || matches!(ground.condition(&name), Condition::Ended(_)));
+    let error = ground.wait(ground.engine.create(ground.plan(&name), ground.next())).unwrap_err().to_string();
+    assert!(error.contains("is no file") || error.contains("No such device"), "{error}");
+    ground.delete(&name);
+    ground.create(&name);
     Ok(())
 }

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Some("agent") => return reveille_agent::main(arguments),
         Some("script") => return ground::script(arguments),
         Some("host") => return crash::host(arguments),
+        Some("starting-host") => return crash::starting_host(arguments),
         Some("bind") => return drives::bind(arguments),
         Some("answer") => return with_words(arguments, |words| apart::answer(&words[0], &words[1])),
         Some("ask") => return with_words(arguments, |words| apart::ask(&words[0])),

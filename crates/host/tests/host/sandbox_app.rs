@@ -17,11 +17,11 @@ use tokio::sync::Notify;
 /// What the app of one sandbox has seen, and what it is told to do.
 #[derive(Debug, Default)]
 pub(crate) struct App {
-    /// Requests that have arrived, but for those that ask for processes.
+    /// Requests that have arrived, but for those that ask what keeps it awake.
     pub(crate) arrived: AtomicUsize,
     /// Requests that arrived while the sandbox was asleep; there must be none.
     pub(crate) arrived_asleep: AtomicUsize,
-    /// How often it was asked for its processes.
+    /// How often it was asked what keeps it awake.
     pub(crate) asked: AtomicUsize,
     pub(crate) asleep: AtomicBool,
     pub(crate) keep_alive: AtomicBool,
@@ -36,7 +36,7 @@ impl App {
 
     pub(crate) fn routes(self: &Arc<Self>) -> Router {
         Router::new()
-            .route("/process", get(processes))
+            .route("/keep-alive", get(keep_alive))
             .route("/port/1/gate", any(gate))
             .route("/port/1/halves", any(halves))
             .route("/port/1/count", any(count))
@@ -54,7 +54,7 @@ impl App {
 }
 
 async fn seen(State(app): State<Arc<App>>, request: Request, next: axum::middleware::Next) -> Response {
-    let counter = if request.uri().path() == "/process" { &app.asked } else { &app.arrived };
+    let counter = if request.uri().path() == "/keep-alive" { &app.asked } else { &app.arrived };
     counter.fetch_add(1, Ordering::SeqCst);
     if app.asleep.load(Ordering::SeqCst) {
         app.arrived_asleep.fetch_add(1, Ordering::SeqCst);
@@ -62,13 +62,8 @@ async fn seen(State(app): State<Arc<App>>, request: Request, next: axum::middlew
     next.run(request).await
 }
 
-async fn processes(State(app): State<Arc<App>>) -> Json<serde_json::Value> {
-    let running = app.keep_alive.load(Ordering::SeqCst);
-    Json(json!([
-        {"pid": "1", "status": "completed", "keepAlive": true},
-        {"pid": "2", "status": if running { "running" } else { "failed" }, "keepAlive": true},
-        {"pid": "3", "status": "running", "keepAlive": false, "novel": []},
-    ]))
+async fn keep_alive(State(app): State<Arc<App>>) -> Json<serde_json::Value> {
+    Json(json!({"processes": u64::from(app.keep_alive.load(Ordering::SeqCst)), "novel": []}))
 }
 
 async fn gate(State(app): State<Arc<App>>) -> &'static str {

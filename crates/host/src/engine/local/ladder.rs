@@ -34,8 +34,9 @@ pub(super) struct OwnRoot {
     pub(super) programs: Programs,
 }
 
-/// Tries the best first. `name` is for a cgroup of this host's own.
-pub(super) fn choose(settings: &LocalEngineSettings, name: &str) -> Result<Choice, EngineError> {
+/// Tries the best first. `name` is for a cgroup of this host's own, or says why there can be none: on a full disk
+/// a host starts all the same, as deleting is how space is freed.
+pub(super) fn choose(settings: &LocalEngineSettings, name: io::Result<&str>) -> Result<Choice, EngineError> {
     let mut missing = Vec::new();
     let (namespaces, ground) = choose_namespaces(settings, &mut missing)?;
     let cgroups = choose_cgroups(settings.freezer, name, &mut missing)?;
@@ -105,13 +106,13 @@ fn try_layers(settings: &LocalEngineSettings, ground: &OwnRoot) -> io::Result<()
 
 fn choose_cgroups(
     only: Option<Freezer>,
-    name: &str,
+    name: io::Result<&str>,
     missing: &mut Vec<String>,
 ) -> Result<Option<Cgroup>, EngineError> {
     if only == Some(Freezer::Signals) {
         return Ok(None);
     }
-    match try_cgroups(name) {
+    match name.and_then(try_cgroups) {
         Ok(cgroups) => Ok(Some(cgroups)),
         Err(error) if only.is_some() => Err(unsupported(Freezer::Cgroup, &error)),
         Err(error) => {

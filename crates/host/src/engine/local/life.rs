@@ -38,7 +38,9 @@ pub(super) struct Birth {
     pub(super) cgroup: Option<Cgroup>,
     pub(super) mark: Mark,
     pub(super) listener: UnixListener,
-    /// The sandbox's directory: its files are in `files`, its log is `agent.log`.
+    /// Where what the agent writes goes.
+    pub(super) log: PathBuf,
+    /// The sandbox's directory: its files are in `files`.
     pub(super) directory: PathBuf,
     pub(super) drives: PathBuf,
     pub(super) environment: Vec<(String, String)>,
@@ -188,7 +190,7 @@ fn start(
     before: impl FnOnce(Process) -> io::Result<()>,
 ) -> io::Result<(Arc<Life>, OwnedFd, Log, PipeReader)> {
     std::fs::create_dir_all(birth.directory.join("files"))?;
-    let log = Log::open(birth.directory.join("agent.log"))?;
+    let log = Log::open(birth.log.clone())?;
     let (output, input) = io::pipe()?;
     rustix::io::ioctl_fionbio(&output, true)?;
     let mut agent = None;

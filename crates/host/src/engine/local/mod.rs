@@ -101,16 +101,15 @@ impl LocalEngine {
         let records = Records::take(settings.directory.clone())?;
         let left = recover(&records)
             .map_err(|error| EngineError::system("what an earlier host left cannot be ended", error))?;
-        let tag = format!("{:08x}", fastrand::u32(..));
-        let Choice { isolation, ground: own_root, cgroups } = choose(&settings, &format!("{PREFIX}{tag}"))?;
+        let name = format!("{PREFIX}{:08x}", fastrand::u32(..));
+        // Before anything is made: a host that is killed here leaves nothing that the next does not find.
+        let outside = Outside { cgroups: cgroup::own().ok().map(|own| own.join(&name)) };
+        let written = records.write_outside(&outside);
+        let Choice { isolation, ground: own_root, cgroups } = choose(&settings, written.map(|()| &*name))?;
         let egress =
             Egress::start().map_err(|error| EngineError::system("no thread can be started", error))?;
-        let sockets = Sockets::make(&tag)
+        let sockets = Sockets::make(records.sockets())
             .map_err(|error| EngineError::system("no directory for sockets can be made", error))?;
-        let outside = Outside {
-            sockets: sockets.directory().to_owned(),
-            cgroups: cgroups.as_ref().map(|all| all.path().to_owned()),
-        };
         let ground = Arc::new(Ground {
             agent: settings.agent,
             namespaces: isolation.namespaces,
@@ -133,10 +132,7 @@ impl LocalEngine {
             ground: Arc::clone(&ground),
             shut_down: AtomicBool::new(false),
         };
-        let engine = Arc::new(Self { isolation, core: Arc::new(core) });
-        let written = ground.records.write_outside(&outside);
-        written.map_err(|error| EngineError::system("the engine's directory cannot be written to", error))?;
-        Ok(engine)
+        Ok(Arc::new(Self { isolation, core: Arc::new(core) }))
     }
 
     /// Does something that blocks, off the runtime. It is done also when nobody waits for it any more.

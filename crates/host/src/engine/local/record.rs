@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::life::Mark;
+use super::log::OLD;
 use super::process::Process;
 use super::{EngineError, EngineErrorKind};
 
@@ -42,10 +43,9 @@ pub(super) struct Trace {
     pub(super) mark: Mark,
 }
 
-/// What a host has made outside its directory.
+/// What a host makes outside its directory. Written down before it is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Outside {
-    pub(super) sockets: PathBuf,
     pub(super) cgroups: Option<PathBuf>,
 }
 
@@ -55,13 +55,16 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 const OUTSIDE: &str = "host.json";
 const SANDBOXES: &str = "sandboxes";
+const LOGS: &str = "logs";
 
 impl Records {
     /// Takes the directory; it is free again when the host ends, however it ends.
     pub(super) fn take(directory: PathBuf) -> Result<Self, EngineError> {
         let no =
             |error: io::Error| EngineError::system(format_args!("cannot use {}", directory.display()), error);
-        fs::create_dir_all(directory.join(SANDBOXES)).map_err(no)?;
+        for part in [SANDBOXES, LOGS] {
+            fs::create_dir_all(directory.join(part)).map_err(no)?;
+        }
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -100,6 +103,12 @@ impl Records {
         remove(&self.path(name))
     }
 
+    /// Removes what an agent wrote.
+    pub(super) fn remove_log(&self, name: &SandboxName) -> io::Result<()> {
+        let log = self.log(name);
+        remove(&log.with_extension(OLD)).and_then(|()| remove(&log))
+    }
+
     /// What the host before this one made outside.
     pub(super) fn outside(&self) -> io::Result<Option<Outside>> {
         read(&self.directory.join(OUTSIDE))
@@ -111,6 +120,16 @@ impl Records {
 
     pub(super) fn remove_outside(&self) -> io::Result<()> {
         remove(&self.directory.join(OUTSIDE))
+    }
+
+    /// Where the sandboxes' sockets are.
+    pub(super) fn sockets(&self) -> PathBuf {
+        self.directory.join("sockets")
+    }
+
+    /// What the agent of a sandbox writes, out of its own reach.
+    pub(super) fn log(&self, name: &SandboxName) -> PathBuf {
+        self.directory.join(LOGS).join(format!("{name}.log"))
     }
 
     fn path(&self, name: &SandboxName) -> PathBuf {

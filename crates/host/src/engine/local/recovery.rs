@@ -13,7 +13,6 @@ use super::cgroup::Cgroup;
 use super::life::LIMIT;
 use super::process::world;
 use super::record::{Record, Records, Trace};
-use super::remove::remove_directory;
 
 /// How the names begin of what a host makes outside its directory.
 pub(super) const PREFIX: &str = "reveille-";
@@ -28,9 +27,6 @@ pub(super) fn recover(records: &Records) -> io::Result<Vec<Record>> {
     if let Some(outside) = records.outside()? {
         if let Some(cgroups) = outside.cgroups.filter(|path| is_ours(path)) {
             Cgroup::at(cgroups).end(LIMIT)?;
-        }
-        if is_ours(&outside.sockets) {
-            remove_directory(&outside.sockets)?;
         }
         records.remove_outside()?;
     }

@@ -13,6 +13,7 @@ use super::AgentCommand;
 use super::cgroup::Cgroup;
 use super::ladder::OwnRoot;
 use super::life::{Birth, LIMIT, Life, Mark};
+use super::log::last_line;
 use super::process::{Process, world};
 use super::record::{Record, Records, Trace};
 use super::remove::remove_directory;
@@ -162,7 +163,7 @@ impl Sandbox {
             let what = format!("sandbox {} is running already", self.name);
             return Err(EngineError::new(EngineErrorKind::Exists, what).into());
         }
-        let log = self.ground.directory(&self.name).join("agent.log");
+        let log = self.ground.records.log(&self.name);
         let life = self.begin(plan).map_err(|error| self.never_began(error))?;
         work.life = Some(Arc::clone(&life));
         let answer = wait_for_answer(&self.ground.sockets.path(&self.name));
@@ -186,6 +187,7 @@ impl Sandbox {
             cgroup,
             mark: Mark::new(&id),
             listener,
+            log: self.ground.records.log(&self.name),
             directory,
             drives: self.ground.drives.clone(),
             environment: plan.environment.clone(),
@@ -290,7 +292,8 @@ impl Sandbox {
         let what = format_args!("the files of sandbox {} cannot be removed", self.name);
         remove_directory(&self.ground.directory(&self.name))
             .map_err(|error| EngineError::system(what, error))?;
-        self.leave_no_trace().map_err(|error| self.cannot("be forgotten", error))?;
+        let forgotten = self.leave_no_trace().and_then(|()| self.ground.records.remove_log(&self.name));
+        forgotten.map_err(|error| self.cannot("be forgotten", error))?;
         *work = Work { life: None, gone: true };
         self.fate().condition = Condition::Absent;
         Ok(())
@@ -377,12 +380,4 @@ fn wait_for_answer(socket: &Path) -> io::Result<()> {
     }
     let what = format!("its health is {:?}", String::from_utf8_lossy(&head));
     Err(io::Error::new(io::ErrorKind::InvalidData, what))
-}
-
-/// The last line that an agent has written, cut where it is long.
-fn last_line(log: &Path) -> Option<String> {
-    let text = std::fs::read(log).ok()?;
-    let end = &text[text.len().saturating_sub(1024)..];
-    let end = String::from_utf8_lossy(end);
-    end.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
 }

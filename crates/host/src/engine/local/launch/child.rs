@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsString};
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::ptr;
 
@@ -13,7 +13,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Signal, geteuid, set_parent_process_death_signal, setsid};
 
 use super::privilege::{Filter, User, give_up_privileges, keep_right_to_mount};
-use super::step::{Failure, Step, at};
+use super::step::{ALONE, Failure, Step, at};
 use super::{Launch, Purpose, Whose, network};
 use crate::engine::Namespaces;
 use crate::engine::local::root::Root;
@@ -90,9 +90,16 @@ impl Image {
         self.root.as_ref()
     }
 
-    pub(super) fn become_program(&self, gate: BorrowedFd<'_>) -> Result<(), Failure> {
+    pub(super) fn become_program(
+        &self,
+        gate: BorrowedFd<'_>,
+        reporter: BorrowedFd<'_>,
+    ) -> Result<(), Failure> {
         // First the order to die with the parent, then the gate: a parent that is gone by now has closed it.
         set_parent_process_death_signal(Some(Signal::KILL)).map_err(at(Step::Session))?;
+        self.take_streams().map_err(at(Step::Streams))?;
+        close_all_but([gate.as_raw_fd(), reporter.as_raw_fd(), self.way_out.as_raw_fd()]);
+        rustix::io::write(reporter, &[ALONE]).map_err(at(Step::Session))?;
         if rustix::io::read(gate, &mut [0; 1]) != Ok(1) {
             return Err(at(Step::Session)(Errno::PIPE));
         }
@@ -108,7 +115,6 @@ impl Image {
             let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
             mount(c"proc", c"/proc", c"proc", flags, None).map_err(at(Step::Proc))?;
         }
-        self.take_streams().map_err(at(Step::Streams))?;
         rustix::process::chdir(self.directory.as_c_str()).map_err(at(Step::Directory))?;
         self.give_up()?;
         match self.purpose {
@@ -147,9 +153,7 @@ impl Image {
     fn take_streams(&self) -> Result<(), Errno> {
         rustix::stdio::dup2_stdin(&self.input)?;
         rustix::stdio::dup2_stdout(&self.output)?;
-        rustix::stdio::dup2_stderr(&self.output)?;
-        close_rest_on_exec();
-        Ok(())
+        rustix::stdio::dup2_stderr(&self.output)
     }
 
     /// Executes it. A program that has just been copied is busy for as long as another child, on its way to its own
@@ -191,11 +195,21 @@ fn reset_signals() {
     }
 }
 
-/// Whatever this process inherited without the close-on-exec flag is not for a sandbox.
-fn close_rest_on_exec() {
-    // SAFETY: sets a flag of descriptors and closes none. A kernel that lacks the call leaves them as they are.
-    #[expect(unsafe_code, reason = "no safe wrapper")]
-    unsafe {
-        libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+/// Closes a child's copies of everything but its streams and what it still needs, which closes when it becomes its
+/// program. What its parent listens on or holds locked stays the parent's, however long the child takes.
+fn close_all_but(mut kept: [i32; 3]) {
+    kept.sort_unstable();
+    let mut first = 3;
+    for last in kept.into_iter().map(|kept| kept - 1).chain([i32::MAX]) {
+        if first <= last {
+            // SAFETY: closes copies that belong to the child alone and that nothing uses after this: the child
+            // drops no owner of them before it becomes another program or ends. A kernel that lacks the call
+            // leaves them open until then.
+            #[expect(unsafe_code, reason = "no safe wrapper")]
+            unsafe {
+                libc::syscall(libc::SYS_close_range, first.cast_unsigned(), last.cast_unsigned(), 0_u32);
+            }
+        }
+        first = last.saturating_add(2);
     }
 }

@@ -19,7 +19,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::net::TcpListener;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::libc;
@@ -28,7 +28,7 @@ use nix::sched::CloneFlags;
 use super::Namespaces;
 use super::root::Root;
 use child::Image;
-use step::{Failure, read_report};
+use step::{Failure, read_report, wait_until_alone};
 
 pub(super) use network::PROXY_PORT;
 
@@ -124,10 +124,12 @@ fn start(
     let (sent, received) = network::pair()?;
     let image = Image::new(launch, purpose, sent)?;
     let (gate, opener) = io::pipe()?;
-    let (reports, reporter) = io::pipe()?;
-    let pid = clone(&image, clone_flags(namespaces, network), &gate, &opener, &reporter)?;
+    let (mut reports, reporter) = io::pipe()?;
+    let pid = clone(&image, clone_flags(namespaces, network), &gate, &reporter)?;
     drop((gate, reporter));
-    let started = open_gate(pid, namespaces, opener, arranged)
+    // Only then it may be frozen: from now on it holds nothing of this process, and dies with it.
+    let started = wait_until_alone(&mut reports, image.root())
+        .and_then(|()| open_gate(pid, namespaces, opener, arranged))
         .and_then(|()| read_report(reports, image.root()))
         .and_then(|()| if has_network { network::receive(&received).map(Some) } else { Ok(None) });
     match started {
@@ -139,22 +141,9 @@ fn start(
     }
 }
 
-fn clone(
-    image: &Image,
-    flags: CloneFlags,
-    gate: &PipeReader,
-    opener: &PipeWriter,
-    reporter: &PipeWriter,
-) -> io::Result<i32> {
-    let opener = opener.as_raw_fd();
+fn clone(image: &Image, flags: CloneFlags, gate: &PipeReader, reporter: &PipeWriter) -> io::Result<i32> {
     let child = || -> isize {
-        // SAFETY: closes the child's own copy of a descriptor that the child does not use otherwise. Without
-        // this the gate would stay open when the parent dies.
-        #[expect(unsafe_code, reason = "the only way to close the copy without owning it")]
-        unsafe {
-            libc::close(opener);
-        }
-        match image.become_program(gate.as_fd()) {
+        match image.become_program(gate.as_fd(), reporter.as_fd()) {
             Ok(()) => 0,
             Err(failure) => {
                 // The parent reads this, or is gone.

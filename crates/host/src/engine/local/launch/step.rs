@@ -80,11 +80,29 @@ pub(super) fn at(step: Step) -> impl Fn(Errno) -> Failure {
     move |errno| Failure { step, act: 0, errno }
 }
 
+/// What a child says when it holds nothing of its parent any more. No step has this number.
+pub(super) const ALONE: u8 = u8::MAX;
+
+/// Waits until a child has let go of all that it was not given.
+pub(super) fn wait_until_alone(reports: &mut PipeReader, root: Option<&Root>) -> io::Result<()> {
+    let mut report = [0; 6];
+    reports.read_exact(&mut report[..1])?;
+    if report[0] == ALONE {
+        return Ok(());
+    }
+    reports.read_exact(&mut report[1..])?;
+    failed_at(&report, root)
+}
+
 /// Reads what a child says of its failure. It says nothing when it has become its program.
 pub(super) fn read_report(mut reports: PipeReader, root: Option<&Root>) -> io::Result<()> {
     let mut report = Vec::with_capacity(6);
     reports.read_to_end(&mut report)?;
-    let [step, act, errno @ ..] = report.as_slice() else { return Ok(()) };
+    failed_at(&report, root)
+}
+
+fn failed_at(report: &[u8], root: Option<&Root>) -> io::Result<()> {
+    let [step, act, errno @ ..] = report else { return Ok(()) };
     let step = Step::ALL.into_iter().find(|known| *known as u8 == *step);
     let name = match (step, root) {
         (Some(Step::Root), Some(root)) => root.name(usize::from(*act)),
