@@ -228,8 +228,8 @@ impl Drop for Faults {
 fn doctor_says_what_keeps_sandboxes_apart_here() {
     let place = Place::new();
     let said = place.run(["doctor"]).done();
-    assert!(said.text().starts_with("sandboxes  "), "{said:?}");
+    assert!(said.text().starts_with("sandboxes  "), "{}", said.text());
     let json: serde_json::Value =
-        serde_json::from_str(place.run(["doctor", "--json"]).done().text()).unwrap();
+        serde_json::from_str(&place.run(["doctor", "--json"]).done().text()).unwrap();
     assert!(json["namespaces"].is_string() && json["missing"].is_array(), "{json}");
 }
