@@ -112,6 +112,8 @@ pub enum FaultKind {
     Garbled,
     /// No byte came for too long.
     ReadTimeout,
+    /// No byte came for some seconds on a connection that had served before, so that another was tried beside it.
+    Silent,
     /// The attempt took longer than it may.
     AttemptTimeout,
     /// The caller's deadline, or the policy's limit, cut the attempt.
@@ -149,6 +151,7 @@ impl FaultKind {
             | Self::BodyCut
             | Self::Garbled
             | Self::ReadTimeout
+            | Self::Silent
             | Self::AttemptTimeout
             | Self::GoAway
             | Self::RefusedStream
@@ -180,6 +183,7 @@ impl FaultKind {
             Self::BodyCut => "body cut",
             Self::Garbled => "no http",
             Self::ReadTimeout => "read time-out",
+            Self::Silent => "silent",
             Self::AttemptTimeout => "attempt time-out",
             Self::Deadline => "deadline",
             Self::GoAway => "goaway",

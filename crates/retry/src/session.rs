@@ -146,6 +146,31 @@ impl Session {
         self.note(now, Seen::Fault(fault.kind), dispatch, verdict)
     }
 
+    /// The attempt under way is silent: may another one begin beside it?
+    ///
+    /// On [`Verdict::Retry`] it may, at once, and has: the silent one stands in the history as
+    /// [`FaultKind::Silent`], a retry is spent, and what comes next, from either, is told of the new one. On
+    /// anything else nothing has changed. Only what may be sent again whatever became of it is ever raced.
+    pub fn race(&mut self, now: Tick) -> Verdict {
+        let stop = match (self.replay, self.resend) {
+            (Replay::Never, _) => Some(StopReason::NotReplayable),
+            (_, Resend::Once) => Some(StopReason::BodyOnce),
+            _ if self.policy.retries == 0 => Some(StopReason::RetriesOff),
+            _ if self.schedule.spent >= self.policy.retries => Some(StopReason::Exhausted),
+            _ => None,
+        };
+        if let Some(stop) = stop {
+            return Verdict::Stop(stop);
+        }
+        self.schedule.spent += 1;
+        self.may_have_run = true;
+        let at_once = Verdict::Retry { wait: Duration::ZERO };
+        let verdict = self.note(now, Seen::Fault(FaultKind::Silent), Dispatch::Unknown, at_once);
+        self.began = now;
+        self.attempt = Stage::Begun;
+        verdict
+    }
+
     /// Whether an answer of this status is retried under the policy of this call, as far as replay and budget
     /// allow.
     ///

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reveille_retry::{
     Dispatch, Fault, FaultKind, Limit, Proof, Refusal, Replay, Resend, RetryPolicy, Session, StatusSet,
-    StopReason, Tick,
+    StopReason, Tick, Verdict,
 };
 
 use crate::call::{
@@ -269,4 +269,27 @@ fn a_call_that_was_never_sent_still_says_how_long_it_waited() {
     session.waited(Tick::ZERO, Tick::ZERO.after(SECOND * 5));
     assert!(session.history().is_empty());
     assert_eq!(session.finish().to_string(), "waited 5.0 s for the probe");
+}
+
+#[test]
+fn a_silent_read_is_raced_within_its_budget_and_a_mutation_never() {
+    let mut session = call(Replay::Read);
+    session.begin(Tick::ZERO).unwrap();
+    for raced in 1..=5_u64 {
+        let now = Tick::ZERO.after(SECOND * raced as u32);
+        assert!(matches!(session.race(now), Verdict::Retry { wait: Duration::ZERO, .. }));
+    }
+    assert_eq!(session.race(Tick::ZERO.after(SECOND * 9)), Verdict::Stop(StopReason::Exhausted));
+    status(200).show(&mut session, Tick::ZERO.after(SECOND * 10));
+    assert_eq!(session.history().to_string(), "silent, silent, silent, silent, silent, 200");
+
+    for (replay, resend, stop) in [
+        (Replay::Never, Resend::Again, StopReason::NotReplayable),
+        (Replay::Read, Resend::Once, StopReason::BodyOnce),
+    ] {
+        let mut session = call(replay).resend(resend);
+        session.begin(Tick::ZERO).unwrap();
+        assert_eq!(session.race(Tick::ZERO), Verdict::Stop(stop));
+        assert!(session.history().is_empty());
+    }
 }

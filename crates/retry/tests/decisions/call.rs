@@ -23,7 +23,7 @@ pub(crate) const PROOFS: [Proof; 7] = [
     Proof::Gateway,
 ];
 
-pub(crate) const TRANSIENT_FAULTS: [FaultKind; 15] = [
+pub(crate) const TRANSIENT_FAULTS: [FaultKind; 16] = [
     FaultKind::Resolve,
     FaultKind::Refused,
     FaultKind::Unreachable,
@@ -34,6 +34,7 @@ pub(crate) const TRANSIENT_FAULTS: [FaultKind; 15] = [
     FaultKind::BodyCut,
     FaultKind::Garbled,
     FaultKind::ReadTimeout,
+    FaultKind::Silent,
     FaultKind::AttemptTimeout,
     FaultKind::GoAway,
     FaultKind::RefusedStream,

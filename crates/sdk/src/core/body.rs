@@ -136,6 +136,11 @@ impl Body {
         })
     }
 
+    /// Whether it is held in memory.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.0, Kind::Whole(_))
+    }
+
     pub(crate) fn resend(&self) -> Resend {
         match self.0 {
             Kind::Whole(_) | Kind::Anew(_) => Resend::Again,

@@ -26,6 +26,7 @@
 
 mod bodies;
 mod budget;
+mod connections;
 mod faults;
 mod files;
 mod harness;

@@ -1,5 +1,6 @@
 //! One attempt: a request, what comes back, and what it proves.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
@@ -26,7 +27,7 @@ pub(super) struct Answer {
 }
 
 /// Why there is no request to send.
-enum Unsent {
+pub(super) enum Unsent {
     Broken(Broken),
     Error(Error),
 }
@@ -38,11 +39,11 @@ impl Driver {
     /// Where there is nothing to send: no credentials, or no token for them.
     pub(super) async fn attempt(&mut self, plan: &AttemptPlan) -> Result<Result<Answer, Broken>, Error> {
         self.open = None;
-        let mut trace = Trace::default();
+        let trace = Trace::default();
         let Some((most, limit)) = plan.limit else {
-            return self.exchange(&mut trace).await;
+            return self.exchange(plan, &trace).await;
         };
-        match tokio::time::timeout(most, self.exchange(&mut trace)).await {
+        match tokio::time::timeout(most, self.exchange(plan, &trace)).await {
             Ok(done) => done,
             Err(_) => {
                 match limit {
@@ -67,20 +68,23 @@ impl Driver {
         }
     }
 
-    async fn exchange(&mut self, trace: &mut Trace) -> Result<Result<Answer, Broken>, Error> {
+    async fn exchange(&mut self, plan: &AttemptPlan, trace: &Trace) -> Result<Result<Answer, Broken>, Error> {
         let quiet = Quiet::new(self.quiet);
         let request = match self.request(&quiet).await {
             Ok(request) => request,
             Err(Unsent::Broken(broken)) => return Ok(Err(broken)),
             Err(Unsent::Error(error)) => return Err(error),
         };
-        match self.core.transport.send(request, Wanted::Any, quiet.clone(), trace).await {
+        let core = Arc::clone(&self.core);
+        let sent = core.transport.send(request, Wanted::Any, quiet.clone(), trace);
+        let sent = if self.may_race() { self.raced(plan, sent, trace).await } else { sent.await };
+        match sent {
             Ok(response) => Ok(self.take(response, quiet).await),
             Err(broken) => Ok(Err(broken)),
         }
     }
 
-    async fn request(&mut self, quiet: &Quiet) -> Result<Request<SendBody>, Unsent> {
+    pub(super) async fn request(&mut self, quiet: &Quiet) -> Result<Request<SendBody>, Unsent> {
         let headers = self.headers().await.map_err(Unsent::Error)?;
         let body = self.operation.body.open(quiet.progress()).await.map_err(|error| {
             let fault = Fault::proven(FaultKind::RequestBody, Proof::Canceled);

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod identity;
+mod race;
 mod word;
 
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::link::Link;
 use crate::core::SendBody;
@@ -129,23 +129,24 @@ impl Http2 {
     }
 }
 
-/// Drives a connection, and says after each turn how many streams the peer takes.
+/// Drives a connection, and says how many streams the peer takes, as soon as its settings hold and at each turn
+/// after that.
 async fn driven(
     connection: http2::Connection<TokioIo<Link>, SendBody, TokioExecutor>,
-    has_greeted: Arc<AtomicBool>,
+    has_greeted: oneshot::Receiver<()>,
     most: Arc<AtomicUsize>,
     tell: watch::Sender<bool>,
 ) {
     let mut connection = pin!(connection);
-    let mut is_told = false;
+    let mut has_greeted = pin!(has_greeted);
     // Its errors reach whoever waits for an answer.
     let _ = poll_fn(|cx| {
         let turn = connection.as_mut().poll(cx);
         if turn.is_pending() {
-            most.store(connection.current_max_send_streams(), Ordering::Relaxed);
-            if !is_told && has_greeted.load(Ordering::Relaxed) {
-                is_told = true;
-                tell.send_replace(true);
+            let is_told = *tell.borrow();
+            if is_told || has_greeted.as_mut().poll(cx).is_ready() {
+                most.store(connection.current_max_send_streams(), Ordering::Relaxed);
+                tell.send_if_modified(|told| !std::mem::replace(told, true));
             }
         }
         turn

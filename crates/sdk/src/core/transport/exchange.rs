@@ -29,7 +29,7 @@ impl Way<'_> {
     pub(super) async fn send(
         self,
         request: Request<SendBody>,
-        trace: &mut Trace,
+        trace: &Trace,
     ) -> Result<Response<Incoming>, Broken> {
         let (head, body) = request.into_parts();
         let (body, pump) = body.part();
@@ -45,7 +45,7 @@ impl Way<'_> {
     async fn exchange(
         self,
         mut request: Request<SendBody>,
-        trace: &mut Trace,
+        trace: &Trace,
     ) -> Result<Response<Incoming>, Broken> {
         if request.method() == Method::CONNECT {
             return Err(Broken {

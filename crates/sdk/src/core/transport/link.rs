@@ -2,12 +2,11 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 #[cfg(feature = "tls")]
 use tokio_rustls::client::TlsStream;
 
@@ -34,9 +33,9 @@ pub(super) struct Link {
 enum Greeting {
     NotWatched,
     /// Nothing has come.
-    Awaited(Arc<AtomicBool>),
+    Awaited(oneshot::Sender<()>),
     /// The peer's settings have come; what is written next acknowledges them.
-    Heard(Arc<AtomicBool>),
+    Heard(oneshot::Sender<()>),
 }
 
 impl Link {
@@ -49,23 +48,27 @@ impl Link {
         Self { stream: Stream::Tls(Box::new(stream)), greeting: Greeting::NotWatched }
     }
 
-    /// Becomes true when the settings of the peer (RFC 9113, section 6.5) hold.
-    pub(super) fn watch_greeting(&mut self) -> Arc<AtomicBool> {
-        let has_greeted = Arc::new(AtomicBool::new(false));
-        self.greeting = Greeting::Awaited(Arc::clone(&has_greeted));
-        has_greeted
+    /// Tells when the settings of the peer (RFC 9113, section 6.5) hold.
+    pub(super) fn watch_greeting(&mut self) -> oneshot::Receiver<()> {
+        let (tell, told) = oneshot::channel();
+        self.greeting = Greeting::Awaited(tell);
+        told
     }
 
     fn heard(&mut self) {
-        if let Greeting::Awaited(tell) = &self.greeting {
-            self.greeting = Greeting::Heard(Arc::clone(tell));
+        if let Greeting::Awaited(_) = self.greeting
+            && let Greeting::Awaited(tell) = std::mem::replace(&mut self.greeting, Greeting::NotWatched)
+        {
+            self.greeting = Greeting::Heard(tell);
         }
     }
 
     fn spoke(&mut self) {
-        if let Greeting::Heard(tell) = &self.greeting {
-            tell.store(true, Ordering::Relaxed);
-            self.greeting = Greeting::NotWatched;
+        if let Greeting::Heard(_) = self.greeting
+            && let Greeting::Heard(tell) = std::mem::replace(&mut self.greeting, Greeting::NotWatched)
+        {
+            // Nobody listens where the connection has ended.
+            let _ = tell.send(());
         }
     }
 }

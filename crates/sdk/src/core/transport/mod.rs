@@ -16,8 +16,8 @@ mod resolve;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -92,7 +92,7 @@ impl Transport {
         request: Request<SendBody>,
         quiet: &Quiet,
     ) -> Result<Response<Incoming>, Broken> {
-        self.send(request, Wanted::Fresh, quiet.clone(), &mut Trace::default()).await
+        self.send(request, Wanted::Fresh, quiet.clone(), &Trace::default()).await
     }
 
     /// Sends a request and waits for the head of the final answer.
@@ -101,7 +101,7 @@ impl Transport {
         request: Request<SendBody>,
         wanted: Wanted,
         quiet: Quiet,
-        trace: &mut Trace,
+        trace: &Trace,
     ) -> Result<Response<Incoming>, Broken> {
         let uri = request.uri().clone();
         let pool = self.pools.get(Pools::default).here();
@@ -111,7 +111,7 @@ impl Transport {
         let way = Way { connector: &self.connector, host, uri, wanted };
         match quiet.bound(way.send(request, trace)).await {
             Some(Ok(response)) => {
-                trace.answered = true;
+                trace.lock().answered = true;
                 Ok(response)
             }
             Some(Err(broken)) => Err(broken),
@@ -129,9 +129,12 @@ fn nowhere() -> Broken {
     Broken { fault, source: Some("the URL has no host".into()) }
 }
 
-/// How far an attempt has come, for whoever cuts it.
+/// How far an attempt has come, for whoever cuts it or races it.
 #[derive(Default)]
-pub(crate) struct Trace {
+pub(crate) struct Trace(Mutex<Traced>);
+
+#[derive(Default)]
+struct Traced {
     on: Option<Leasing>,
     answered: bool,
 }
@@ -145,32 +148,39 @@ struct Leasing {
 }
 
 impl Trace {
-    fn leased(&mut self, host: &Arc<Host>, lease: &Lease, served: Served, age: Age) {
+    fn leased(&self, host: &Arc<Host>, lease: &Lease, served: Served, age: Age) {
         let shared = match lease {
             Lease::Http1(_) => None,
             Lease::Http2(stream) => Some(Arc::clone(stream.connection())),
         };
-        self.on = Some(Leasing { host: Arc::clone(host), age, served, shared });
+        self.lock().on = Some(Leasing { host: Arc::clone(host), age, served, shared });
     }
 
     /// Nothing of the request was written.
-    fn came_back(&mut self) {
-        self.on = None;
+    fn came_back(&self) {
+        self.lock().on = None;
     }
 
     /// Whether the request can have been carried out. While it waits for a connection, or for a place on one, it
     /// cannot.
     pub(crate) fn dispatch(&self) -> Dispatch {
-        match &self.on {
-            _ if self.answered => Dispatch::Answered,
+        let traced = self.lock();
+        match &traced.on {
+            _ if traced.answered => Dispatch::Answered,
             Some(_) => Dispatch::Unknown,
             None => Dispatch::NotDispatched(Proof::Connect),
         }
     }
 
+    /// Whether the request is on a connection that has served before, and nothing has come.
+    pub(crate) fn waits_on_old_connection(&self) -> bool {
+        let traced = self.lock();
+        !traced.answered && traced.on.as_ref().is_some_and(|on| on.served == Served::Before)
+    }
+
     /// Lets no later request use the connection of this one.
     pub(crate) fn abandon_connection(&self) {
-        if let Some(Leasing { shared: Some(shared), .. }) = &self.on {
+        if let Some(Leasing { shared: Some(shared), .. }) = &self.lock().on {
             shared.retire();
         }
     }
@@ -179,9 +189,13 @@ impl Trace {
     /// it.
     pub(crate) fn distrust_connection(&self) {
         self.abandon_connection();
-        if let Some(Leasing { host, age, served: Served::Before, .. }) = &self.on {
+        if let Some(Leasing { host, age, served: Served::Before, .. }) = &self.lock().on {
             host.distrust(*age);
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Traced> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
