@@ -46,6 +46,14 @@ Inside one
   drive       list, mount and unmount drives
   upgrade     move it to the newest agent, its processes stay
 
+Its files
+  ls, tree    what is in a directory, and all that is below it
+  cat         files to stdout
+  cp          files and directories in, out, and from one sandbox to another
+  rm, mkdir   remove, and make directories
+  find, grep  files by name, and lines in them
+  watch       what happens in a directory
+
 For tests of clients
   faults      a server that misbehaves to a script, and tells what arrived
 
@@ -122,6 +130,15 @@ pub(crate) enum Command {
     Delete(commands::delete::Delete),
     Fetch(commands::fetch::Fetch),
     Exec(commands::exec::Exec),
+    Ls(commands::files::look::Ls),
+    Tree(commands::files::look::Tree),
+    Cat(commands::files::cat::Cat),
+    Cp(commands::files::cp::Cp),
+    Rm(commands::files::change::Rm),
+    Mkdir(commands::files::change::Mkdir),
+    Find(commands::files::search::Find),
+    Grep(commands::files::search::Grep),
+    Watch(commands::files::watch::Watch),
     Health(commands::health::Health),
     Drive(commands::drive::Drive),
     Upgrade(commands::upgrade::Upgrade),

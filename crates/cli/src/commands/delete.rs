@@ -7,7 +7,6 @@ use crate::report::{Exit, Failure, Request};
 
 /// End sandboxes and everything in them, and remove their files
 #[derive(Debug, Args)]
-#[command(visible_alias = "rm")]
 pub(crate) struct Delete {
     #[command(flatten)]
     chosen: Chosen,
@@ -19,7 +18,16 @@ pub(crate) struct Delete {
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Delete) -> Result<Exit, Failure> {
     let consent = if asked.yes { Consent::Given } else { Consent::Wanted("delete") };
     let names = asked.chosen.names(screen, connection, consent).await?;
-    each(screen, &names, async |name| {
+    named(screen, connection, &names).await
+}
+
+/// Ends those of these names, one after the other.
+pub(crate) async fn named(
+    screen: &Screen,
+    connection: &Connection,
+    names: &[String],
+) -> Result<Exit, Failure> {
+    each(screen, names, async |name| {
         let asking = connection.asking(name, Request::new("DELETE", format!("/sandboxes/{name}")));
         let call = connection.client().sandboxes().delete(name).with_history();
         let (sandbox, history) = call.await.map_err(|error| asking.failed(&error))?;

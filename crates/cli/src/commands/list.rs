@@ -8,14 +8,11 @@ use crate::report::{Exit, Failure};
 use crate::typed::pair;
 
 /// List the sandboxes, and whether they are awake
-#[derive(Debug, Args)]
-#[command(
-    visible_alias = "ls",
-    after_help = "\
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
 Examples
   reveille list --state standby
-  reveille list --label team=a --names"
-)]
+  reveille list --label team=a --names")]
 pub(crate) struct List {
     /// Only those that are in this state
     #[arg(long, value_enum)]

@@ -10,6 +10,7 @@ pub(crate) mod drive;
 pub(crate) mod exec;
 pub(crate) mod faults;
 pub(crate) mod fetch;
+pub(crate) mod files;
 pub(crate) mod get;
 pub(crate) mod health;
 pub(crate) mod host;
@@ -46,6 +47,15 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
         Command::Delete(asked) => interruptible(delete::run(screen, &connect()?, &asked)),
         Command::Fetch(asked) => interruptible(fetch::run(screen, &connect()?, &asked)),
         Command::Exec(asked) => run_to_end(exec::run(screen, &connect()?, &asked)),
+        Command::Ls(asked) => interruptible(files::look::ls(screen, &connect()?, &asked)),
+        Command::Tree(asked) => interruptible(files::look::tree(screen, &connect()?, &asked)),
+        Command::Cat(asked) => interruptible(files::cat::run(screen, &connect()?, &asked)),
+        Command::Cp(asked) => interruptible(files::cp::run(screen, &connect()?, &asked)),
+        Command::Rm(asked) => interruptible(files::change::rm(screen, &connect()?, &asked)),
+        Command::Mkdir(asked) => interruptible(files::change::mkdir(screen, &connect()?, &asked)),
+        Command::Find(asked) => interruptible(files::search::find(screen, &connect()?, &asked)),
+        Command::Grep(asked) => interruptible(files::search::grep(screen, &connect()?, &asked)),
+        Command::Watch(asked) => interruptible(files::watch::run(screen, &connect()?, &asked)),
         Command::Health(asked) => interruptible(health::run(screen, &connect()?, &asked)),
         Command::Drive(asked) => interruptible(drive::run(screen, &connect()?, &asked)),
         Command::Upgrade(asked) => interruptible(upgrade::run(screen, &connect()?, &asked)),

@@ -5,6 +5,7 @@ mod board;
 mod failed;
 mod faults;
 mod fetched;
+mod files;
 #[cfg(target_os = "linux")]
 mod host;
 mod installed;
@@ -31,6 +32,7 @@ use crate::report::{Request, in_one_line};
 pub(crate) use board::Board;
 pub(crate) use failed::misused;
 pub(crate) use fetched::Head;
+pub(crate) use files::{Copied, Detail};
 pub(crate) use line::Line;
 pub(crate) use records::SandboxView;
 pub(crate) use style::{BAD, FAINT, GOOD, STRONG, WAIT};

@@ -45,7 +45,7 @@ struct Upgraded<'a> {
 }
 
 impl Screen {
-    fn answer<T: Serialize>(&self, platform: &T, history: &History) -> io::Result<()> {
+    pub(super) fn answer<T: Serialize>(&self, platform: &T, history: &History) -> io::Result<()> {
         self.json(&WithFacts { platform, reveille: Facts::new(history) })
     }
 

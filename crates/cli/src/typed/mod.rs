@@ -4,6 +4,7 @@ pub(crate) mod duration;
 mod lifetime;
 mod megabytes;
 mod pair;
+pub(crate) mod place;
 mod write_out;
 
 pub(crate) use lifetime::lifetime;

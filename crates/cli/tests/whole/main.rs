@@ -9,6 +9,7 @@ mod conformance;
 mod curl;
 mod documents;
 mod ends;
+mod files;
 mod habits;
 mod input;
 mod ordinary;

@@ -57,7 +57,8 @@ pub(super) struct Coming {
 
 impl Coming {
     pub(super) async fn begin(target: &Path) -> Result<Self, Error> {
-        let target = target.to_owned();
+        // What a link leads to is replaced, and not the link.
+        let target = fs::canonicalize(target).await.unwrap_or_else(|_| target.to_owned());
         let name =
             target.file_name().ok_or_else(|| Error::input(format!("{} names no file", target.display())))?;
         let name = format!(".{}.{:016x}.part", name.to_string_lossy(), fastrand::u64(..));

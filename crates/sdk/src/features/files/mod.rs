@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Version};
 use reveille_retry::Replay;
+use reveille_wire::header::FILE_TYPE;
 use reveille_wire::{FileRequest, InvalidInput};
 
 use super::Sandbox;
@@ -130,6 +131,22 @@ impl Files {
     pub fn make_directory(&self, path: impl AsRef<[u8]>) -> Write {
         let call = Call::empty(self.0.core(), self.at(Method::PUT, FILES, path.as_ref()));
         Write::of_json(call, FileRequest::directory())
+    }
+
+    /// What a path leads to. A read.
+    ///
+    /// Servers older than our own say nothing of it, and nothing where there is nothing either: then look for it in
+    /// the [list](Self::list) of the directory that it is in.
+    pub fn kind(&self, path: impl AsRef<[u8]>) -> Call<Option<FoundKind>> {
+        let reading = Reading::Success(Box::new(|answer: Whole| {
+            let kind = answer.answered.headers.get(FILE_TYPE).map(HeaderValue::as_bytes);
+            Ok(match kind {
+                Some(b"directory") => Some(FoundKind::Directory),
+                Some(_) => Some(FoundKind::File),
+                None => None,
+            })
+        }));
+        Call::new(self.0.core(), self.at(Method::HEAD, FILES, path.as_ref()), reading)
     }
 
     /// What is in a directory. A read.
