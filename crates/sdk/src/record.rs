@@ -1,7 +1,9 @@
 //! What a call did.
 
+use std::time::Duration;
+
 use http::{HeaderMap, Method};
-use reveille_retry::{History, Replay, StopReason};
+use reveille_retry::{History, Replay, Seen, StopReason};
 use reveille_wire::header;
 
 /// Where a request goes, below the client's own settings.
@@ -38,6 +40,14 @@ impl AnsweredBy {
             (_, Site::App) => Self::App,
         }
     }
+}
+
+/// What the last probe of a call brought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probed {
+    pub(crate) seen: Seen,
+    /// For how long the server asked not to be asked again.
+    pub(crate) asked: Option<Duration>,
 }
 
 /// At which step a call ended.

@@ -15,6 +15,7 @@ mod input;
 mod ordinary;
 mod place;
 mod python;
+mod readiness;
 mod setup;
 mod terminal;
 mod windows;

@@ -195,12 +195,9 @@ impl Readiness {
 
     /// The window is there: one of those who wait looks when it is time, and each goes when its own time is up.
     fn in_window(&mut self, now: Tick, ticket: &Ticket, until: Tick, window: &Window) -> Order {
-        // The server named a time that a call cannot wait for: it meets its own answer.
+        // The server named a time that the call cannot wait for: a read meets its own answer at once.
         let beyond = ticket.refusals == Refusals::None && window.not_before > until;
-        if beyond {
-            return Order::Go;
-        }
-        if now >= until {
+        if beyond || now >= until {
             return if ticket.is_mutation() { Order::GiveUp } else { Order::Go };
         }
         let is_first = self.waiting.first().is_none_or(|first| ticket.id <= *first);

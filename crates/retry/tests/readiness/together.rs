@@ -106,12 +106,12 @@ fn nobody_looks_before_the_time_that_the_server_named() {
 }
 
 #[test]
-fn a_time_that_a_mutation_cannot_wait_for_is_met_by_itself() {
+fn a_mutation_that_has_no_time_for_what_the_server_asked_is_not_sent_at_all() {
     let server = Server { refuses_by: Refuses::StatusAfter(25), ..window(3_000) };
     let read = Plan::read(1);
     let mutation = Plan { arrives: at(100), ..Plan::mutation(2) };
     let record = play(&server, &[read, mutation], ON);
-    assert_eq!((record.stories[1].sends.len(), record.stories[1].ended), (1, at(101)));
+    assert_eq!((record.stories[1].sends.len(), record.stories[1].ended), (0, at(100)));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode};
 use reveille_retry::{Attempt, Dispatch, Fault, FaultKind, History, Replay, Seen, StopReason, retry_after};
 use reveille_wire::{InvalidInput, header};
 
-use crate::record::{AnsweredBy, Record, Site, Step};
+use crate::record::{AnsweredBy, Probed, Record, Site, Step};
 pub(crate) use words::explanation;
 use words::phrase;
 
@@ -32,7 +32,7 @@ struct Inner {
     record: Option<Record>,
     answer: Option<Answered>,
     source: Option<Source>,
-    probe_saw: Option<Seen>,
+    probe: Option<Probed>,
 }
 
 /// What kind of failure it is.
@@ -81,7 +81,7 @@ impl Answered {
 
 impl Error {
     fn new(kind: ErrorKind) -> Self {
-        Self(Box::new(Inner { kind, said: None, record: None, answer: None, source: None, probe_saw: None }))
+        Self(Box::new(Inner { kind, said: None, record: None, answer: None, source: None, probe: None }))
     }
 
     fn saying(mut self, said: impl Into<String>) -> Self {
@@ -168,9 +168,9 @@ impl Error {
     }
 
     /// A call that was not sent, as its sandbox did not wake in time.
-    pub(crate) fn unsent(record: Record, probe_saw: Option<Seen>) -> Self {
+    pub(crate) fn unsent(record: Record, probe: Option<Probed>) -> Self {
         let mut error = Self::new(ErrorKind::Unavailable);
-        error.0.probe_saw = probe_saw;
+        error.0.probe = probe;
         error.0.record = Some(Record { ended: Step::Preparation, ..record });
         error
     }
@@ -330,7 +330,7 @@ impl Error {
     /// How long the server asked to wait, where it did.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.headers().and_then(retry_after)
+        self.headers().and_then(retry_after).or_else(|| self.0.probe.and_then(|probe| probe.asked))
     }
 
     /// The id under which the server knows the last request.
@@ -354,7 +354,7 @@ impl Error {
     /// ([`StopReason::NoWord`]) and this call was the one that asked.
     #[must_use]
     pub fn probe_saw(&self) -> Option<Seen> {
-        self.0.probe_saw
+        self.0.probe.map(|probe| probe.seen)
     }
 
     fn last(&self) -> Option<&Attempt> {

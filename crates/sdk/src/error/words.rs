@@ -95,7 +95,7 @@ impl Error {
             (None, Some(source), _) => write!(f, "{source}"),
             (None, None, Some(StopReason::NoWord)) => {
                 f.write_str("the sandbox did not wake in time")?;
-                match self.0.probe_saw {
+                match self.probe_saw() {
                     Some(Seen::Fault(kind)) => write!(f, ": {}", phrase(kind)),
                     Some(seen) => write!(f, ": {seen}"),
                     None => Ok(()),

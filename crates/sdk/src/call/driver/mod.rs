@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reveille_retry::{
-    AfterRefusal, AttemptPlan, FaultKind, Head, RetryPolicy, Seen, Session, StopReason, Tick, Verdict,
+    AfterRefusal, AttemptPlan, FaultKind, Head, RetryPolicy, Session, StopReason, Tick, Verdict,
 };
 use tracing::Instrument;
 
@@ -19,7 +19,7 @@ use crate::answer::{Begun, Taking, Whole};
 use crate::core::transport::Broken;
 use crate::core::{Core, Seat, Secret};
 use crate::error::{Answered, Error};
-use crate::record::Record;
+use crate::record::{Probed, Record};
 use attempt::Answer;
 
 /// Sends an operation as often as its session says.
@@ -59,8 +59,8 @@ struct Driver {
     session: Session,
     /// Its place with the other calls to the same sandbox, where it has one.
     seat: Option<Seat>,
-    /// What its last probe saw.
-    probe_saw: Option<Seen>,
+    /// What its last probe brought.
+    probed: Option<Probed>,
     start: Instant,
     quiet: Duration,
     /// The access token that the last attempt showed.
@@ -104,8 +104,8 @@ impl Driver {
         let seat = is_shared
             .then(|| core.watches.seat(operation.target.base(), operation.replay(), session.last_send(now)));
         let start = Instant::now();
-        let (probe_saw, token, open) = (None, None, None);
-        Ok(Self { core, operation, uri, tuning, taking, session, seat, probe_saw, start, quiet, token, open })
+        let (probed, token, open) = (None, None, None);
+        Ok(Self { core, operation, uri, tuning, taking, session, seat, probed, start, quiet, token, open })
     }
 
     async fn run(self) -> Result<Begun, Error> {
@@ -121,8 +121,8 @@ impl Driver {
     async fn go(mut self) -> Result<Begun, Error> {
         loop {
             if let Err(stop) = self.word().await {
-                let saw = self.probe_saw;
-                return Err(Error::unsent(self.record(Some(stop)), saw));
+                let probed = self.probed;
+                return Err(Error::unsent(self.record(Some(stop)), probed));
             }
             let plan = match self.session.begin(self.now()) {
                 Ok(plan) => plan,

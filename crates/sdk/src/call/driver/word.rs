@@ -15,15 +15,15 @@ use super::{Driver, identity};
 use crate::call::Identity;
 use crate::core::transport::{Broken, Quiet};
 use crate::core::{Body, Core};
-use crate::record::{AnsweredBy, Site};
+use crate::record::{AnsweredBy, Probed, Site};
 
 /// What a probe asks for: it is cheap, always there, and safe.
 const HEALTH: &str = "/health";
 
-type Probe = Pin<Box<dyn Future<Output = Probed> + Send>>;
+type Probe = Pin<Box<dyn Future<Output = Told> + Send>>;
 
 /// What a probe saw, where it was sent, and what that says.
-type Probed = (Word, Option<Seen>);
+type Told = (Word, Option<Seen>);
 
 impl Driver {
     /// Waits until the call may go, and asks for the word of the sandbox where nobody else does.
@@ -63,7 +63,8 @@ impl Driver {
                 tokio::time::timeout(left, select(answered, rung)).await
             {
                 probe = None;
-                self.probe_saw = seen;
+                let asked = if let Word::Asleep(asked) = word { asked } else { None };
+                self.probed = seen.map(|seen| Probed { seen, asked });
                 seat.probed(self.now(), word);
             }
             order = seat.poll(self.now());
@@ -120,7 +121,7 @@ fn probe_of(core: Arc<Core>, base: String, identity: Identity) -> Probe {
 }
 
 /// Asks the sandbox at `base` whether it is awake, on a connection of its own.
-async fn ask(core: Arc<Core>, base: String, identity: Identity) -> Probed {
+async fn ask(core: Arc<Core>, base: String, identity: Identity) -> Told {
     let unsent = (Word::Neither, None);
     let Ok(uri) = Uri::try_from(format!("{base}{HEALTH}")) else { return unsent };
     let mut headers = HeaderMap::new();
