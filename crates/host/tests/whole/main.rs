@@ -109,6 +109,12 @@ fn pid_of(mark: &str) -> Option<String> {
     pids_of(mark).into_iter().next()
 }
 
+/// The process that a process came from.
+fn parent(pid: &str) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap().to_owned()
+}
+
 fn pids_of(mark: &str) -> Vec<String> {
     let all = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = all.filter_map(|entry| entry.file_name().into_string().ok());
@@ -167,15 +173,16 @@ async fn files_survive_a_restart() {
 
 async fn a_killed_agent_is_started_again() {
     let stand = Stand::with_box(|_| {}).await;
-    let command = json!({"command": "sleep 1000", "name": "lost"});
+    let mark = format!("lost-{}", fastrand::u64(..));
+    let command =
+        json!({"command": format!("exec sh -c 'while sleep 1; do :; done' {mark}"), "name": "lost"});
     assert_eq!(stand.post("/process", &command).await.status, 200);
-    // The agent's flags name the data directory; nothing else's here do.
-    let agents = pids_of(stand.data());
-    assert!(!agents.is_empty());
-    for agent in agents {
-        // One may have ended with another.
-        let _ = nix::sys::signal::kill(Pid::from_raw(agent.parse().unwrap()), Signal::SIGKILL);
+    let mut agent = stand::until_some(|| pid_of(&mark)).await;
+    // Up to what the host itself has started.
+    while parent(&agent) != std::process::id().to_string() {
+        agent = parent(&agent);
     }
+    nix::sys::signal::kill(Pid::from_raw(agent.parse().unwrap()), Signal::SIGKILL).unwrap();
     // A request may meet the agent's end; the next ones meet a new agent, which knows nothing of the process.
     loop {
         match stand.get("/process/lost").await.status {
@@ -189,8 +196,7 @@ async fn a_killed_agent_is_started_again() {
 
 async fn a_server_goes_on() {
     let stand = Stand::with_box(|_| {}).await;
-    let program = std::env::current_exe().unwrap();
-    let command = json!({"command": format!("exec {} serve", program.display()), "name": "server"});
+    let command = json!({"command": stand::this_program("serve"), "name": "server"});
     assert_eq!(stand.post("/process", &command).await.status, 200);
     let port: u16 = loop {
         let logs = stand.get("/process/server/logs").await.json();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::stand::Stand;
+use super::stand::{Stand, this_program};
 
 /// A server in a sandbox that serves one connection after the other, each until it ends, and answers with the number
 /// of the connection. Says on which port it listens.
@@ -59,8 +59,7 @@ fn serve(each: impl Fn(usize, TcpStream)) -> ExitCode {
 
 /// Starts one of these servers in the sandbox and gives its port.
 async fn start(stand: &Stand, which: &str) -> u16 {
-    let program = std::env::current_exe().unwrap();
-    let command = json!({"command": format!("exec {} {which}", program.display()), "name": which});
+    let command = json!({"command": this_program(which), "name": which});
     assert_eq!(stand.post("/process", &command).await.status, 200);
     loop {
         let logs = stand.get(&format!("/process/{which}/logs")).await.json();

@@ -39,6 +39,13 @@ pub(crate) fn settings(data: &Path) -> HostSettings {
     settings
 }
 
+/// The command that is this program inside: where it is outside or, with a root of its own, among its commands.
+pub(crate) fn this_program(what: &str) -> String {
+    let program = std::env::current_exe().unwrap();
+    let (path, name) = (program.display(), program.file_name().unwrap().display());
+    format!("[ -x {path} ] && exec {path} {what}; exec {name} {what}")
+}
+
 impl Stand {
     /// A host with a sandbox called `box`, awake.
     pub(crate) async fn with_box(change: impl FnOnce(&mut HostSettings)) -> Self {
@@ -55,11 +62,6 @@ impl Stand {
     pub(crate) async fn restarted(self) -> Self {
         self.host.stop().await;
         Self { host: Host::start(settings(self.data.path())).await.unwrap(), data: self.data }
-    }
-
-    /// Where its data is.
-    pub(crate) fn data(&self) -> &str {
-        self.data.path().to_str().unwrap()
     }
 
     pub(crate) async fn control(&self, method: &str, path: &str, body: &str) -> Answer {
