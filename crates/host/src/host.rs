@@ -138,6 +138,7 @@ impl Host {
                 workspace: settings.workspace.clone(),
                 key: Arc::clone(&key),
             },
+            stop: stop.clone(),
         };
         let bounds = Bounds {
             connections: server::connections(settings.limits.connections),

@@ -69,7 +69,8 @@ pub enum Refuse {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections at a time; more wait until one ends. 4,096, less where fewer files may be open.
+    /// Connections at a time. Beyond that those leave that have shown no key, and then those that are idle. 4,096,
+    /// less where fewer files may be open.
     pub connections: usize,
     /// Requests that wait for one sandbox to wake. 1,024.
     pub held: usize,
@@ -79,7 +80,7 @@ pub struct Limits {
     pub head: Duration,
     /// How long an open but silent stream keeps its sandbox awake. 15 min, as on the platform.
     pub silence: Duration,
-    /// How long requests in flight may go on when the host stops. 5 s.
+    /// How long requests in flight may go on when the host stops; new ones are refused meanwhile. 10 s.
     pub drain: Duration,
     /// How long the engine may take to wake a sandbox or to put it to sleep. 120 s.
     pub engine: Duration,
@@ -93,7 +94,7 @@ impl Default for Limits {
             hold: Duration::from_secs(60),
             head: Duration::from_secs(60),
             silence: Duration::from_secs(15 * 60),
-            drain: Duration::from_secs(5),
+            drain: Duration::from_secs(10),
             engine: Duration::from_secs(120),
         }
     }

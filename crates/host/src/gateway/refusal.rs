@@ -35,7 +35,7 @@ pub(super) fn resuming_as_documented(left: Duration) -> Refusal {
 }
 
 /// Nothing serves it, and the request was not handed on.
-pub(super) fn unavailable(why: &str) -> Refusal {
+pub(crate) fn unavailable(why: &str) -> Refusal {
     let message = format!("the sandbox is not available: {why}");
     Refusal::new(GatewayCode::WorkloadUnavailable, message).not_dispatched().retry_after(SOON)
 }

@@ -7,44 +7,47 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use reveille_wire::hop;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::crowd::Held;
 use super::front::Front;
-use super::socket::{Reset, Socket};
+use super::socket::{Begun, Reset, Socket};
 
-/// The largest head of an HTTP/1.1 request, with the longest path that a client of ours sends, in bytes.
-const MAX_HEAD: usize = 128 * 1024;
-/// The most headers of a request.
-const MAX_HEADERS: usize = 200;
 /// The largest list of headers of an HTTP/2 request, in bytes.
-const MAX_HEADER_LIST: u32 = 128 * 1024;
+const MAX_HEADER_LIST: u32 = hop::MAX_HEAD as u32;
 /// How many requests an HTTP/2 connection carries at a time.
 const MAX_STREAMS: u32 = 256;
 
+/// A client's visit: its place, and what it gets.
+pub(super) struct Visit {
+    pub(super) client: SocketAddr,
+    pub(super) held: Held,
+    pub(super) front: Arc<Front>,
+    pub(super) head: Duration,
+    pub(super) stop: CancellationToken,
+    pub(super) cut: CancellationToken,
+}
+
 /// Serves one connection to its end.
-pub(super) async fn serve(
-    stream: TcpStream,
-    client: SocketAddr,
-    front: Arc<Front>,
-    head: Duration,
-    stop: CancellationToken,
-    cut: CancellationToken,
-) {
+pub(super) async fn serve(stream: TcpStream, visit: Visit) {
+    let Visit { client, held, front, head, stop, cut } = visit;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection delays small writes");
     }
     let reset = Reset::default();
-    let first = Arc::new(Notify::new());
-    let io = TokioIo::new(Socket::new(stream, reset.clone()));
+    let (first, begun) = (Arc::new(Notify::new()), Begun::default());
+    let io = TokioIo::new(Socket::new(stream, reset.clone(), begun.clone()));
     let service = service_fn({
-        let (reset, first) = (reset.clone(), Arc::clone(&first));
+        let (reset, first, seat) = (reset.clone(), Arc::clone(&first), Arc::clone(held.seat()));
         move |request| {
+            begun.note();
             first.notify_one();
-            let (front, reset) = (Arc::clone(&front), reset.clone());
+            let (front, reset, seat) = (Arc::clone(&front), reset.clone(), Arc::clone(&seat));
             async move {
-                match front.serve(request, client).await {
+                match front.serve(request, client, &seat).await {
                     Some(response) => Ok::<_, std::convert::Infallible>(response),
                     None => {
                         reset.ask();
@@ -63,12 +66,20 @@ pub(super) async fn serve(
             std::future::pending::<()>().await;
         }
     };
+    // Who comes while the host stops is served like anybody else: with a refusal, after which its connection ends.
+    let stopping = async {
+        if stop.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
+        stop.cancelled().await;
+    };
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = reset.asked() => return,
+        () = held.sent_away() => return,
         () = silent => return,
         () = cut.cancelled() => return,
-        () = stop.cancelled() => {
+        () = stopping => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 served = connection.as_mut() => served,
@@ -88,8 +99,8 @@ fn server(head: Duration) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(head)
-        .max_buf_size(MAX_HEAD)
-        .max_headers(MAX_HEADERS)
+        .max_buf_size(hop::MAX_HEAD)
+        .max_headers(hop::MAX_HEADERS)
         .half_close(false);
     server
         .http2()

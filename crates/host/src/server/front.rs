@@ -11,12 +11,14 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use reveille_wire::{GatewayCode, Refusal, header};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
 
-use super::received::{Exchange, Received};
+use super::crowd::Seat;
+use super::received::{Answering, Exchange, Received};
 use crate::auth::{Credentials, Key};
 use crate::control::Failure;
-use crate::gateway::refusal::respond;
+use crate::gateway::refusal::{self, respond};
 use crate::gateway::{Gateway, Served};
 use crate::preview::{Closed, Previews, Visit};
 
@@ -30,6 +32,8 @@ pub(crate) struct Front {
     pub(crate) gateway: Gateway,
     pub(crate) control: Router,
     pub(crate) previews: Previews,
+    /// The host stops: what comes now is refused.
+    pub(crate) stop: CancellationToken,
 }
 
 /// Which room answers.
@@ -60,15 +64,24 @@ impl Front {
         &self,
         request: Request<Incoming>,
         client: SocketAddr,
+        seat: &Arc<Seat>,
     ) -> Option<Response<Body>> {
+        let serving = seat.serve();
         let entry = Entry::of(&request);
         let (request, exchange) = Exchange::begin(request);
-        let mut served = self.answer(request, client, &entry.id).await;
-        if let Some(response) = &mut served {
-            exchange.answer(response);
-        }
+        let is_stopping = self.stop.is_cancelled();
+        let served = if is_stopping {
+            Some(respond(refusal::unavailable("the host is stopping")))
+        } else {
+            self.answer(request, client, &entry.id, seat).await
+        };
         entry.log(client, served.as_ref().map(Response::status));
-        served
+        let mut response = served?;
+        exchange.answer(&mut response);
+        if is_stopping {
+            exchange.end(&mut response);
+        }
+        Some(response.map(|body| Body::new(Answering::new(body, serving))))
     }
 
     async fn answer(
@@ -76,15 +89,23 @@ impl Front {
         mut request: Request<Received>,
         client: SocketAddr,
         id: &HeaderValue,
+        seat: &Seat,
     ) -> Option<Response<Body>> {
         if let Some(visit) = self.previews.visit(&mut request) {
+            if visit.is_ok() {
+                seat.known();
+            }
             return self.visit(visit, request, client, id).await;
         }
         let path = request.uri().path();
         let is_control =
             path.strip_prefix("/v0").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let room = if is_control { Room::Control } else { Room::Gateway };
-        let mut response = match (self.let_in(&request), room) {
+        let entry = self.let_in(&request);
+        if entry.is_ok() {
+            seat.known();
+        }
+        let mut response = match (entry, room) {
             (Err(no_entry), room) => no_entry.into_response(room),
             (Ok(()), Room::Control) => self.control(request).await,
             (Ok(()), Room::Gateway) => match self.gateway.serve(request, client).await {

@@ -1,6 +1,8 @@
 //! The listener: connections, credentials, and which room a request goes to.
 
+mod answer;
 mod connection;
+mod crowd;
 mod front;
 mod received;
 mod socket;
@@ -10,11 +12,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::connection::Visit;
+use self::crowd::Crowd;
+use crate::gateway::refusal;
+
 pub(crate) use front::Front;
+
+/// How long to wait for a file after somebody was told to leave.
+const MADE_ROOM: Duration = Duration::from_millis(2);
+/// How long to wait where nobody can be told to.
+const NO_ROOM: Duration = Duration::from_millis(50);
 
 /// What the listener is bound by.
 #[derive(Debug, Clone)]
@@ -24,54 +34,94 @@ pub(crate) struct Bounds {
     pub(crate) drain: Duration,
 }
 
-/// Accepts connections until it is told to stop; ends when all of them have.
+/// Serves connections until it is told to stop; ends when all of them have.
+///
+/// Once it is told, requests are refused, on connections that are there and on new ones, and those that are running
+/// get the time to drain.
 pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>, bounds: Bounds, stop: CancellationToken) {
-    let connections = TaskTracker::new();
-    let room = Arc::new(Semaphore::new(bounds.connections.min(Semaphore::MAX_PERMITS)));
+    let server = Server {
+        crowd: Crowd::new(bounds.connections),
+        listener,
+        front,
+        head: bounds.head,
+        stop: stop.clone(),
+        cut: CancellationToken::new(),
+    };
+    let (running, late) = (TaskTracker::new(), TaskTracker::new());
+    server.accept_until(&running, stop.cancelled()).await;
+    running.close();
+    late.close();
+    let drained = tokio::time::timeout(bounds.drain, running.wait());
+    server.accept_until(&late, async { drop(drained.await) }).await;
     // Ends what has not ended by itself when the time to drain is over.
-    let cut = CancellationToken::new();
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = accept(&listener, &room) => accepted,
-        };
-        let Some((stream, client, permit)) = accepted else { continue };
-        let front = Arc::clone(&front);
-        let serving = connection::serve(stream, client, front, bounds.head, stop.clone(), cut.clone());
-        connections.spawn(async move {
-            serving.await;
-            drop(permit);
-        });
-    }
-    drop(listener);
-    connections.close();
-    if tokio::time::timeout(bounds.drain, connections.wait()).await.is_err() {
-        cut.cancel();
-        connections.wait().await;
-    }
+    server.cut.cancel();
+    drop(server.listener);
+    running.wait().await;
+    late.wait().await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(room).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, client)) => Some((stream, client, permit)),
-        Err(error) => {
-            // A connection that ended at once, or no file left to open: others may end meanwhile.
-            tracing::warn!(%error, "a connection could not be accepted");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            None
+struct Server {
+    listener: TcpListener,
+    crowd: Arc<Crowd>,
+    front: Arc<Front>,
+    head: Duration,
+    stop: CancellationToken,
+    cut: CancellationToken,
+}
+
+impl Server {
+    async fn accept_until(&self, connections: &TaskTracker, end: impl Future<Output = ()>) {
+        tokio::pin!(end);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut end => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, client)) => self.welcome(stream, client, connections),
+                Err(error) => {
+                    // No file left to open, mostly: somebody leaves. Or a connection that ended at once.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    let pause = if self.crowd.make_room() { MADE_ROOM } else { NO_ROOM };
+                    tokio::time::sleep(pause).await;
+                }
+            }
         }
     }
+
+    fn welcome(&self, stream: TcpStream, client: SocketAddr, connections: &TaskTracker) {
+        let Ok(held) = self.crowd.enter() else {
+            turn_away(&stream);
+            return;
+        };
+        let visit = Visit {
+            client,
+            held,
+            front: Arc::clone(&self.front),
+            head: self.head,
+            stop: self.stop.clone(),
+            cut: self.cut.clone(),
+        };
+        connections.spawn(connection::serve(stream, visit));
+    }
 }
 
-/// How many connections there can be, with what each takes of the files that may be open.
+/// Tells whoever cannot be served, as far as that goes without waiting, that nobody has seen its request.
+fn turn_away(stream: &TcpStream) {
+    let refusal = refusal::unavailable("the host serves as many connections as it can");
+    // It may be gone already, and is told no more than fits.
+    drop(stream.try_write(&answer::written_out(refusal)));
+}
+
+/// How many connections there can be. The limit of files that may be open is raised for them where that is allowed.
 pub(crate) fn connections(wanted: usize) -> usize {
-    use nix::sys::resource::{Resource, getrlimit};
-    // One to the client, one to the agent, and room for everything else.
-    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
-    let possible = usize::try_from(files.saturating_sub(128) / 2).unwrap_or(usize::MAX);
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted.clamp(1, 256) };
+    // One to the client, one to the agent, one kept to a server, and room for everything else.
+    let needed = (wanted as u64).saturating_mul(3).saturating_add(512);
+    let raised = needed.min(hard);
+    let files =
+        if raised > soft && setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() { raised } else { soft };
+    let possible = usize::try_from(files.saturating_sub(256) / 3).unwrap_or(usize::MAX);
     wanted.min(possible).max(1)
 }

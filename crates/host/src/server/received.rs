@@ -1,4 +1,4 @@
-//! The body of a request as it comes in, and whether all of it has been read.
+//! The bodies of an exchange, as far as they say what becomes of its connection.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,6 +10,8 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+
+use super::crowd::Served;
 
 /// A body that says when it has been read to its end.
 pub(super) struct Received {
@@ -34,9 +36,48 @@ impl Exchange {
     /// is dropped, and the next request would be dropped with it.
     pub(super) fn answer<B>(&self, response: &mut Response<B>) {
         let is_open = self.ended.as_ref().is_some_and(|ended| !ended.load(Ordering::Acquire));
-        if is_open && self.version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        if is_open && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            self.end(response);
+        }
+    }
+
+    /// Tells the client that its connection ends with this answer.
+    pub(super) fn end<B>(&self, response: &mut Response<B>) {
+        if self.version < Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+    }
+}
+
+/// The body of an answer, during which its connection counts as served.
+pub(super) struct Answering {
+    body: axum::body::Body,
+    _serving: Served,
+}
+
+impl Answering {
+    pub(super) fn new(body: axum::body::Body, serving: Served) -> Self {
+        Self { body, _serving: serving }
+    }
+}
+
+impl Body for Answering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::answer;
+
 /// How long a connection that is done waits for what the client sends next.
 const LINGER_SILENT: Duration = Duration::from_secs(2);
 /// How long it waits at the most, whatever the client sends.
@@ -37,6 +39,30 @@ impl Reset {
     }
 }
 
+/// Whether a request has begun on a connection. Until then the only answer there can be is one to a head that could
+/// not be read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Begun(Arc<AtomicBool>);
+
+impl Begun {
+    pub(super) fn note(&self) {
+        if !self.has() {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+
+    fn has(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// An answer that is written instead of another one.
+#[derive(Debug)]
+struct Instead {
+    bytes: Vec<u8>,
+    written: usize,
+}
+
 /// A client's connection.
 ///
 /// Closed with a reset where one was asked for. Otherwise it closes like a polite server: it ends its own side
@@ -46,6 +72,8 @@ impl Reset {
 pub(super) struct Socket {
     stream: TcpStream,
     reset: Reset,
+    begun: Begun,
+    instead: Option<Instead>,
     closing: Option<Closing>,
 }
 
@@ -69,8 +97,34 @@ impl Closing {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, reset: Reset) -> Self {
-        Self { stream, reset, closing: None }
+    pub(super) fn new(stream: TcpStream, reset: Reset, begun: Begun) -> Self {
+        Self { stream, reset, begun, instead: None, closing: None }
+    }
+
+    /// Writes an answer in the platform's shape in place of `offered`, the bare one to a head that could not be read;
+    /// nothing where it is no such answer.
+    fn poll_write_instead(
+        &mut self,
+        cx: &mut Context<'_>,
+        offered: &[u8],
+        length: usize,
+    ) -> Option<Poll<io::Result<usize>>> {
+        if self.begun.has() {
+            return None;
+        }
+        if self.instead.is_none() {
+            let bytes = answer::to_unreadable_head(offered)?;
+            self.instead = Some(Instead { bytes, written: 0 });
+        }
+        let instead = self.instead.as_mut()?;
+        while let Some(left) = instead.bytes.get(instead.written..).filter(|left| !left.is_empty()) {
+            match Pin::new(&mut self.stream).poll_write(cx, left) {
+                Poll::Ready(Ok(written)) => instead.written += written,
+                Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
+                Poll::Pending => return Some(Poll::Pending),
+            }
+        }
+        Some(Poll::Ready(Ok(length)))
     }
 
     /// Reads and drops what still comes, until the client ends its side or the time is over.
@@ -118,6 +172,9 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(written) = self.poll_write_instead(cx, bytes, bytes.len()) {
+            return written;
+        }
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -126,6 +183,11 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        let offered = slices.first().map(|slice| &slice[..]).unwrap_or_default();
+        if let Some(written) = self.poll_write_instead(cx, offered, length) {
+            return written;
+        }
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 

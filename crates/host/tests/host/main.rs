@@ -5,6 +5,7 @@
 mod client;
 mod contract;
 mod control;
+mod crowd;
 mod engine;
 mod exchange;
 mod expiry;
