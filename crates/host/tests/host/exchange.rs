@@ -208,12 +208,19 @@ async fn an_answer_that_is_cut_is_never_whole() {
     let chunked =
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n14\r\n01234567890123456789\r\n0\r\n\r\n";
     for answer in [whole, chunked] {
-        for cut in 1..answer.len() {
-            let stand = Stand::with_agent(closing_after(&answer[..cut]), |_| {}).await;
+        let cut = Arc::new(AtomicUsize::new(0));
+        let at = Arc::clone(&cut);
+        let stand = Stand::with_agent(
+            move |stream| closing_after(&answer[..at.load(Ordering::SeqCst)])(stream),
+            |_| {},
+        )
+        .await;
+        for length in 1..answer.len() {
+            cut.store(length, Ordering::SeqCst);
             let sent = request(Method::POST, APP).body(http_body_util::Full::default()).unwrap();
             match stand.client.send(sent).await {
                 Err(_) => {}
-                Ok(answer) => assert_eq!(answer.status(), 502, "cut at {cut}: {answer:?}"),
+                Ok(answer) => assert_eq!(answer.status(), 502, "cut at {length}: {answer:?}"),
             }
         }
     }
