@@ -1,5 +1,6 @@
 //! One attempt: a request, what comes back, and what it proves.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,8 +77,8 @@ impl Driver {
             Err(Unsent::Error(error)) => return Err(error),
         };
         let core = Arc::clone(&self.core);
-        let sent = core.transport.send(request, Wanted::Any, quiet.clone(), trace);
-        let sent = if self.may_race() { self.raced(plan, sent, trace).await } else { sent.await };
+        let mut sent = pin!(core.transport.send(request, Wanted::Any, quiet.clone(), trace));
+        let sent = if self.may_race() { self.raced(plan, sent.as_mut(), trace).await } else { sent.await };
         match sent {
             Ok(response) => Ok(self.take(response, quiet).await),
             Err(broken) => Ok(Err(broken)),

@@ -3,7 +3,8 @@
 //! that is merely slow is cut.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -27,27 +28,33 @@ impl Driver {
             && self.operation.body.is_whole()
     }
 
-    /// The first answer of `sent` and, where its connection is an old one and stays silent, of a second sending. Of
-    /// two that fail, the one that did so last says how.
-    pub(super) async fn raced(
+    /// The first answer of `sent` and, where its connection is an old one and stays silent, of a second sending.
+    pub(super) async fn raced<S: Future<Output = Sent>>(
         &mut self,
         plan: &AttemptPlan,
-        sent: impl Future<Output = Sent>,
+        mut sent: Pin<&mut S>,
         trace: &Trace,
     ) -> Sent {
-        let mut first = pin!(sent);
-        if let Ok(done) = tokio::time::timeout(SILENCE, &mut first).await {
-            return done;
+        match tokio::time::timeout(SILENCE, sent.as_mut()).await {
+            Ok(done) => done,
+            Err(_) if trace.waits_on_old_connection() => Box::pin(self.race(plan, sent, trace)).await,
+            Err(_) => sent.await,
         }
-        if !trace.waits_on_old_connection() {
-            return first.await;
-        }
+    }
+
+    /// Of two that fail, the one that did so last says how.
+    async fn race<S: Future<Output = Sent>>(
+        &mut self,
+        plan: &AttemptPlan,
+        first: Pin<&mut S>,
+        trace: &Trace,
+    ) -> Sent {
         let verdict = self.session.race(self.now());
         let Verdict::Retry { .. } = verdict else { return first.await };
         self.tell(plan, verdict);
         let quiet = Quiet::new(self.quiet);
         let Ok(request) = self.request(&quiet).await else { return first.await };
-        let core = std::sync::Arc::clone(&self.core);
+        let core = Arc::clone(&self.core);
         let second = pin!(core.transport.send_fresh(request, &quiet));
         match select(first, second).await {
             Either::Left((Ok(answer), _)) => Ok(answer),
