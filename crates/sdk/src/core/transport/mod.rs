@@ -109,7 +109,8 @@ impl Transport {
             return Err(nowhere());
         };
         let way = Way { connector: &self.connector, host, uri, wanted };
-        match quiet.bound(way.send(request, trace)).await {
+        // Boxed, as it is the bulk of what a call carries, and would be moved with all that surround it.
+        match quiet.bound(Box::pin(way.send(request, trace))).await {
             Some(Ok(response)) => {
                 trace.lock().answered = true;
                 Ok(response)
