@@ -1,4 +1,4 @@
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use base64::Engine as _;
 use reveille::{Bytes, HeaderMap, StatusCode};
@@ -21,6 +21,15 @@ impl Screen {
         let mut out = io::stdout();
         out.write_all(bytes)?;
         out.flush()
+    }
+
+    /// Ends the line of a body that did not, so that what is said on the same terminal begins on one of its own.
+    pub(crate) fn end_line(&self, last: Option<u8>) {
+        if last.is_some_and(|last| last != b'\n') && io::stdout().is_terminal() && io::stderr().is_terminal()
+        {
+            // A stderr that is gone says nothing anyway.
+            let _ = writeln!(io::stderr());
+        }
     }
 
     /// The same, of what a command wrote to its own stderr.

@@ -55,23 +55,26 @@ impl Line {
     /// The same on as many lines as are needed so that none is wider than `columns`; all but the first are moved in
     /// by `indent`. They are broken between words only: a longer word stands out.
     pub(crate) fn wrapped(&self, columns: usize, indent: usize) -> Vec<Self> {
-        let mut lines = vec![Self::new()];
-        let mut used = 0;
-        // Nothing has been put on the line yet before which it may break.
-        let mut fresh = true;
+        let mut lines = Vec::new();
+        let mut line = Self::new();
+        // The blanks before the next word, which are of no use at the end of a line.
+        let mut owed = 0;
+        let mut has_word = false;
         for (style, text) in &self.pieces {
             for word in text.split_inclusive(' ') {
-                let needs = word.trim_end().width();
-                if !fresh && used + needs > columns {
-                    lines.push(Self::new().blanks(indent));
-                    used = indent;
+                let bare = word.trim_end_matches(' ');
+                if has_word && line.width() + owed + bare.width() > columns && !bare.is_empty() {
+                    lines.push(std::mem::replace(&mut line, Self::new().blanks(indent)));
+                    owed = 0;
                 }
-                let line = lines.pop().unwrap_or_default();
-                lines.push(line.styled(*style, word));
-                used += word.width();
-                fresh = false;
+                if !bare.is_empty() {
+                    line = line.blanks(owed).styled(*style, bare);
+                    (owed, has_word) = (0, true);
+                }
+                owed += word.len() - bare.len();
             }
         }
+        lines.push(line);
         lines
     }
 }
@@ -128,12 +131,15 @@ mod tests {
     fn a_line_breaks_between_words_only() {
         let line = Line::new().styled(BAD, "error:").text(" a mutation of extraordinarily-long-names broke");
         let wrapped = plain(&line.wrapped(20, 2));
-        assert_eq!(wrapped, ["error: a mutation of ", "  extraordinarily-long-names ", "  broke"]);
+        assert_eq!(wrapped, ["error: a mutation of", "  extraordinarily-long-names", "  broke"]);
     }
 
     #[test]
     fn a_line_that_fits_stays_one() {
         assert_eq!(plain(&Line::from("short enough").wrapped(12, 2)), ["short enough"]);
+        assert_eq!(plain(&Line::from("  a  b ").wrapped(80, 2)), ["  a  b"]);
+        let fits = Line::new().styled(BAD, "error:").text(" is full").wrapped(14, 2);
+        assert_eq!(plain(&fits), ["error: is full"]);
         assert_eq!(plain(&Line::new().wrapped(12, 2)), [""]);
     }
 }

@@ -59,6 +59,9 @@ pub(super) async fn whole(screen: &Screen, mut trip: Trip<'_>, asked: &Fetch) ->
             }
             if used == Use::Shown {
                 screen.raw(&body)?;
+                if failure.is_some() {
+                    screen.end_line(body.last().copied());
+                }
             }
         }
     }
@@ -74,8 +77,13 @@ pub(super) async fn as_it_comes(screen: &Screen, trip: Trip<'_>, asked: &Fetch) 
         screen.head(&begun.head)?;
     }
     if begun.used(asked) == Use::Shown {
-        while let Some(piece) = begun.next().await? {
+        let mut last = None;
+        while let Some(piece) = begun.next().await.inspect_err(|_| screen.end_line(last))? {
             screen.raw(&piece)?;
+            last = piece.last().copied();
+        }
+        if begun.failure.is_some() {
+            screen.end_line(last);
         }
     }
     begun.end(screen, asked)
@@ -245,10 +253,11 @@ fn broken(screen: &Screen, asking: &Asked, asked: &Fetch, error: &Error) -> Fail
         screen.explain(&asking.request, history);
     }
     let came = error.body().filter(|_| error.answered_by() == Some(AnsweredBy::App) && !asked.fail);
-    if let (Some(body), Format::People) = (came, screen.format())
-        && let Err(error) = screen.raw(body)
-    {
-        return error.into();
+    if let (Some(body), Format::People) = (came, screen.format()) {
+        if let Err(error) = screen.raw(body) {
+            return error.into();
+        }
+        screen.end_line(body.last().copied());
     }
     asking.failed(error)
 }
