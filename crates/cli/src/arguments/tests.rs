@@ -31,6 +31,8 @@ fn problem(line: &str) -> Option<String> {
         {
             None
         }
+        // A flag that is only named, without the value that it takes.
+        ErrorKind::InvalidValue if words.last().is_some_and(|word| word.starts_with("--")) => None,
         _ => Some(format!("{line}: {error}")),
     }
 }
