@@ -42,6 +42,9 @@ Sandboxes
 Inside one
   fetch       an HTTP request to a port inside a sandbox
   exec        run a command in it
+  ps          list its processes
+  logs        what a process has written
+  stop, kill  ask a process to end, or end it
   health      ask its agent how it is
   drive       list, mount and unmount drives
   upgrade     move it to the newest agent, its processes stay
@@ -130,6 +133,10 @@ pub(crate) enum Command {
     Delete(commands::delete::Delete),
     Fetch(commands::fetch::Fetch),
     Exec(commands::exec::Exec),
+    Ps(commands::ps::Ps),
+    Logs(commands::logs::Logs),
+    Stop(commands::stop::Stop),
+    Kill(commands::kill::Kill),
     Ls(commands::files::look::Ls),
     Tree(commands::files::look::Tree),
     Cat(commands::files::cat::Cat),

@@ -124,8 +124,9 @@ pub use core::settings::{Origin, local_host};
 pub use core::transport::HttpVersion;
 pub use error::{Error, ErrorKind};
 pub use features::{
-    CreatePreview, CreateSandbox, Drives, ExecStream, ListSandboxes, Mount, Network, Ports, Previews,
-    Processes, Request, Sandbox, SandboxOrder, SandboxPages, Sandboxes, System, Upgrade,
+    CreatePreview, CreateSandbox, Drives, Exec, ListSandboxes, Mount, Network, Output, OutputEvent, Ports,
+    Previews, ProcessStream, Processes, Request, Sandbox, SandboxOrder, SandboxPages, Sandboxes, System,
+    Upgrade, WaitForEnd,
 };
 pub use record::{AnsweredBy, Site};
 #[cfg(feature = "blocking")]
@@ -139,9 +140,8 @@ pub use reveille_retry::{
     RetryPolicyBuilder, Seen, StatusSet, StopReason,
 };
 pub use reveille_wire::{
-    DriveMount, EnvVar, ExecFrame, ExecFrameKind, Health, InvalidInput, LocalHost, Metadata, PageMeta,
-    PortSpec, Preview, PreviewMetadata, PreviewSpec, PreviewToken, PreviewTokenSpec, ProcessLogs,
-    ProcessRequest, ProcessResponse, ProcessSocket, ProcessStatus, Sandbox as SandboxRecord, SandboxList,
-    SandboxRuntime, SandboxSpec, SandboxState, Status, UnmountOutcome, UpgradeAccepted, UpgradeState,
-    UpgradeStatus,
+    DriveMount, EnvVar, ExecFrame, ExecFrameKind, Health, InvalidInput, LocalHost, Metadata, OutputStream,
+    PageMeta, PortSpec, Preview, PreviewMetadata, PreviewSpec, PreviewToken, PreviewTokenSpec, ProcessLogs,
+    ProcessResponse, ProcessSocket, ProcessStatus, Sandbox as SandboxRecord, SandboxList, SandboxRuntime,
+    SandboxSpec, SandboxState, Status, UnmountOutcome, UpgradeAccepted, UpgradeState, UpgradeStatus,
 };

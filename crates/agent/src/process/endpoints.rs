@@ -250,21 +250,24 @@ async fn stream(
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())
 }
 
-/// Writes the body to its standard input, byte for byte.
+/// Writes the body to its standard input, byte for byte. A client that knows of exact streams waits for as long as the
+/// process reads nothing; another one is told after a while.
 async fn write(
     State(agent): State<Agent>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Done>, Failure> {
     let process = with_stdin(&agent, &id)?;
     let bytes = json::read(body).await?;
     let name = &process.orders.name;
-    process.input.write(&bytes, input::PATIENCE).await.map_err(|error| match error {
+    let patience = if wants_exact(&headers) { None } else { Some(input::PATIENCE) };
+    process.input.write(&bytes, patience).await.map_err(|error| match error {
         NotWritten::Closed => Failure::conflict(format!("the standard input of process {name:?} is closed")),
         NotWritten::Unread => Failure::busy(format!("process {name:?} does not read its standard input")),
         NotWritten::Failed(error) => Failure::broken(format!("it could not be written: {error}")),
     })?;
-    Ok(Json(Done { message: format!("process {name:?} was sent {} bytes", bytes.len()) }))
+    Ok(done(&process, &format!("was sent {} bytes", bytes.len())))
 }
 
 async fn close(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<Done>, Failure> {

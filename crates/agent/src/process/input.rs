@@ -42,13 +42,20 @@ impl Input {
         });
     }
 
-    /// Writes all of `bytes`. Each time that the process reads something it has `patience` again.
-    pub(crate) async fn write(&self, mut bytes: &[u8], patience: Duration) -> Result<(), NotWritten> {
+    /// Writes all of `bytes`. Each time that the process reads something it has `patience` again; without, it has all
+    /// the time that it wants.
+    pub(crate) async fn write(&self, mut bytes: &[u8], patience: Option<Duration>) -> Result<(), NotWritten> {
         let _turn = self.turn.lock().await;
         while !bytes.is_empty() {
             let pipe = self.pipe().ok_or(NotWritten::Closed)?;
-            let ready = tokio::time::timeout(patience, pipe.ready(Interest::WRITABLE)).await;
-            ready.map_err(|_| NotWritten::Unread)?.map_err(NotWritten::Failed)?;
+            let ready = pipe.ready(Interest::WRITABLE);
+            match patience {
+                Some(patience) => {
+                    tokio::time::timeout(patience, ready).await.map_err(|_| NotWritten::Unread)?
+                }
+                None => ready.await,
+            }
+            .map_err(NotWritten::Failed)?;
             match pipe.try_write(bytes) {
                 Ok(written) => bytes = &bytes[written..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -91,15 +98,15 @@ mod tests {
     async fn what_nobody_reads_is_given_up() {
         let (input, _unread) = opened();
         let more_than_a_pipe_holds = vec![b'x'; 1 << 20];
-        assert!(matches!(input.write(&more_than_a_pipe_holds, SOON).await, Err(NotWritten::Unread)));
+        assert!(matches!(input.write(&more_than_a_pipe_holds, Some(SOON)).await, Err(NotWritten::Unread)));
     }
 
     #[tokio::test]
     async fn what_nobody_can_read_is_refused() {
         let (input, reader) = opened();
         drop(reader);
-        assert!(matches!(input.write(b"x", SOON).await, Err(NotWritten::Closed)));
+        assert!(matches!(input.write(b"x", Some(SOON)).await, Err(NotWritten::Closed)));
         input.close();
-        assert!(matches!(input.write(b"x", SOON).await, Err(NotWritten::Closed)));
+        assert!(matches!(input.write(b"x", Some(SOON)).await, Err(NotWritten::Closed)));
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
-use reveille::{Attempt, Error, ExecFrameKind, ExecStream, History, ProcessRequest, Response, WithHistory};
+use reveille::{Attempt, Error, History, OutputEvent, ProcessStream, Response, WithHistory};
 
 use super::setup::{Looking, Setup};
 use crate::witness;
@@ -148,7 +148,7 @@ pub(crate) async fn make(setup: &Setup, call: Called<'_>, attempts: &Attempts) -
             typed(finish(call.with_history(), way).await)
         }
         Operation::Exec => {
-            let call = sandbox.processes().exec_stream(ProcessRequest::new("true")).on_attempt(hook);
+            let call = sandbox.processes().exec("true").stream().on_attempt(hook);
             ran(finish(call.with_history(), way).await).await
         }
         Operation::Upgrade => {
@@ -178,14 +178,14 @@ fn typed<T>(ended: Result<(T, History), Option<Error>>) -> Outcome {
 }
 
 /// A command is answered once it has ended well.
-async fn ran(ended: Result<(ExecStream, History), Option<Error>>) -> Outcome {
-    let (mut frames, history) = match ended {
+async fn ran(ended: Result<(ProcessStream, History), Option<Error>>) -> Outcome {
+    let (mut events, history) = match ended {
         Ok(begun) => begun,
         Err(error) => return typed::<()>(Err(error)),
     };
-    while let Some(frame) = frames.next().await {
-        match frame {
-            Ok(frame) if frame.kind == ExecFrameKind::Result => {
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(OutputEvent::Ended(_)) => {
                 return Outcome { history: Some(history), end: End::Answered };
             }
             Ok(_) => {}

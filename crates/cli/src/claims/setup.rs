@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use reveille::{Client, ProcessRequest, RetryPolicy, Sandbox};
+use reveille::{Client, RetryPolicy, Sandbox};
 use reveille_host::observer::{Events, Seen, What};
 use reveille_host::{Host, HostSettings, Refuse, WhileWaking};
 use tempfile::TempDir;
@@ -91,10 +91,8 @@ impl Setup {
     async fn furnish(&mut self) -> Result<(), Failure> {
         self.plain.sandboxes().create(NAME).await.map_err(unable)?;
         let command = witness(&program::path()?);
-        let mut request = ProcessRequest::new(command);
-        request.name = Some("server".to_owned());
         let processes = self.sandbox(Looking::Never).processes();
-        processes.start(request).await.map_err(unable)?;
+        processes.exec(command).name("server").start().await.map_err(unable)?;
         let told = tokio::time::timeout(PATIENCE, async {
             loop {
                 let logs = processes.logs("server").await.map_err(unable)?;

@@ -1,29 +1,40 @@
+use std::time::Duration;
+
 use clap::Args;
 use futures_util::StreamExt;
-use reveille::{ExecFrame, ExecFrameKind, ProcessRequest, ProcessResponse};
+use reveille::{Exec as Command, ProcessStream, Processes};
+use tokio::io::AsyncReadExt;
 
 use crate::connection::Connection;
 use crate::interrupt::asked_to_end;
-use crate::output::{Format, Screen};
+use crate::output::Screen;
 use crate::report::{Asked, Exit, Failure, Request};
-use crate::typed::pair;
+use crate::typed::{duration, pair};
+
+/// How much of standard input is handed on at once, in bytes.
+const INPUT: usize = 64 << 10;
 
 /// Run a command in a sandbox
 ///
-/// Its output is shown as it comes, and its exit code is the exit code of reveille. A single argument is read
-/// by the sandbox's shell; several are the command and its arguments, as they are.
+/// Its output is shown as it comes, byte for byte, and its exit code is the exit code of reveille; 128 and the number
+/// of the signal that ended it. A single argument is read by the sandbox's shell; several are the command and its
+/// arguments, as they are. Ctrl-C asks the command to end, a second one kills it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples
   reveille exec box ls -l /tmp
   reveille exec box -- 'echo $HOME | tr a-z A-Z'
+  tar c dir | reveille exec -i box -- tar x -C /srv
   reveille exec -d --name web box -- python3 -m http.server 3000")]
 pub(crate) struct Exec {
     /// A name, or an http(s):// URL that is used as it is
     sandbox: String,
     /// Leave it running, and say what it is called
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "interactive")]
     detach: bool,
+    /// Hand standard input on to it; without this it reads nothing
+    #[arg(long, short)]
+    interactive: bool,
     /// The name of the process
     #[arg(long)]
     name: Option<String>,
@@ -36,79 +47,168 @@ pub(crate) struct Exec {
     /// The sandbox does not sleep while it runs
     #[arg(long)]
     keep_alive: bool,
+    /// With --keep-alive, kill it after this long [default: 10m]
+    #[arg(long, value_name = "DUR", value_parser = duration::parse_positive, requires = "keep_alive")]
+    timeout: Option<Duration>,
     /// The command
-    #[arg(trailing_var_arg = true, required = true, value_name = "CMD")]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "CMD")]
     command: Vec<String>,
 }
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Exec) -> Result<Exit, Failure> {
     let asking = connection.asking(&asked.sandbox, Request::new("POST", "/process"));
     let processes = connection.sandbox(&asked.sandbox).processes();
-    let request = request(asked);
+    let command = command(&processes, asked);
+    let name = command.named().to_owned();
     if asked.detach {
-        let call = processes.start(request).with_history();
-        let (process, history) = call.await.map_err(|error| asking.failed(&error))?;
+        let call = command.start().with_history();
+        let (process, history) = call.await.map_err(|error| asking.failed_with(&error, &name))?;
         screen.explain(&asking.request, &history);
         screen.started(&process, &history)?;
         return Ok(Exit::Done);
     }
-    let mut frames = processes.exec_stream(request).await.map_err(|error| asking.failed(&error))?;
-    let history = frames.history().clone();
-    screen.explain(&asking.request, &history);
-    let ended = asked_to_end()?;
-    tokio::pin!(ended);
-    loop {
-        let frame = tokio::select! {
-            frame = frames.next() => frame,
-            () = &mut ended => {
-                screen.note("the command goes on inside the sandbox");
-                return Ok(Exit::Interrupted);
-            }
-        };
-        let frame = frame.transpose().map_err(|error| asking.failed(&error))?;
-        let Some(frame) = frame else {
-            return Err(Failure::new("the output ended before the command did").next("it may still run"));
-        };
-        if let Some(exit) = shown(screen, &asking, &frame)? {
-            return Ok(exit);
-        }
-    }
+    let stream = command.stream().await.map_err(|error| asking.failed_with(&error, &name))?;
+    screen.explain(&asking.request, stream.history());
+    let followed = Followed { screen, asking: &asking, processes: &processes, name: &name };
+    let id = stream.id().to_owned();
+    let input = async { if asked.interactive { hand_on(&processes, id).await } else { Ok(()) } };
+    followed.to_the_end(stream, input).await
 }
 
-/// Shows a frame, and says how it ended where it is the last.
-fn shown(screen: &Screen, asking: &Asked, frame: &ExecFrame) -> Result<Option<Exit>, Failure> {
-    match (frame.kind, screen.format()) {
-        (ExecFrameKind::Error, _) => {
-            return Err(Failure::new(format!("{}: {}", asking.request, frame.data.trim())));
-        }
-        (_, Format::Json) => screen.json(frame)?,
-        (ExecFrameKind::Stdout, Format::People) => screen.raw(frame.data.as_bytes())?,
-        (ExecFrameKind::Stderr, Format::People) => screen.raw_to_stderr(frame.data.as_bytes())?,
-        _ => {}
-    }
-    if frame.kind != ExecFrameKind::Result {
-        return Ok(None);
-    }
-    let process: ProcessResponse = serde_json::from_str(&frame.data).map_err(|error| {
-        Failure::new(format!("how the command ended is not what the protocol says: {error}"))
-    })?;
-    match u8::try_from(process.exit_code) {
-        Ok(code) => Ok(Some(Exit::Command(code))),
-        Err(_) => Err(Failure::new("the command was ended by a signal")),
-    }
-}
-
-fn request(asked: &Exec) -> ProcessRequest {
-    let command = match asked.command.as_slice() {
+fn command(processes: &Processes, asked: &Exec) -> Command {
+    let line = match asked.command.as_slice() {
         [line] => line.clone(),
         words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
     };
-    let mut request = ProcessRequest::new(command);
-    request.name.clone_from(&asked.name);
-    request.working_dir.clone_from(&asked.workdir);
-    request.env = asked.env.iter().cloned().collect();
-    request.keep_alive = asked.keep_alive;
-    request
+    let mut command = processes.exec(line);
+    if let Some(name) = &asked.name {
+        command = command.name(name);
+    }
+    if let Some(dir) = &asked.workdir {
+        command = command.dir(dir);
+    }
+    for (name, value) in &asked.env {
+        command = command.env(name, value);
+    }
+    if asked.keep_alive {
+        command = command.keep_alive();
+    }
+    if let Some(most) = asked.timeout {
+        command = command.timeout(most);
+    }
+    if asked.interactive { command.stdin_open() } else { command }
+}
+
+/// Hands standard input on to a process, with its end.
+async fn hand_on(processes: &Processes, id: String) -> Result<(), reveille::Error> {
+    let mut stdin = tokio::io::stdin();
+    let mut buffer = vec![0; INPUT];
+    // An input that cannot be read has ended.
+    while let Ok(read @ 1..) = stdin.read(&mut buffer).await {
+        match processes.write_stdin(&id, buffer[..read].to_vec()).await {
+            // It wants to read no more, which is no failure of its own.
+            Err(error) if error.kind() == reveille::ErrorKind::Conflict => return Ok(()),
+            written => written?,
+        }
+    }
+    match processes.close_stdin(&id).await {
+        Err(error) if error.kind() != reveille::ErrorKind::Conflict => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A command whose output is shown.
+struct Followed<'a> {
+    screen: &'a Screen,
+    asking: &'a Asked,
+    processes: &'a Processes,
+    name: &'a str,
+}
+
+impl Followed<'_> {
+    /// Shows what it says, hands on `input`, and asks it to end when somebody asks reveille to.
+    async fn to_the_end(
+        &self,
+        mut stream: ProcessStream,
+        input: impl Future<Output = Result<(), reveille::Error>>,
+    ) -> Result<Exit, Failure> {
+        let mut shown = self.screen.output_of_a_process(stream.is_exact());
+        let mut asked_to = AskedTo::Run;
+        tokio::pin!(input);
+        let mut hands_on = true;
+        let ended = asked_to_end()?;
+        tokio::pin!(ended);
+        loop {
+            let event = tokio::select! {
+                event = stream.next() => event,
+                written = &mut input, if hands_on => {
+                    hands_on = false;
+                    written.map_err(|error| self.asking.failed_with(&error, self.name))?;
+                    continue;
+                }
+                () = &mut ended => {
+                    // Before anything is waited for: a second Ctrl-C may come soon.
+                    ended.set(asked_to_end()?);
+                    asked_to = asked_to.more();
+                    if !self.end(stream.id(), asked_to).await {
+                        return Ok(Exit::Interrupted);
+                    }
+                    continue;
+                }
+            };
+            let Some(event) = event else {
+                return Err(Failure::new("the output ended before the command did"));
+            };
+            let event = event.map_err(|error| self.asking.failed_with(&error, self.name))?;
+            if let Some(exit) = shown.show(&event)? {
+                return Ok(exit);
+            }
+        }
+    }
+
+    /// Asks the command to end; false where that can be waited for no longer.
+    async fn end(&self, id: &str, asked_to: AskedTo) -> bool {
+        let asked = match asked_to {
+            AskedTo::Run => return true,
+            AskedTo::Stop => {
+                self.screen.note("asking the command to end; Ctrl-C again kills it");
+                self.processes.stop(id).await
+            }
+            AskedTo::Die => self.processes.kill(id).await,
+            AskedTo::BeLeft => {
+                self.screen.note(format_args!("the command may go on inside the sandbox, as {}", self.name));
+                return false;
+            }
+        };
+        match asked {
+            Ok(()) => true,
+            // It has ended meanwhile.
+            Err(error) if error.kind() == reveille::ErrorKind::NotFound => true,
+            Err(error) => {
+                self.screen.warning(error);
+                false
+            }
+        }
+    }
+}
+
+/// What somebody wants to become of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AskedTo {
+    Run,
+    Stop,
+    Die,
+    BeLeft,
+}
+
+impl AskedTo {
+    fn more(self) -> Self {
+        match self {
+            Self::Run => Self::Stop,
+            Self::Stop => Self::Die,
+            Self::Die | Self::BeLeft => Self::BeLeft,
+        }
+    }
 }
 
 /// A word as a shell takes it for itself (POSIX shell, 2.2.2).

@@ -14,9 +14,13 @@ pub(crate) mod files;
 pub(crate) mod get;
 pub(crate) mod health;
 pub(crate) mod host;
+pub(crate) mod kill;
 pub(crate) mod list;
+pub(crate) mod logs;
+pub(crate) mod ps;
 pub(crate) mod setup;
 pub(crate) mod sleep;
+pub(crate) mod stop;
 pub(crate) mod r#try;
 pub(crate) mod upgrade;
 pub(crate) mod wake;
@@ -47,6 +51,10 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
         Command::Delete(asked) => interruptible(delete::run(screen, &connect()?, &asked)),
         Command::Fetch(asked) => interruptible(fetch::run(screen, &connect()?, &asked)),
         Command::Exec(asked) => run_to_end(exec::run(screen, &connect()?, &asked)),
+        Command::Ps(asked) => interruptible(ps::run(screen, &connect()?, &asked)),
+        Command::Logs(asked) => interruptible(logs::run(screen, &connect()?, &asked)),
+        Command::Stop(asked) => interruptible(stop::run(screen, &connect()?, &asked)),
+        Command::Kill(asked) => interruptible(kill::run(screen, &connect()?, &asked)),
         Command::Ls(asked) => interruptible(files::look::ls(screen, &connect()?, &asked)),
         Command::Tree(asked) => interruptible(files::look::tree(screen, &connect()?, &asked)),
         Command::Cat(asked) => interruptible(files::cat::run(screen, &connect()?, &asked)),

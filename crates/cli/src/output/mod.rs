@@ -11,6 +11,7 @@ mod host;
 mod installed;
 mod json;
 mod line;
+mod processes;
 mod progress;
 mod records;
 mod style;

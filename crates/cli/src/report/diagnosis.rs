@@ -57,6 +57,16 @@ impl Asked {
         failure.knowing(Facts::of_error(error))
     }
 
+    /// Makes a failure of an error of a process, and says how to look at it. To run it again is never advised: nobody
+    /// knows what of it has been done.
+    pub(crate) fn failed_with(&self, error: &Error, process: &str) -> Failure {
+        let failure = self.failed(error);
+        if error.process().is_some() || error.may_have_run() {
+            return failure.next(format!("look at it: reveille logs {} {process}", self.sandbox));
+        }
+        failure
+    }
+
     /// A mutation after which nobody knows whether it ran.
     fn ambiguous(&self, error: &Error) -> Failure {
         let saw = error.history().and_then(History::last).map_or_else(

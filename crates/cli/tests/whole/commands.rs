@@ -51,7 +51,8 @@ fn exec_streams_both_outputs_and_has_the_commands_exit_code() {
     let said = place.run(["exec", "box", "--", "echo out; echo err >&2; exit 7"]);
     assert_eq!((said.code, said.text().as_str(), said.err.as_str()), (Some(7), "out\n", "err\n"));
     assert_eq!(place.run(["exec", "box", "--", "echo", "$HOME", "it's"]).done().text(), "$HOME it's\n");
-    assert_eq!(place.run(["exec", "box", "-e", "A=b", "--", "echo $A"]).done().text(), "b\n");
+    assert_eq!(place.run(["exec", "-e", "A=b", "box", "--", "echo $A"]).done().text(), "b\n");
+    assert_eq!(place.run(["exec", "box", "printf", "%s", "-n", "--json"]).done().text(), "-n--json");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod habits;
 mod input;
 mod ordinary;
 mod place;
+mod processes;
 mod python;
 mod readiness;
 mod setup;

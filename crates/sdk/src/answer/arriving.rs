@@ -40,6 +40,11 @@ impl Arriving {
         self.until = until;
     }
 
+    /// When the body is ended, whatever has come by then.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
     /// The length of what is still to come, where the server declared it.
     pub(crate) fn expected(&self) -> Option<u64> {
         let rest = self.incoming.as_ref().map_or(Some(0), |incoming| incoming.size_hint().exact());

@@ -18,7 +18,7 @@ use crate::core::runtime::{self, OnRuntime};
 use crate::error::Error;
 use driver::drive;
 use operation::Probe;
-pub(crate) use operation::{Identity, Operation, Patience, Readiness, Target, Tuning, segment};
+pub(crate) use operation::{Identity, OnAttempt, Operation, Patience, Readiness, Target, Tuning, segment};
 
 /// The future of a call. It may be polled on any executor.
 pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;

@@ -31,6 +31,7 @@ struct Inner {
     said: Option<String>,
     record: Option<Record>,
     answer: Option<Answered>,
+    process: Option<String>,
     source: Option<Source>,
     probe: Option<Probed>,
 }
@@ -81,7 +82,15 @@ impl Answered {
 
 impl Error {
     fn new(kind: ErrorKind) -> Self {
-        Self(Box::new(Inner { kind, said: None, record: None, answer: None, source: None, probe: None }))
+        Self(Box::new(Inner {
+            kind,
+            said: None,
+            record: None,
+            answer: None,
+            process: None,
+            source: None,
+            probe: None,
+        }))
     }
 
     fn saying(mut self, said: impl Into<String>) -> Self {
@@ -213,6 +222,24 @@ impl Error {
         error
     }
 
+    /// A process that cannot be followed to its end.
+    pub(crate) fn of_process(said: &str, process: &str) -> Self {
+        Self::new(ErrorKind::Interrupted).saying(format!("process {process}: {said}")).about(process)
+    }
+
+    /// A success whose body says that it was none.
+    pub(crate) fn of_refusal(said: &str, record: Record) -> Self {
+        let mut error = Self::new(ErrorKind::Rejected).saying(said);
+        error.0.record = Some(record);
+        error
+    }
+
+    /// The same error, with the process that it is about.
+    pub(crate) fn about(mut self, process: &str) -> Self {
+        self.0.process.get_or_insert_with(|| process.to_owned());
+        self
+    }
+
     /// A stream that ended before its end, and how.
     pub(crate) fn of_broken_stream(said: &str, record: Record) -> Self {
         let mut error = Self::new(ErrorKind::Interrupted).saying(said);
@@ -337,6 +364,12 @@ impl Error {
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.headers().and_then(|headers| headers.get(header::REQUEST_ID)).and_then(|id| id.to_str().ok())
+    }
+
+    /// The process that it is about: what it can be asked for by, whatever has become of it.
+    #[must_use]
+    pub fn process(&self) -> Option<&str> {
+        self.0.process.as_deref()
     }
 
     /// The fault of the last attempt, where it was one.

@@ -112,6 +112,10 @@ impl Error {
             (Seen::Status(status), ErrorKind::Decode) => {
                 write!(f, "{} with a body that is not what the protocol says", status.as_u16())
             }
+            // The body of a success said that it was none; its words follow.
+            (Seen::Status(status), ErrorKind::Rejected) if status.is_success() => {
+                f.write_str("it did not work")
+            }
             (Seen::Status(status), _) => write!(f, "{}", status.as_u16()),
             (Seen::Fault(kind), _) => f.write_str(phrase(kind)),
             _ => write!(f, "{}", last.seen),

@@ -2,7 +2,6 @@
 
 mod create;
 mod drives;
-mod exec;
 pub mod files;
 mod list;
 mod network;
@@ -16,12 +15,11 @@ mod system;
 
 pub use create::CreateSandbox;
 pub use drives::{Drives, Mount};
-pub use exec::ExecStream;
 pub use list::{ListSandboxes, SandboxOrder, SandboxPages};
 pub use network::Network;
 pub use ports::Ports;
 pub use previews::{CreatePreview, Previews};
-pub use processes::Processes;
+pub use processes::{Exec, Output, OutputEvent, ProcessStream, Processes, WaitForEnd};
 pub use request::Request;
 pub use sandbox::Sandbox;
 pub use sandboxes::Sandboxes;

@@ -31,6 +31,7 @@ mod faults;
 mod files;
 mod harness;
 mod http2;
+mod processes;
 mod program;
 mod proof;
 mod readiness;

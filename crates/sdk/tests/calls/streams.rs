@@ -2,8 +2,7 @@
 
 use futures_util::StreamExt;
 use reveille::{Error, ErrorKind, StopReason};
-use reveille::{ExecFrameKind, ProcessRequest};
-use reveille_faults::{Body, End, FaultServer, Moment, Script, Step};
+use reveille_faults::{Body, End, FaultServer, Script, Step};
 
 use crate::harness::{BOTH, client, everywhere};
 
@@ -67,59 +66,4 @@ async fn a_stream_is_read_on_the_callers_runtime() {
         total += piece.unwrap().len();
     }
     assert_eq!(total, 300_000);
-}
-
-const FRAMES: &str = "{\"type\":\"stdout\",\"data\":\"a\"}\n{\"type\":\"keepalive\"}\n\n{\"type\":\"stderr\",\"data\":\"b\"}\n\
-    {\"type\":\"result\",\"data\":\"{}\"}\n";
-
-#[test]
-fn a_streamed_execution_ends_with_its_result() {
-    everywhere(
-        BOTH,
-        || Step::ok(FRAMES).into(),
-        |server, client, way| {
-            let call = client.sandbox("box").processes().exec_stream(ProcessRequest::new("x"));
-            let (stream, _) = way.finish(call.with_history()).unwrap();
-            let kinds: Vec<_> = stream.into_iter().map(|frame| frame.unwrap().kind).collect();
-            assert_eq!(kinds, [ExecFrameKind::Stdout, ExecFrameKind::Stderr, ExecFrameKind::Result]);
-            assert_eq!(server.arrivals()[0].header("accept"), Some("text/event-stream"));
-        },
-    );
-}
-
-#[test]
-fn a_streamed_execution_that_breaks_is_an_error_and_never_replayed() {
-    let cut = || Step::ok(FRAMES).cut_body(40, End::Close);
-    let whole_but_unfinished = || Step::ok("{\"type\":\"stdout\",\"data\":\"a\"}\n");
-    for answer in [cut(), whole_but_unfinished()] {
-        everywhere(
-            BOTH,
-            || answer.clone().into(),
-            |server, client, way| {
-                let call = client.sandbox("box").processes().exec_stream(ProcessRequest::new("x"));
-                let (stream, _) = way.finish(call.with_history()).unwrap();
-                let frames: Vec<_> = stream.into_iter().collect();
-                assert_eq!(frames.len(), 2);
-                let error = frames.into_iter().find_map(Result::err).unwrap();
-                assert!(error.kind() == ErrorKind::Interrupted && error.may_have_run(), "{error}");
-                assert_eq!(server.arrivals_of("POST").len(), 1);
-            },
-        );
-    }
-}
-
-#[test]
-fn a_streamed_execution_is_not_begun_twice() {
-    for fault in [
-        Step::status(503).into(),
-        Step::from(Step::ok("").cut_head(5, End::Close)),
-        Step::reset(Moment::AfterRequest),
-    ] {
-        let script = || Script::new().step(fault.clone()).then(Step::ok(FRAMES));
-        everywhere(BOTH, script, |server, client, way| {
-            let call = client.sandbox("box").processes().exec_stream(ProcessRequest::new("x"));
-            assert!(way.finish(call.with_history()).unwrap_err().may_have_run());
-            assert_eq!(server.arrivals_of("POST").len(), 1);
-        });
-    }
 }

@@ -152,7 +152,7 @@ fn a_clients_deadline_bounds_calls_streams_and_executions() {
     let server = FaultServer::start(Step::ok(Body::endless("\n"))).unwrap();
     let builder = crate::harness::builder(&server.url()).deadline(Duration::from_millis(300));
     let client = builder.build().unwrap();
-    let exec = client.sandbox("box").processes().exec_stream(reveille::ProcessRequest::new("yes")).wait();
+    let exec = client.sandbox("box").processes().exec("yes").stream().wait();
     let error = exec.unwrap().into_iter().last().unwrap().unwrap_err();
     assert!(error.to_string().contains("out of time"), "{error}");
     let server = FaultServer::start(Step::hang(Moment::AfterRequest)).unwrap();
