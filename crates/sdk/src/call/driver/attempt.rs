@@ -41,10 +41,10 @@ impl Driver {
     pub(super) async fn attempt(&mut self, plan: &AttemptPlan) -> Result<Result<Answer, Broken>, Error> {
         self.open = None;
         let trace = Trace::default();
-        let Some((most, limit)) = plan.limit else {
-            return self.exchange(plan, &trace).await;
-        };
-        match tokio::time::timeout(most, self.exchange(plan, &trace)).await {
+        // In one place, so that a call carries it once.
+        let exchange = pin!(self.exchange(plan, &trace));
+        let Some((most, limit)) = plan.limit else { return exchange.await };
+        match tokio::time::timeout(most, exchange).await {
             Ok(done) => done,
             Err(_) => {
                 match limit {
