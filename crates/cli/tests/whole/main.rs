@@ -4,6 +4,7 @@
 
 mod answers;
 mod background;
+mod clients;
 mod commands;
 mod conformance;
 mod curl;
