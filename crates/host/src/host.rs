@@ -70,6 +70,7 @@ impl Host {
         let engine = LocalEngineSettings {
             sandboxes: store.directory().sandboxes(),
             drives: store.directory().drives(),
+            snapshots: store.directory().snapshots(),
             ..LocalEngineSettings::new(settings.agent.clone(), store.directory().engine())
         };
         let engine = tokio::task::spawn_blocking(move || LocalEngine::start(engine)).await;
@@ -116,6 +117,7 @@ impl Host {
             previews: store.shelf(),
             drives: store.shelf(),
             volumes: store.shelf(),
+            snapshots: store.shelf(),
             store,
             started: settings.clock.now(),
             clock: settings.clock.clone(),
@@ -125,6 +127,7 @@ impl Host {
             expiries: Notify::new(),
         });
         control::bring_back(&control);
+        control::finish_snapshots(&control);
         tokio::spawn(control::expire(Arc::clone(&control)));
         tokio::spawn(watch_engine(Arc::clone(&control), stop.clone()));
         let front = Front {

@@ -5,11 +5,10 @@ use axum::http::{StatusCode, Uri};
 use super::answer::Failure;
 
 /// What is the platform's own, by the word that names it in a path: `/v0/WORD` and below.
-const RESOURCES: [&str; 4] = ["images", "schedule-executions", "schedules", "snapshots"];
+const RESOURCES: [&str; 3] = ["images", "schedule-executions", "schedules"];
 
 /// The same below `/v0/sandboxes/{name}`.
-const OF_A_SANDBOX: [&str; 7] =
-    ["archive", "fork", "restore", "schedule-executions", "schedules", "snapshots", "unarchive"];
+const OF_A_SANDBOX: [&str; 4] = ["archive", "schedule-executions", "schedules", "unarchive"];
 
 /// Says of what is not served whether the platform has it: a client that took a 404 would look for its sandbox.
 pub(super) async fn not_served(uri: Uri) -> Failure {

@@ -4,10 +4,12 @@ mod answer;
 mod asked;
 mod elsewhere;
 mod features;
+mod fork;
 mod paging;
 mod previews;
 mod record;
 mod sandboxes;
+mod snapshots;
 mod spec;
 mod state;
 mod storage;
@@ -20,6 +22,7 @@ use axum::http::StatusCode;
 
 pub(crate) use answer::Failure;
 pub(crate) use sandboxes::{bring_back, expire};
+pub(crate) use snapshots::finish as finish_snapshots;
 pub(crate) use state::Control;
 
 /// The largest body of a request.
@@ -27,8 +30,12 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// The routes of the control plane.
 pub(crate) fn routes(control: Arc<Control>) -> Router {
-    let all =
-        sandboxes::routes().merge(previews::routes()).merge(storage::routes()).merge(features::routes());
+    let all = sandboxes::routes()
+        .merge(previews::routes())
+        .merge(storage::routes())
+        .merge(snapshots::routes())
+        .merge(fork::routes())
+        .merge(features::routes());
     Router::new()
         .nest("/v0", all)
         .fallback(elsewhere::not_served)

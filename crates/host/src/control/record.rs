@@ -19,6 +19,9 @@ pub(crate) struct Record {
     /// When it ended by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     terminated_at: Option<String>,
+    /// Whether its files are being copied from elsewhere: cut off in the middle, it is nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    copying: bool,
 }
 
 impl Document for Record {
@@ -27,13 +30,24 @@ impl Document for Record {
 
 impl Record {
     pub(super) fn new(sandbox: Sandbox) -> Self {
-        Self { sandbox, terminated_at: None }
+        Self { sandbox, terminated_at: None, copying: false }
+    }
+
+    /// The same while its files are copied.
+    pub(super) fn while_copying(self) -> Self {
+        Self { copying: true, ..self }
+    }
+
+    /// Whether its files were being copied.
+    pub(super) fn was_copying(&self) -> bool {
+        self.copying
     }
 
     /// The same with another status, and an event that tells of it.
     pub(super) fn with_status(&self, status: Status, at: SystemTime, message: &str) -> Self {
         let mut next = self.clone();
         next.sandbox.status = Some(status);
+        next.copying &= status == Status::Deploying;
         let mut event = Event::default();
         event.time = Some(clock::stamp(at));
         event.kind = Some("status".to_owned());

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use super::answer::Failure;
 use super::record::Record;
 use super::sandboxes::secrets::{self, Hidden};
+use super::snapshots::Snapshot;
 use super::spec::{self, Expiry};
 use super::storage::{Drive, Volume};
 use crate::clock::{self, Clock};
@@ -29,6 +30,7 @@ pub(crate) struct Control {
     pub(crate) previews: Arc<Shelf<preview::Record>>,
     pub(crate) drives: Arc<Shelf<Drive>>,
     pub(crate) volumes: Arc<Shelf<Volume>>,
+    pub(crate) snapshots: Arc<Shelf<Snapshot>>,
     pub(crate) clock: Clock,
     pub(crate) workspace: String,
     /// What sandboxes reach of the outside that do not say.

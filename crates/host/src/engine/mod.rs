@@ -10,6 +10,7 @@ mod error;
 mod generation;
 mod isolation;
 mod local;
+mod snapshot;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use error::{EngineError, EngineErrorKind};
 pub use generation::{Generation, Issuer};
 pub use isolation::{Freezer, Isolation, Namespaces};
 pub use local::{AgentCommand, LocalEngine, LocalEngineSettings};
+pub use snapshot::SnapshotId;
 
 /// A thing that can run sandboxes.
 ///
@@ -79,6 +81,37 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// Copies what a sandbox keeps on disk, as it is at one moment. What runs in it stands still for that and goes on;
+    /// it is no part of the snapshot.
+    ///
+    /// # Errors
+    /// When it cannot be copied, of the kind [`EngineErrorKind::Unsupported`] where an engine has no snapshots.
+    fn snapshot<'a>(
+        &'a self,
+        _name: &'a SandboxName,
+        _id: &'a SnapshotId,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        no_snapshots()
+    }
+
+    /// Lays a snapshot in place of what a sandbox keeps on disk; what ran in it has ended then. The sandbox can be
+    /// one that is not there: what is made of its name next has these files.
+    ///
+    /// # Errors
+    /// As [`Engine::snapshot`]; then what it kept is as before.
+    fn restore<'a>(
+        &'a self,
+        _name: &'a SandboxName,
+        _id: &'a SnapshotId,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        no_snapshots()
+    }
+
+    /// Removes a snapshot. One that is not there is no error.
+    fn forget<'a>(&'a self, _id: &'a SnapshotId) -> BoxFuture<'a, Result<(), EngineError>> {
+        no_snapshots()
+    }
+
     /// Lets go of every sandbox and leaves them as they are, for the next host; no command is carried out any
     /// more.
     ///
@@ -89,6 +122,11 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
 
     /// Ends every sandbox; what they keep on disk stays.
     fn shutdown(&self) -> BoxFuture<'_, ()>;
+}
+
+fn no_snapshots<'a>() -> BoxFuture<'a, Result<(), EngineError>> {
+    let error = EngineError::new(EngineErrorKind::Unsupported, "this engine has no snapshots");
+    Box::pin(std::future::ready(Err(error)))
 }
 
 /// What a sandbox is to be.

@@ -51,6 +51,11 @@ impl Directory {
         self.root.join(DRIVES)
     }
 
+    /// Where the snapshots are.
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
     /// Where the engine keeps its own.
     pub(crate) fn engine(&self) -> PathBuf {
         self.root.join("engine")

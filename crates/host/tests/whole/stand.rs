@@ -1,7 +1,7 @@
 //! A host with one sandbox, and the simplest client.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -64,6 +64,11 @@ impl Stand {
         Self { host: Host::start(settings(self.data.path())).await.unwrap(), data: self.data }
     }
 
+    /// A place in its data directory.
+    pub(crate) fn data(&self, place: &str) -> PathBuf {
+        self.data.path().join(place)
+    }
+
     pub(crate) async fn control(&self, method: &str, path: &str, body: &str) -> Answer {
         self.send(method, &format!("/v0{path}"), body.to_owned()).await
     }
@@ -74,6 +79,10 @@ impl Stand {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send("POST", &format!("/local/sandboxes/box{path}"), body.to_string()).await
+    }
+
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: String) -> Answer {
+        self.send(method, path, body).await
     }
 
     async fn send(&self, method: &str, path: &str, body: String) -> Answer {

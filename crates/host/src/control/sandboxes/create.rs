@@ -31,6 +31,13 @@ enum Taken {
     Reused,
 }
 
+/// What stands under a name.
+enum Named {
+    /// One that is reused.
+    There(Arc<Record>),
+    New(Turn<Record>, Box<Record>),
+}
+
 /// The longest deadline that a client can set for a creation, as on the platform.
 const MAX_DEADLINE: Duration = Duration::from_secs(50);
 
@@ -72,6 +79,33 @@ impl Control {
         taken: Taken,
         deadline: Option<Duration>,
     ) -> Result<Arc<Record>, Failure> {
+        let (turn, record) = match self.take_name(draft, taken).await? {
+            Named::There(record) => return Ok(record),
+            Named::New(turn, record) => (turn, *record),
+        };
+        turn.put(record.clone()).await?;
+        self.make(turn, record, deadline).await
+    }
+
+    /// Makes a sandbox that starts with the files that `copy` brings.
+    pub(in crate::control) async fn create_with(
+        self: Arc<Self>,
+        draft: Sandbox,
+        copy: impl Future<Output = Result<(), Failure>> + Send,
+    ) -> Result<Arc<Record>, Failure> {
+        let (turn, record) = match self.take_name(draft, Taken::Refused).await? {
+            Named::There(record) => return Ok(record),
+            Named::New(turn, record) => (turn, record.while_copying()),
+        };
+        turn.put(record.clone()).await?;
+        if let Err(failure) = copy.await {
+            take_back(&self, &turn, &record).await;
+            return Err(failure);
+        }
+        self.make(turn, record, None).await
+    }
+
+    async fn take_name(&self, draft: Sandbox, taken: Taken) -> Result<Named, Failure> {
         let name = draft.metadata.name.clone();
         if self.records.is_damaged(&name) {
             return Err(exists(format!("{name} has a record that cannot be read: choose another name")));
@@ -80,19 +114,17 @@ impl Control {
         let turn = self.records.turn(&name).await;
         if let Some(before) = turn.read() {
             match taken {
-                Taken::Reused if before.is_live() => return Ok(before),
+                Taken::Reused if before.is_live() => return Ok(Named::There(before)),
                 Taken::Refused if before.is_live() => {
                     return Err(exists(format!("there is a sandbox called {name} already")));
                 }
                 _ => {}
             }
             // Of one that has failed or ended something may be left.
-            end(&self, &before).await?;
+            end(self, &before).await?;
             self.remove_previews(&name).await?;
         }
-        let record = self.new_record(draft);
-        turn.put(record.clone()).await?;
-        self.make(turn, record, deadline).await
+        Ok(Named::New(turn, Box::new(self.new_record(draft))))
     }
 
     /// The record of a new sandbox.

@@ -24,6 +24,7 @@ use super::state::Control;
 
 pub(crate) use expire::run as expire;
 pub(crate) use start::bring_back;
+pub(super) use start::start;
 
 pub(super) fn routes() -> Router<Arc<Control>> {
     Router::new()

@@ -11,7 +11,7 @@ use crate::sandbox::{Origin, Patience, Refusal, Resident};
 use crate::store::Turn;
 
 /// Starts a new sandbox and waits until it answers.
-pub(super) async fn start(resident: &Arc<Resident>) -> Result<(), Failure> {
+pub(in crate::control) async fn start(resident: &Arc<Resident>) -> Result<(), Failure> {
     match resident.admit(Patience::Wait).await {
         Ok(lease) => {
             drop(lease);
@@ -46,6 +46,7 @@ pub(crate) fn bring_back(control: &Arc<Control>) {
     for record in control.records.all() {
         let name = &record.sandbox.metadata.name;
         let unfinished = match record.status() {
+            Status::Deploying if record.was_copying() => Unfinished::Deleting,
             Status::Deploying => Unfinished::Making,
             Status::Deleting => Unfinished::Deleting,
             Status::Failed | Status::Terminated => Unfinished::Ended,

@@ -15,6 +15,7 @@ mod root;
 mod sandbox;
 mod settings;
 mod signals;
+mod snapshots;
 mod sockets;
 
 use std::collections::HashMap;
@@ -29,7 +30,7 @@ use tokio::sync::broadcast;
 
 use super::{
     Address, Change, Condition, Engine, EngineError, EngineErrorKind, Freezer, Generation, Isolation, Known,
-    Namespaces, Network, Plan,
+    Namespaces, Network, Plan, SnapshotId,
 };
 use crate::egress::Egress;
 use graves::Graves;
@@ -38,6 +39,7 @@ use life::LIMIT;
 use record::{Outside, Records};
 use recovery::{PREFIX, recover};
 use sandbox::{Ground, NotDone, Sandbox, overtaken};
+use snapshots::Snapshots;
 use sockets::Sockets;
 
 pub use settings::{AgentCommand, LocalEngineSettings};
@@ -110,6 +112,8 @@ impl LocalEngine {
             Egress::start().map_err(|error| EngineError::system("no thread can be started", error))?;
         let sockets = Sockets::make(records.sockets())
             .map_err(|error| EngineError::system("no directory for sockets can be made", error))?;
+        let snapshots = Snapshots::open(settings.snapshots)
+            .map_err(|error| EngineError::system("the directory of snapshots cannot be used", error))?;
         let ground = Arc::new(Ground {
             agent: settings.agent,
             namespaces: isolation.namespaces,
@@ -120,6 +124,7 @@ impl LocalEngine {
             records,
             sandboxes: settings.sandboxes,
             drives: settings.drives,
+            snapshots,
             changes: broadcast::channel(CHANGES).0,
         });
         let sandboxes = left.into_iter().map(|record| {
@@ -203,6 +208,23 @@ impl Core {
             self.bury(name, sandbox);
             Ok(())
         })
+    }
+
+    fn snapshot(&self, name: &SandboxName, id: &SnapshotId) -> Result<(), EngineError> {
+        let sandbox = self.sandboxes().all.get(name).cloned();
+        match sandbox {
+            Some(sandbox) => sandbox.snapshot(id),
+            // Nothing of it has run since the host started; its files are as they are.
+            None => self.ground.take_snapshot(name, id),
+        }
+    }
+
+    fn restore(&self, name: &SandboxName, id: &SnapshotId) -> Result<(), EngineError> {
+        let sandbox = self.sandboxes().all.get(name).cloned();
+        match sandbox {
+            Some(sandbox) => sandbox.restore(id),
+            None => self.ground.lay_snapshot(name, id),
+        }
     }
 
     /// Lets go of a sandbox that is gone, and remembers how late its commands were.
@@ -307,6 +329,33 @@ impl Engine for LocalEngine {
                 .map_err(|error| EngineError::system("the agent's program cannot be renewed", error))
         });
         renewed.boxed()
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        id: &'a SnapshotId,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        let (name, id) = (name.clone(), id.clone());
+        self.off_the_runtime(move |core| core.snapshot(&name, &id)).boxed()
+    }
+
+    fn restore<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        id: &'a SnapshotId,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        let (name, id) = (name.clone(), id.clone());
+        self.off_the_runtime(move |core| core.restore(&name, &id)).boxed()
+    }
+
+    fn forget<'a>(&'a self, id: &'a SnapshotId) -> BoxFuture<'a, Result<(), EngineError>> {
+        let id = id.clone();
+        let forget = move |core: &Core| {
+            let what = format_args!("the snapshot {id} cannot be removed");
+            core.ground.snapshots.remove(&id).map_err(|error| EngineError::system(what, error))
+        };
+        self.off_the_runtime(forget).boxed()
     }
 
     fn detach(&self) -> BoxFuture<'_, Result<(), EngineError>> {

@@ -17,10 +17,11 @@ use super::log::last_line;
 use super::process::{Process, world};
 use super::record::{Record, Records, Trace};
 use super::remove::remove_directory;
+use super::snapshots::Snapshots;
 use super::sockets::Sockets;
 use crate::egress::Egress;
 use crate::engine::{
-    Address, Change, Condition, EngineError, EngineErrorKind, Generation, Known, Namespaces, Plan,
+    Address, Change, Condition, EngineError, EngineErrorKind, Generation, Known, Namespaces, Plan, SnapshotId,
 };
 
 /// How long an agent may take from its start until it answers.
@@ -41,6 +42,7 @@ pub(super) struct Ground {
     /// Where the sandboxes' directories are.
     pub(super) sandboxes: PathBuf,
     pub(super) drives: PathBuf,
+    pub(super) snapshots: Snapshots,
     pub(super) changes: broadcast::Sender<Change>,
 }
 
@@ -48,6 +50,21 @@ impl Ground {
     /// Where a sandbox keeps what it keeps.
     pub(super) fn directory(&self, name: &SandboxName) -> PathBuf {
         self.sandboxes.join(name.as_str())
+    }
+
+    /// Copies what a sandbox keeps. Whoever calls this sees to it that it stands still.
+    pub(super) fn take_snapshot(&self, name: &SandboxName, id: &SnapshotId) -> Result<(), EngineError> {
+        let what = format_args!("the files of sandbox {name} cannot be copied");
+        let directory = self.directory(name);
+        std::fs::create_dir_all(&directory)
+            .and_then(|()| self.snapshots.take(id, &directory))
+            .map_err(|error| EngineError::system(what, error))
+    }
+
+    /// Lays a snapshot in place of what a sandbox keeps, of which nothing runs.
+    pub(super) fn lay_snapshot(&self, name: &SandboxName, id: &SnapshotId) -> Result<(), EngineError> {
+        let what = format_args!("sandbox {name} cannot get the files of the snapshot {id}");
+        self.snapshots.lay(id, &self.directory(name)).map_err(|error| EngineError::system(what, error))
     }
 }
 
@@ -296,6 +313,37 @@ impl Sandbox {
         forgotten.map_err(|error| self.cannot("be forgotten", error))?;
         *work = Work { life: None, gone: true };
         self.fate().condition = Condition::Absent;
+        Ok(())
+    }
+
+    /// Copies what it keeps. What runs in it stands still for that, without anybody taking it for asleep.
+    pub(super) fn snapshot(&self, id: &SnapshotId) -> Result<(), EngineError> {
+        let work = self.work();
+        let awake = work.life.as_ref().filter(|_| matches!(self.condition(), Condition::Awake(_)));
+        if let Some(life) = awake {
+            life.freeze().map_err(|error| self.cannot("stand still", error))?;
+        }
+        let taken = self.ground.take_snapshot(&self.name, id);
+        if let Some(life) = awake {
+            life.thaw().map_err(|error| self.cannot("go on", error))?;
+        }
+        taken
+    }
+
+    /// Ends what runs in it, and lays a snapshot in place of what it keeps.
+    pub(super) fn restore(&self, id: &SnapshotId) -> Result<(), EngineError> {
+        let mut work = self.work();
+        self.end(&work)?;
+        self.ground.lay_snapshot(&self.name, id)?;
+        work.life = None;
+        if self.condition() == Condition::Absent {
+            return Ok(());
+        }
+        let condition = Condition::Ended("it was restored to a snapshot".to_owned());
+        self.fate().condition = condition;
+        let change = Change { name: self.name.clone(), known: self.known() };
+        // Nobody has to listen.
+        self.ground.changes.send(change).ok();
         Ok(())
     }
 

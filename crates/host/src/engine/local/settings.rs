@@ -23,6 +23,8 @@ pub struct LocalEngineSettings {
     pub sandboxes: PathBuf,
     /// Where the drives are that may be mounted, one directory each.
     pub drives: PathBuf,
+    /// Where the snapshots are.
+    pub snapshots: PathBuf,
     /// Only these namespaces are tried; none: the best that the machine allows.
     pub namespaces: Option<Namespaces>,
     /// Only this freezer is tried; none: the best that the machine allows.
@@ -34,6 +36,7 @@ impl LocalEngineSettings {
     #[must_use]
     pub fn new(agent: AgentCommand, directory: PathBuf) -> Self {
         let (sandboxes, drives) = (directory.join("boxes"), directory.join("drives"));
-        Self { agent, directory, sandboxes, drives, namespaces: None, freezer: None }
+        let snapshots = directory.join("snapshots");
+        Self { agent, directory, sandboxes, drives, snapshots, namespaces: None, freezer: None }
     }
 }

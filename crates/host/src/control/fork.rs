@@ -1,0 +1,134 @@
+//! A new sandbox with the files and the spec of another, or of a snapshot. What ran in it does not run in the new
+//! one: the platform copies memory, the local host does not, and says so.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use reveille_wire::{EnvVar, Lifecycle, Sandbox, SandboxName, SandboxSpec};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::Failure;
+use super::asked::{self, Path};
+use super::snapshots::{id_of, refused};
+use super::spec;
+use super::state::Control;
+use crate::engine::{Engine, EngineError, SnapshotId};
+
+pub(super) fn routes() -> Router<Arc<Control>> {
+    Router::new()
+        .route("/sandboxes/{name}/fork", post(fork_sandbox))
+        .route("/snapshots/{id}/fork", post(fork_snapshot))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Fork {
+    target_name: String,
+    target_type: Option<String>,
+    snapshot_id: Option<String>,
+    envs: Vec<EnvVar>,
+    lifecycle: Option<Lifecycle>,
+}
+
+/// Where the files of a fork come from.
+enum Files {
+    /// A sandbox, as it is now.
+    Sandbox(SandboxName),
+    Snapshot(SnapshotId),
+}
+
+async fn fork_sandbox(
+    State(control): State<Arc<Control>>,
+    Path(name): Path<String>,
+    asked::Json(fork): asked::Json<Fork>,
+) -> Result<Json<Value>, Failure> {
+    let record = control.find(&name)?;
+    let (files, spec) = match &fork.snapshot_id {
+        Some(id) => {
+            let snapshot = control.snapshot(id)?;
+            (Files::Snapshot(id_of(&snapshot)?), snapshot.spec.clone())
+        }
+        None if !record.is_live() => {
+            return Err(Failure::conflict(format!("{name} has ended: nothing can be copied of it")));
+        }
+        None => {
+            let sandbox = SandboxName::new(name).map_err(|_| Failure::broken_off())?;
+            (Files::Sandbox(sandbox), record.sandbox.spec.clone())
+        }
+    };
+    made(control, files, spec, fork).await
+}
+
+async fn fork_snapshot(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+    asked::Json(fork): asked::Json<Fork>,
+) -> Result<Json<Value>, Failure> {
+    let snapshot = control.snapshot(&id)?;
+    let fork = Fork { snapshot_id: Some(id), ..fork };
+    made(control, Files::Snapshot(id_of(&snapshot)?), snapshot.spec.clone(), fork).await
+}
+
+async fn made(
+    control: Arc<Control>,
+    files: Files,
+    mut spec: SandboxSpec,
+    fork: Fork,
+) -> Result<Json<Value>, Failure> {
+    if fork.target_type.as_deref().is_some_and(|kind| kind != "sandbox") {
+        let message = "applications: the platform has these, the local host has not; fork into a sandbox";
+        return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message));
+    }
+    if fork.target_name.is_empty() {
+        return Err(Failure::bad_request("targetName says what the fork is called"));
+    }
+    lay_over(&mut spec, fork.envs);
+    if let Some(lifecycle) = fork.lifecycle {
+        spec.lifecycle = Some(lifecycle);
+        let runtime = spec.runtime.get_or_insert_default();
+        (runtime.ttl, runtime.expires) = (None, None);
+    }
+    let mut draft = Sandbox::default();
+    draft.metadata.name = fork.target_name;
+    draft.spec = spec;
+    let target = spec::name_of(&draft)?;
+    spec::check(&draft)?;
+    // Whoever asked may go away; a fork that has begun is made.
+    let making = tokio::spawn(async move {
+        let engine = Arc::clone(&control.terms.engine);
+        let copied = target.clone();
+        let copy = async move { copy(&*engine, &files, &copied).await.map_err(|error| refused(&error)) };
+        control.create_with(draft, copy).await
+    });
+    let record = making.await.map_err(|_| Failure::broken_off())??;
+    let name = &record.sandbox.metadata.name;
+    let mut answer = json!({ "name": name, "type": "sandbox", "reveille": { "copied": "files" } });
+    if let Some(id) = fork.snapshot_id {
+        answer["snapshotId"] = id.into();
+    }
+    Ok(Json(answer))
+}
+
+async fn copy(engine: &dyn Engine, files: &Files, target: &SandboxName) -> Result<(), EngineError> {
+    let source = match files {
+        Files::Snapshot(id) => return engine.restore(target, id).await,
+        Files::Sandbox(source) => source,
+    };
+    let passing = SnapshotId::random();
+    engine.snapshot(source, &passing).await?;
+    let restored = engine.restore(target, &passing).await;
+    engine.forget(&passing).await.and(restored)
+}
+
+/// Variables that are there get the new values, the others are added.
+fn lay_over(spec: &mut SandboxSpec, envs: Vec<EnvVar>) {
+    let runtime = spec.runtime.get_or_insert_default();
+    for env in envs {
+        runtime.envs.retain(|other| other.name != env.name);
+        runtime.envs.push(env);
+    }
+}
