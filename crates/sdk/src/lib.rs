@@ -116,7 +116,7 @@ pub mod retry;
 
 #[cfg(feature = "blocking")]
 pub use answer::Blocking;
-pub use answer::{Response, StreamResponse};
+pub use answer::{Fitted, Response, StreamResponse};
 pub use call::{Call, CallFuture, WithHistory};
 pub use client::{Client, ClientBuilder};
 pub use core::Body;

@@ -18,7 +18,7 @@ use crate::typed::{WriteOut, write_out};
 /// it is proven that it did not run.
 ///
 /// Without -o and -N the body is read before any of it is shown, so that a body that breaks off is fetched
-/// again as a whole; it may have 256 MB. With -o or -N it is handed on as it comes, whatever its size, and a break
+/// again as a whole; it may have 256 MB. With -o or -N, and of events always, it is handed on as it comes, whatever its size, and a break
 /// ends the command.
 #[derive(Debug, Args)]
 #[command(after_help = "\

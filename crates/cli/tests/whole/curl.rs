@@ -206,3 +206,19 @@ fn what_is_written_out_is_what_was_asked_for() {
     assert!(!said.text().contains('\u{9b}'), "{said:?}");
     assert_eq!(fetch(&place, &server, &["-w", "%{bogus}"]).code, Some(2));
 }
+
+#[test]
+fn events_are_shown_as_they_happen_without_being_asked_for() {
+    let place = Place::new();
+    let events =
+        Step::ok(Body::endless("data: tick\n\n")).header("content-type", "text/event-stream; charset=utf-8");
+    let server = server(Script::new().then(events));
+    let mut command = place.command();
+    command.args(["fetch", &server.url(), "80", "/"]).stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut first = [0; 12];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+    assert_eq!(&first, b"data: tick\n\n");
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}

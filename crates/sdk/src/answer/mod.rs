@@ -1,6 +1,7 @@
 //! What comes back: how it is taken, and what is made of it.
 
 mod arriving;
+mod fitted;
 mod response;
 mod stream;
 
@@ -10,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Answered, Error};
 use crate::record::{AnsweredBy, Record};
 pub(crate) use arriving::Arriving;
+pub use fitted::Fitted;
 pub use response::Response;
 #[cfg(feature = "blocking")]
 pub use stream::Blocking;
@@ -27,6 +29,8 @@ pub(crate) enum Reading<T> {
     Stream(Make<Begun, T>),
     /// The body of a success is handed on as it comes; another status is an error.
     SuccessStream(Make<Begun, T>),
+    /// Events are handed on as they come, everything else is read whole.
+    Fitted(Make<Begun, T>),
 }
 
 /// How an answer is taken.
@@ -36,6 +40,7 @@ pub(crate) enum Taking {
     Success,
     Stream,
     SuccessStream,
+    Fitted,
 }
 
 /// An answer with its whole body.
@@ -55,14 +60,29 @@ pub(crate) struct Begun {
 }
 
 impl Taking {
-    /// Whether the body of an answer of this status is handed on as it comes.
-    pub(crate) fn streams(self, status: StatusCode) -> bool {
-        self == Self::Stream || (self == Self::SuccessStream && status.is_success())
+    /// Whether the body of an answer with this head is handed on as it comes.
+    pub(crate) fn streams(self, status: StatusCode, headers: &HeaderMap) -> bool {
+        match self {
+            Self::Stream => true,
+            Self::SuccessStream => status.is_success(),
+            Self::Fitted => fitted::are_events(headers),
+            Self::Whole | Self::Success => false,
+        }
     }
 
-    /// Whether an answer of this status is of use only with its whole body.
-    pub(crate) fn wants_all(self, status: StatusCode) -> bool {
-        self == Self::Whole || (self == Self::Success && status.is_success())
+    /// Whether an answer with this head is of use only with its whole body.
+    pub(crate) fn wants_all(self, status: StatusCode, headers: &HeaderMap) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Success => status.is_success(),
+            Self::Fitted => !fitted::are_events(headers),
+            Self::Stream | Self::SuccessStream => false,
+        }
+    }
+
+    /// Whether what is made of an answer may be a stream.
+    pub(crate) fn may_stream(self) -> bool {
+        matches!(self, Self::Stream | Self::SuccessStream | Self::Fitted)
     }
 }
 
@@ -102,6 +122,7 @@ impl<T> Reading<T> {
             Self::Success(_) => Taking::Success,
             Self::Stream(_) => Taking::Stream,
             Self::SuccessStream(_) => Taking::SuccessStream,
+            Self::Fitted(_) => Taking::Fitted,
         }
     }
 
@@ -110,7 +131,7 @@ impl<T> Reading<T> {
         match self {
             Self::Whole(make) => make(answer.into_whole()),
             Self::Success(make) => make(answer.success()?.into_whole()),
-            Self::Stream(make) => make(answer),
+            Self::Stream(make) | Self::Fitted(make) => make(answer),
             Self::SuccessStream(make) => make(answer.success()?),
         }
     }

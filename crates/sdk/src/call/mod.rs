@@ -12,7 +12,7 @@ use std::time::Duration;
 use reveille_retry::{Attempt, History, RetryPolicy};
 use serde::de::DeserializeOwned;
 
-use crate::answer::{Reading, Taking};
+use crate::answer::Reading;
 use crate::core::Core;
 use crate::core::runtime::{self, OnRuntime};
 use crate::error::Error;
@@ -99,10 +99,8 @@ impl<T> Call<T> {
     }
 
     async fn run(self) -> Result<(T, History), Error> {
-        let place = match self.reading.taking() {
-            Taking::Stream | Taking::SuccessStream => runtime::here_for_long(),
-            Taking::Whole | Taking::Success => runtime::here(),
-        };
+        let may_stream = self.reading.taking().may_stream();
+        let place = if may_stream { runtime::here_for_long() } else { runtime::here() };
         OnRuntime::new(place.map_err(Error::local)?, self.run_here()).await
     }
 
@@ -116,10 +114,9 @@ impl<T> Call<T> {
     /// Makes the call, and waits for it on this thread.
     #[cfg(feature = "blocking")]
     fn run_waiting(self) -> Result<(T, History), Error> {
-        let done = match self.reading.taking() {
-            Taking::Stream | Taking::SuccessStream => runtime::wait_beside(self.run_here()),
-            Taking::Whole | Taking::Success => runtime::wait_for(self.run_here()),
-        };
+        let may_stream = self.reading.taking().may_stream();
+        let run = self.run_here();
+        let done = if may_stream { runtime::wait_beside(run) } else { runtime::wait_for(run) };
         done.map_err(Error::local)?
     }
 }

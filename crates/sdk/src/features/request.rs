@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, Method, header};
 use reveille_retry::Replay;
 use serde::Serialize;
 
-use crate::answer::{Reading, Response, StreamResponse};
+use crate::answer::{Fitted, Reading, Response, StreamResponse};
 use crate::call::{Call, Operation, like_a_call};
 use crate::core::{Body, Core};
 use crate::error::Error;
@@ -159,6 +159,26 @@ impl Request {
     /// ```
     pub fn stream(self) -> Call<StreamResponse> {
         self.call.read_as(Reading::Stream(Box::new(|answer| Ok(StreamResponse::of(answer)))))
+    }
+
+    /// Takes the body of the answer as fits it: events as they come, everything else whole, so that a body that
+    /// breaks off is asked for again.
+    ///
+    /// ```
+    /// # use reveille_faults::{FaultServer, Step};
+    /// # let server = FaultServer::start(Step::ok("data: one\n\n").header("content-type", "text/event-stream"))?;
+    /// # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
+    /// # let network = client.sandbox("box").network();
+    /// use reveille::Fitted;
+    ///
+    /// match network.fetch(3000, "/events").fitted().wait()? {
+    ///     Fitted::Events(events) => assert_eq!(events.into_iter().count(), 1),
+    ///     Fitted::Whole(page) => println!("{}", page.text()),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fitted(self) -> Call<Fitted> {
+        self.call.read_as(Reading::Fitted(Box::new(|answer| Ok(Fitted::of(answer)))))
     }
 
     fn into_call(self) -> Call<Response> {

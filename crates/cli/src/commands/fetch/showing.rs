@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Instant;
 
 use futures_util::{Stream, StreamExt};
-use reveille::{AnsweredBy, Bytes, Error, History, Response, StatusCode, StopReason, StreamResponse};
+use reveille::{AnsweredBy, Bytes, Error, Fitted, History, Response, StatusCode, StopReason, StreamResponse};
 
 use super::Fetch;
 use super::coding::{self, Coding};
@@ -25,13 +25,17 @@ enum Use {
     Left,
 }
 
-/// Reads the answer before any of it is shown.
+/// Reads the answer before any of it is shown; events are handed on as they happen.
 pub(super) async fn whole(screen: &Screen, mut trip: Trip<'_>, asked: &Fetch) -> Result<Exit, Failure> {
     let began = Instant::now();
     let (asking, response) = loop {
         let (asking, call) = trip.request();
-        let response = match call.await {
-            Ok(response) => response,
+        let response = match call.fitted().await {
+            Ok(Fitted::Whole(response)) => response,
+            Ok(Fitted::Events(events)) => {
+                screen.explain(&asking.request, events.history());
+                return hand_on(screen, Begun::made(asking, trip, began, events, asked), asked).await;
+            }
             Err(error) => return Err(broken(screen, &asking, asked, &error)),
         };
         screen.explain(&asking.request, response.history());
@@ -72,7 +76,10 @@ pub(super) async fn whole(screen: &Screen, mut trip: Trip<'_>, asked: &Fetch) ->
 
 /// Hands the body on as it comes.
 pub(super) async fn as_it_comes(screen: &Screen, trip: Trip<'_>, asked: &Fetch) -> Result<Exit, Failure> {
-    let mut begun = Begun::of(screen, trip, asked).await?;
+    hand_on(screen, Begun::of(screen, trip, asked).await?, asked).await
+}
+
+async fn hand_on(screen: &Screen, mut begun: Begun<'_>, asked: &Fetch) -> Result<Exit, Failure> {
     if asked.include || asked.head {
         screen.head(&begun.head)?;
     }
@@ -152,6 +159,11 @@ impl<'a> Begun<'a> {
                 break (asking, response);
             }
         };
+        Ok(Self::made(asking, trip, began, response, asked))
+    }
+
+    /// One whose head is here.
+    fn made(asking: Asked, trip: Trip<'a>, began: Instant, response: StreamResponse, asked: &Fetch) -> Self {
         let failure = wrong(&asking, asked, &Came::of_stream(&response), || response.to_error());
         let head = Head {
             version: response.version(),
@@ -163,7 +175,7 @@ impl<'a> Begun<'a> {
             Some(coding) => (None, Pieces::Unpacked(Box::pin(coding.unpack(coding::as_io(response))))),
             None => (response.content_length(), Pieces::Plain(Box::new(response))),
         };
-        Ok(Self { asking, trip, began, head, history, by, failure, length, size: 0, pieces })
+        Self { asking, trip, began, head, history, by, failure, length, size: 0, pieces }
     }
 
     fn used(&self, asked: &Fetch) -> Use {

@@ -141,7 +141,7 @@ impl Driver {
             body.peek(PEEK_TIME).await;
         } else if !parts.status.is_success() && explains {
             body.peek(PROOF_TIME).await;
-        } else if !self.taking.streams(parts.status) {
+        } else if !self.taking.streams(parts.status, &parts.headers) {
             body.whole().await?;
         }
         self.open.take().ok_or_else(|| Broken { fault: Fault::answered(FaultKind::BodyCut), source: None })

@@ -203,12 +203,12 @@ impl Driver {
         stop: Option<StopReason>,
     ) -> Result<Begun, Error> {
         let status = answer.parts.status;
-        let broken = if self.taking.wants_all(status) {
+        let broken = if self.taking.wants_all(status, &answer.parts.headers) {
             self.within_plan(plan, answer.body.whole()).await.err()
         } else {
             None
         };
-        if self.taking.streams(status) {
+        if self.taking.streams(status, &answer.parts.headers) {
             answer.body.bound_by(self.tuning.deadline.and_then(|deadline| self.start.checked_add(deadline)));
             answer.body.told_by(self.seat.take());
         }
