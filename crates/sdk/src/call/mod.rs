@@ -282,7 +282,6 @@ pub(crate) use like_a_call;
 #[cfg(test)]
 mod tests {
     #[test]
-    #[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
     fn a_call_on_its_way_is_light_enough_to_be_made_within_another() {
         let client = crate::Client::builder().api_key("k").workspace("w").build().unwrap();
         let size = size_of_val(&client.sandbox("box").system().health().run_here());
