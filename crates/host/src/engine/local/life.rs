@@ -255,7 +255,7 @@ impl Inside {
             let drives = birth.drives.clone();
             return Ok(Self { root: None, program, home: files.clone(), files, drives });
         };
-        own.programs.refresh().map_err(|error| {
+        let programs = own.programs.refresh().map_err(|error| {
             let program = birth.ground.agent.program.display();
             io::Error::new(error.kind(), format!("running its program: {program}: {error}"))
         })?;
@@ -263,7 +263,7 @@ impl Inside {
             directory: &birth.directory,
             machine: &own.machine,
             layers: own.layers,
-            programs: own.programs.directory(),
+            programs,
             drives: &birth.drives,
             hostname: birth.name.as_str(),
         })?;

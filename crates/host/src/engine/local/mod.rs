@@ -325,7 +325,7 @@ impl Engine for LocalEngine {
     fn renew_agent<'a>(&'a self, _: &'a SandboxName) -> BoxFuture<'a, Result<(), EngineError>> {
         let renewed = self.off_the_runtime(|core| {
             let own = core.ground.own_root.as_ref();
-            own.map_or(Ok(()), |own| own.programs.refresh())
+            own.map_or(Ok(()), |own| own.programs.refresh().map(drop))
                 .map_err(|error| EngineError::system("the agent's program cannot be renewed", error))
         });
         renewed.boxed()

@@ -46,26 +46,42 @@ impl Programs {
         self.source.file_name().unwrap_or(OsStr::new("agent"))
     }
 
-    /// Takes the program as it is now, where it has been replaced since the last time.
+    /// Takes the program as it is now, where it has been replaced since the last time, and gives what a sandbox is to
+    /// see: the directory, or, where the disk has no room for a copy, the program alone. Such a sandbox does not see
+    /// it being replaced.
     ///
     /// # Errors
-    /// When it is not there any more, or cannot be copied.
-    pub(super) fn refresh(&self) -> io::Result<()> {
+    /// When it is not there any more.
+    pub(super) fn refresh(&self) -> io::Result<&Path> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let now = version(&self.source)?;
-        if *taken == Some(now) {
-            return Ok(());
+        if *taken != Some(now) {
+            if let Err(error) = self.take() {
+                tracing::warn!(%error, "the agent's program is bound into sandboxes as it is: an upgrade finds no newer one");
+                return Ok(&self.source);
+            }
+            *taken = Some(now);
         }
+        Ok(&self.directory)
+    }
+
+    fn take(&self) -> io::Result<()> {
         let (new, place) = (self.directory.join(".new"), self.directory.join(self.file()));
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        remove(&new)?;
         // A link costs nothing; on another file system, or for somebody else's file, it has to be a copy.
-        fs::hard_link(&self.source, &new).or_else(|_| fs::copy(&self.source, &new).map(drop))?;
-        fs::rename(&new, &place)?;
-        *taken = Some(now);
-        Ok(())
+        let taken = fs::hard_link(&self.source, &new).or_else(|_| fs::copy(&self.source, &new).map(drop));
+        if taken.is_err() {
+            // Half a copy takes room on a disk that has none.
+            remove(&new)?;
+        }
+        taken.and_then(|()| fs::rename(&new, &place))
+    }
+}
+
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -96,5 +112,16 @@ mod tests {
         fs::rename(place.path().join("new"), &source).unwrap();
         programs.refresh().unwrap();
         assert_eq!(kept(), "two, longer");
+    }
+
+    #[test]
+    fn where_no_copy_can_be_made_the_program_itself_is_seen() {
+        let place = tempfile::tempdir().unwrap();
+        let source = place.path().join("program");
+        fs::write(&source, "one").unwrap();
+        let programs = Programs::keep(&source, place.path().join("kept")).unwrap();
+        // A directory in its place takes neither a link nor a copy.
+        fs::create_dir_all(place.path().join("kept/.new/full")).unwrap();
+        assert_eq!(programs.refresh().unwrap(), source);
     }
 }

@@ -63,7 +63,7 @@ pub(super) struct Ingredients<'a> {
     pub(super) directory: &'a Path,
     pub(super) machine: &'a Machine,
     pub(super) layers: Layers,
-    /// A directory that holds the agent's program.
+    /// A directory that holds the agent's program, or the program alone.
     pub(super) programs: &'a Path,
     pub(super) drives: &'a Path,
     pub(super) hostname: &'a str,
@@ -213,8 +213,16 @@ impl Make {
         self.acts.push(Act::directory(&at.join("reveille"), 0o755)?);
         let programs = self.at(PROGRAMS);
         self.acts.push(Act::directory(&programs, 0o755)?);
-        self.acts.push(Act::bind(of.programs, &programs)?);
-        self.acts.push(Act::read_only(&programs, machine::flags_of(of.programs)?)?);
+        let at = match of.programs.file_name() {
+            Some(name) if of.programs.is_file() => {
+                let at = programs.join(name);
+                self.acts.push(Act::file(&at)?);
+                at
+            }
+            _ => programs,
+        };
+        self.acts.push(Act::bind(of.programs, &at)?);
+        self.acts.push(Act::read_only(&at, machine::flags_of(of.programs)?)?);
         let drives = self.at(&DRIVES[1..]);
         self.acts.push(Act::directory(&drives, 0o700)?);
         fs::create_dir_all(of.drives)?;
