@@ -197,8 +197,7 @@ fn an_answer_of_the_agents_own_arrives_although_it_reads_no_body() {
 /// Sends a whole body before it reads anything, and gives all that is answered.
 fn early(agent: &Running, target: &str, length: usize, headers: &str) -> String {
     let mut stream = TcpStream::connect(&agent.host).unwrap();
-    let head =
-        format!("POST {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    let head = format!("POST {target} HTTP/1.1\r\nHost: h\r\n{headers}Content-Length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();
     // It may have been closed already; what it said is there all the same.
     let _closed = stream.write_all(&vec![b'x'; length]);
