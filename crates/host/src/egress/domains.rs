@@ -74,9 +74,11 @@ impl FromStr for Domain {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self(text.to_owned()));
+        }
         let name = text.trim_end_matches('.').to_ascii_lowercase();
         let plain = match name.strip_prefix('*') {
-            Some("") => return Ok(Self(name)),
             Some(below) => below.strip_prefix('.'),
             None => Some(name.as_str()),
         };
