@@ -7,7 +7,8 @@ use crate::report::{Exit, Failure, Request};
 
 /// Show what a process has written
 ///
-/// Its standard output goes to stdout and its standard error to stderr, byte for byte.
+/// Its standard output goes to stdout and its standard error to stderr: byte for byte with --follow, else as text, the
+/// last 4 MiB of each.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples
