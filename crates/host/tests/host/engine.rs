@@ -334,10 +334,12 @@ impl Engine for ScriptedEngine {
             let error = EngineError::new(EngineErrorKind::Unreachable, "the cluster does not answer");
             return std::future::ready(Err(error)).boxed();
         }
+        // In the order of every command, which holds what it has accepted until it is carried out.
+        let accepted = self.accepted.lock().unwrap();
         let sandboxes = self.sandboxes.lock().unwrap();
         let condition = sandboxes.get(name.as_str()).map(|running| running.condition.clone());
         let condition = condition.unwrap_or(Condition::Absent);
-        let generation = self.accepted.lock().unwrap().get(name.as_str()).copied().unwrap_or_default();
+        let generation = accepted.get(name.as_str()).copied().unwrap_or_default();
         std::future::ready(Ok(Known { condition, generation })).boxed()
     }
 
