@@ -1,7 +1,7 @@
 //! What processes do on the network.
 
 mod monitor;
-mod sockets;
+pub(crate) mod sockets;
 mod tunnel;
 
 use axum::extract::{Path, State};

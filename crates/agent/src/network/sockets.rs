@@ -37,15 +37,9 @@ pub(crate) fn of(pid: i32) -> io::Result<Vec<Owned>> {
         ("/proc/net/udp", "udp"),
         ("/proc/net/udp6", "udp"),
     ] {
-        match fs::read_to_string(table) {
-            Ok(text) => {
-                let read = text.lines().skip(1).filter_map(|line| socket(line, protocol));
-                sockets.extend(read.map(|socket| (socket.inode, socket)));
-            }
-            // A kernel without IPv6 has no table for it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
+        let text = read(table)?;
+        let read = text.lines().skip(1).filter_map(|line| socket(line, protocol));
+        sockets.extend(read.map(|socket| (socket.inode, socket)));
     }
     let mut owned = Vec::new();
     let mut seen = BTreeSet::new();
@@ -103,6 +97,18 @@ fn name(pid: i32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
 
+/// The lines of one of the kernel's tables.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read(table: &str) -> io::Result<String> {
+    match fs::read_to_string(table) {
+        // A kernel without IPv6 has no table for it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read,
+    }
+}
+
 /// Reads one line of a table.
 fn socket(line: &str, protocol: &'static str) -> Option<Socket> {
     let mut words = line.split_ascii_whitespace().skip(1);
@@ -113,7 +119,8 @@ fn socket(line: &str, protocol: &'static str) -> Option<Socket> {
     Some(Socket { protocol, local, remote, state, inode })
 }
 
-fn address(word: &str) -> Option<SocketAddr> {
+/// An address with its port, as the tables have it.
+pub(crate) fn address(word: &str) -> Option<SocketAddr> {
     let (ip, port) = word.split_once(':')?;
     Some(SocketAddr::new(self::ip(ip)?, u16::from_str_radix(port, 16).ok()?))
 }

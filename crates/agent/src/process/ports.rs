@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::child::Process;
+use crate::network::sockets;
 
 /// How often the kernel's table is looked at. It tells nobody when a port opens.
 const LOOK: Duration = Duration::from_millis(20);
@@ -48,17 +49,11 @@ pub(crate) async fn wait(process: &Arc<Process>, ports: &[u16]) -> io::Result<Wa
 fn routable() -> io::Result<BTreeSet<u16>> {
     let mut ports = BTreeSet::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        match std::fs::read_to_string(table) {
-            Ok(text) => {
-                ports.extend(text.lines().filter_map(listener).filter_map(|(ip, port)| {
-                    let canonical = ip.to_canonical();
-                    (!canonical.is_loopback()).then_some(port)
-                }));
-            }
-            // A kernel without IPv6 has no table for it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
+        let listeners = sockets::read(table)?;
+        ports.extend(listeners.lines().filter_map(listener).filter_map(|(ip, port)| {
+            let canonical = ip.to_canonical();
+            (!canonical.is_loopback()).then_some(port)
+        }));
     }
     Ok(ports)
 }
@@ -66,31 +61,9 @@ fn routable() -> io::Result<BTreeSet<u16>> {
 /// Where the socket of one line listens; nothing for a line of another kind.
 fn listener(line: &str) -> Option<(IpAddr, u16)> {
     let mut words = line.split_ascii_whitespace().skip(1);
-    let (address, port) = words.next()?.split_once(':')?;
-    let state = words.nth(1)?;
-    if state != LISTENS {
-        return None;
-    }
-    Some((ip(address)?, u16::from_str_radix(port, 16).ok()?))
-}
-
-/// An address as the kernel prints it: its 32-bit words in hexadecimal, each in the byte order of the machine.
-fn ip(hex: &str) -> Option<IpAddr> {
-    let word = |at: usize| {
-        let word = u32::from_str_radix(hex.get(at..at + 8)?, 16).ok()?;
-        Some(word.to_ne_bytes())
-    };
-    match hex.len() {
-        8 => Some(Ipv4Addr::from(word(0)?).into()),
-        32 => {
-            let mut bytes = [0; 16];
-            for (at, four) in bytes.chunks_exact_mut(4).enumerate() {
-                four.copy_from_slice(&word(at * 8)?);
-            }
-            Some(Ipv6Addr::from(bytes).into())
-        }
-        _ => None,
-    }
+    let (local, state) = (words.next()?, words.nth(1)?);
+    let local = sockets::address(local).filter(|_| state == LISTENS)?;
+    Some((local.ip(), local.port()))
 }
 
 #[cfg(test)]
