@@ -41,13 +41,12 @@ pub(crate) struct Started {
 impl Shell {
     /// The shell that the environment names.
     pub(crate) fn from_env() -> Self {
-        let named = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
         let arguments = std::env::var("SHELL_ARGS").unwrap_or_default();
         let mut arguments: Vec<String> = arguments.split_whitespace().map(str::to_owned).collect();
         if arguments.is_empty() {
             arguments.push("-c".to_owned());
         }
-        Self { program: named.unwrap_or_else(|| "/bin/sh".into()), arguments }
+        Self { program: named_shell().unwrap_or_else(|| "/bin/sh".into()), arguments }
     }
 
     /// Starts what was ordered, in a process group of its own.
@@ -86,6 +85,11 @@ fn script(command: &str) -> io::Result<OwnedFd> {
     let mut file = File::from(rustix::fs::memfd_create("command", MemfdFlags::CLOEXEC)?);
     write!(file, "exec {SCRIPT}<&-; {command}")?;
     Ok(file.into())
+}
+
+/// The shell that the environment names, if it does.
+pub(crate) fn named_shell() -> Option<OsString> {
+    std::env::var_os("SHELL").filter(|shell| !shell.is_empty())
 }
 
 /// Whether a process can begin in `folder`.

@@ -57,11 +57,11 @@ pub(super) struct Master {
 impl Master {
     /// Starts `shell` at a new pseudoterminal, as the leader of a session of its own. It blocks for about a
     /// millisecond.
-    pub(super) fn start(shell: &Shell, size: Size) -> io::Result<(Spawned, OwnedFd)> {
+    pub(super) fn start(shell: &Shell, size: Size) -> io::Result<OwnedFd> {
         let (pty, pts) = pty_process::blocking::open().map_err(io::Error::other)?;
         set_size(pty.as_fd(), size)?;
-        let pid = spawn(shell, pts)?;
-        Ok((pid, pty.into()))
+        spawn(shell, pts)?;
+        Ok(pty.into())
     }
 
     /// Takes up the end of a pseudoterminal. It needs a tokio runtime.
@@ -122,19 +122,16 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// The number of a shell that has just been started.
-pub(super) type Spawned = i32;
-
-fn spawn(shell: &Shell, pts: Pts) -> io::Result<Spawned> {
+fn spawn(shell: &Shell, pts: Pts) -> io::Result<()> {
     let mut command = Command::new(&shell.program).args(&shell.arguments).env("TERM", "xterm-256color");
     if !shell.directory.is_empty() {
         command = command.current_dir(&shell.directory);
     }
-    let child = command.spawn(pts).map_err(|error| match error {
+    // Its end is seen at its terminal; what is left of it the agent reaps with all the others.
+    command.spawn(pts).map(drop).map_err(|error| match error {
         pty_process::Error::Io(error) => error,
         other => io::Error::other(other),
-    })?;
-    Ok(child.id().cast_signed())
+    })
 }
 
 fn set_size(terminal: BorrowedFd<'_>, size: Size) -> io::Result<()> {

@@ -16,7 +16,6 @@ const AT_ONCE: usize = 16 << 10;
 /// A shell at its terminal, with the end of what it wrote.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) pid: i32,
     master: Master,
     backlog: Mutex<Backlog>,
     state: watch::Sender<State>,
@@ -43,16 +42,10 @@ pub(super) enum End {
 
 impl Session {
     /// Takes up a shell that runs, and reads what it writes from now on.
-    pub(super) fn begin(
-        pid: i32,
-        master: OwnedFd,
-        before: Vec<u8>,
-        processes: &Processes,
-    ) -> io::Result<Arc<Self>> {
+    pub(super) fn begin(master: OwnedFd, before: Vec<u8>, processes: &Processes) -> io::Result<Arc<Self>> {
         let backlog = Backlog::restored(before);
         let state = State { written: backlog.total(), end: End::Running };
         let session = Arc::new(Self {
-            pid,
             master: Master::new(master)?,
             backlog: Mutex::new(backlog),
             state: watch::Sender::new(state),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pty::{Master, Shell, Size};
 use super::session::Session;
-use crate::process::Processes;
+use crate::process::{Processes, named_shell};
 
 /// How many sessions there may be. Those that are over make room.
 const MOST: usize = 256;
@@ -24,7 +24,6 @@ pub(crate) struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SavedSession {
     id: String,
-    pid: i32,
     /// How many bytes of what it wrote go beside it.
     written: u64,
 }
@@ -60,8 +59,8 @@ impl Sessions {
             directory: wanted.directory,
         };
         let started = tokio::task::spawn_blocking(move || Master::start(&shell, wanted.size)).await;
-        let (pid, master) = started.map_err(io::Error::other)??;
-        let session = Session::begin(pid, master, Vec::new(), processes)?;
+        let master = started.map_err(io::Error::other)??;
+        let session = Session::begin(master, Vec::new(), processes)?;
         self.table().insert(wanted.id, Arc::clone(&session));
         Ok(session)
     }
@@ -88,7 +87,7 @@ impl Sessions {
             let written = session.since(0).bytes;
             output.write_all(&written)?;
             terminals.push(session.duplicate()?);
-            saved.push(SavedSession { id: id.clone(), pid: session.pid, written: written.len() as u64 });
+            saved.push(SavedSession { id: id.clone(), written: written.len() as u64 });
         }
         Ok((saved, terminals))
     }
@@ -104,7 +103,7 @@ impl Sessions {
         for (saved, terminal) in saved.into_iter().zip(terminals) {
             let mut written = Vec::new();
             Read::by_ref(output).take(saved.written).read_to_end(&mut written)?;
-            let session = Session::begin(saved.pid, terminal, written, processes)?;
+            let session = Session::begin(terminal, written, processes)?;
             self.table().insert(saved.id, session);
         }
         Ok(())
@@ -117,7 +116,6 @@ impl Sessions {
 
 /// The shell that the environment names, else one that is there.
 fn usual_shell() -> OsString {
-    let named = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
     let there = || ["/bin/bash", "/bin/sh"].into_iter().find(|shell| std::path::Path::new(shell).exists());
-    named.or_else(|| there().map(OsString::from)).unwrap_or_else(|| "/bin/sh".into())
+    named_shell().or_else(|| there().map(OsString::from)).unwrap_or_else(|| "/bin/sh".into())
 }
