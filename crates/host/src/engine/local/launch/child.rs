@@ -36,7 +36,8 @@ pub(super) struct Image {
     /// Where the way out of its network is handed over.
     way_out: OwnedFd,
     user: User,
-    filter: Option<Filter>,
+    /// Where it stands apart.
+    filter: Option<&'static Filter>,
     purpose: Purpose,
 }
 
@@ -80,7 +81,7 @@ impl Image {
             output: launch.output,
             way_out,
             user: if geteuid().is_root() { User::Root } else { User::Ordinary },
-            filter: Filter::new(),
+            filter: launch.namespaces.is_apart().then(Filter::of_this_machine).flatten(),
             purpose,
         })
     }
@@ -142,7 +143,7 @@ impl Image {
     fn give_up(&self) -> Result<(), Failure> {
         if self.namespaces.is_apart() {
             give_up_privileges(self.user).map_err(at(Step::Capability))?;
-            return self.filter.as_ref().map_or(Ok(()), Filter::apply).map_err(at(Step::Filter));
+            return self.filter.map_or(Ok(()), Filter::apply).map_err(at(Step::Filter));
         }
         if self.namespaces.has_user() && self.user == User::Ordinary {
             keep_right_to_mount().map_err(at(Step::Capability))?;

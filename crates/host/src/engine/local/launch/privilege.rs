@@ -1,6 +1,7 @@
 //! What a sandbox may not do, whoever it is inside.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use nix::libc;
 use rustix::io::Errno;
@@ -71,6 +72,9 @@ pub(super) fn give_up_privileges(user: User) -> Result<(), Errno> {
     set_no_new_privs(true)
 }
 
+/// The filter of all sandboxes, compiled when it is needed first. Never by a child, which must not allocate.
+static FILTER: LazyLock<Option<Filter>> = LazyLock::new(Filter::new);
+
 /// System calls that a sandbox may not make.
 #[derive(Debug)]
 pub(super) struct Filter {
@@ -78,8 +82,12 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// A filter for this machine; none where it is of a kind that filters cannot be made for.
-    pub(super) fn new() -> Option<Self> {
+    /// The filter for this machine; none where it is of a kind that filters cannot be made for.
+    pub(super) fn of_this_machine() -> Option<&'static Self> {
+        FILTER.as_ref()
+    }
+
+    fn new() -> Option<Self> {
         let refused = refused().into_iter().map(|call| (call, Vec::new()));
         let mut rules: BTreeMap<i64, Vec<SeccompRule>> = refused.collect();
         // A user namespace of its own would bring back every capability over what is in it.
