@@ -8,33 +8,27 @@ use http_body::{Body, Frame, SizeHint};
 use reveille_wire::hop;
 
 use super::crossing::Crossing;
-use crate::agent::Answer;
 
-/// What a client sends.
-pub(super) struct Upload<B> {
+/// A body that crosses the gateway. The request is open until what an agent answers ends or is dropped.
+pub(super) struct Crosses<B> {
     body: B,
     crossing: Crossing,
+    moved: fn(&Crossing, usize),
 }
 
-/// What an agent answers. The request is open until this ends or is dropped.
-pub(super) struct Download {
-    body: Answer,
-    crossing: Crossing,
-}
+impl<B> Crosses<B> {
+    /// What a client sends.
+    pub(super) fn up(body: B, crossing: Crossing) -> Self {
+        Self { body, crossing, moved: Crossing::sent }
+    }
 
-impl<B> Upload<B> {
-    pub(super) fn new(body: B, crossing: Crossing) -> Self {
-        Self { body, crossing }
+    /// What an agent answers.
+    pub(super) fn down(body: B, crossing: Crossing) -> Self {
+        Self { body, crossing, moved: Crossing::received }
     }
 }
 
-impl Download {
-    pub(super) fn new(body: Answer, crossing: Crossing) -> Self {
-        Self { body, crossing }
-    }
-}
-
-impl<B> Body for Upload<B>
+impl<B> Body for Crosses<B>
 where
     B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
 {
@@ -47,31 +41,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
-            self.crossing.sent(frame.data_ref().map_or(0, Bytes::len));
-        }
-        Poll::Ready(frame.map(|frame| frame.map(without_forged_trailers)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Body for Download {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame {
-            self.crossing.received(frame.data_ref().map_or(0, Bytes::len));
+            (self.moved)(&self.crossing, frame.data_ref().map_or(0, Bytes::len));
         }
         Poll::Ready(frame.map(|frame| frame.map(without_forged_trailers)))
     }

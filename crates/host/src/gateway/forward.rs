@@ -10,7 +10,7 @@ use hyper::upgrade::OnUpgrade;
 use reveille_wire::hop::{self, UnknownCoding};
 use reveille_wire::{Port, Refusal};
 
-use super::body::{Download, Upload};
+use super::body::Crosses;
 use super::crossing::Crossing;
 use super::refusal::{self, respond};
 use super::route::Route;
@@ -197,7 +197,7 @@ where
             *request.uri_mut() = self.target.clone();
             return request;
         }
-        let body = self.body.take().map(|body| Outgoing::streamed(Upload::new(body, crossing.clone())));
+        let body = self.body.take().map(|body| Outgoing::streamed(Crosses::up(body, crossing.clone())));
         let mut request = Request::new(body.unwrap_or_default());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.target.clone();
@@ -237,7 +237,7 @@ where
             };
         }
         let (head, body) = response.into_parts();
-        Response::from_parts(head, Body::new(Download::new(body, crossing.clone())))
+        Response::from_parts(head, Body::new(Crosses::down(body, crossing.clone())))
     }
 }
 
