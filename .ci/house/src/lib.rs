@@ -9,7 +9,7 @@ mod rules;
 
 pub use arrows::forbidden_arrows;
 pub use dependencies::{duplicates, refused_licences, too_new};
-pub use rules::{Rules, Skip};
+pub use rules::Rules;
 
 use std::path::{Path, PathBuf};
 

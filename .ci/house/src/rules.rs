@@ -22,7 +22,7 @@ pub(crate) struct Bans {
 
 /// A version that may stand beside another of the same crate.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Skip {
+pub(crate) struct Skip {
     /// `name@requirement`, the requirement as cargo reads it.
     #[serde(rename = "crate")]
     pub(crate) which: String,
