@@ -14,6 +14,6 @@ fn recorded_exchanges_are_answered_through_the_gateway_as_recorded() {
     let key = format!("Bearer {}", host.about["key"].as_str().unwrap());
     let base = format!("{}/{workspace}/sandboxes/box", host.url());
     let server = replay::Server::new(&base, &[("X-Blaxel-Authorization", &key)]);
-    let problems = replay::problems(&server);
+    let problems = replay::problems(&server, &|_, _| ());
     assert!(problems.is_empty(), "{} problems\n{}", problems.len(), problems.join("\n"));
 }

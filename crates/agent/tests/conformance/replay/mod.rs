@@ -22,6 +22,9 @@ const AT_ONCE: usize = 6;
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// Is shown each request, and what was seen of its answer.
+pub(crate) type Watcher<'a> = dyn Fn(&Value, &Value) + Sync + 'a;
+
 /// The server that is asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
@@ -91,8 +94,9 @@ fn form(parts: &[Value]) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// Puts every case to `server` and says what does not hold, a line each.
-pub(crate) fn problems(server: &Server) -> Vec<String> {
+/// Puts every case to `server` and says what does not hold, a line each; `watcher` is shown each request and what was
+/// seen of its answer.
+pub(crate) fn problems(server: &Server, watcher: &Watcher<'_>) -> Vec<String> {
     let cases: Vec<Value> = serde_json::from_str(include_str!("../agent-cases.json")).expect("cases");
     let problems: Mutex<Vec<String>> = Mutex::default();
     let next = Mutex::new(cases.iter());
@@ -102,7 +106,7 @@ pub(crate) fn problems(server: &Server) -> Vec<String> {
                 loop {
                     let Some(case) = next.lock().expect("no case panicked").next() else { return };
                     let name = case["name"].as_str().expect("a name");
-                    let differs = replay(server, case);
+                    let differs = replay(server, case, watcher);
                     let mut problems = problems.lock().expect("no case panicked");
                     problems.extend(differs.iter().map(|line| format!("{name}: {line}")));
                 }
@@ -112,8 +116,14 @@ pub(crate) fn problems(server: &Server) -> Vec<String> {
     problems.into_inner().expect("no case panicked")
 }
 
+/// Puts one request to `server`, and shows `watcher` what was seen of its answer.
+pub(crate) fn ask(server: &Server, step: &Value, watcher: &Watcher<'_>) {
+    let seen = server.ask(step).and_then(|response| told(response, step)).expect("an answer");
+    watcher(step, &seen);
+}
+
 /// Runs the steps of one case in order and says where an answer differs.
-fn replay(server: &Server, case: &Value) -> Vec<String> {
+fn replay(server: &Server, case: &Value, watcher: &Watcher<'_>) -> Vec<String> {
     let root = format!("/tmp/rv-{:016x}", fastrand::u64(..));
     if let Err(error) = make_root(server, &root) {
         return vec![format!("no directory for it: {error}")];
@@ -134,6 +144,7 @@ fn replay(server: &Server, case: &Value) -> Vec<String> {
                 continue;
             }
         };
+        watcher(&ready, &seen);
         for (name, pointer) in step["save"].as_object().into_iter().flatten() {
             let saved = seen["body"].pointer(pointer.as_str().unwrap_or_default());
             match saved {
