@@ -42,6 +42,8 @@ pub const STREAM_EXACT: &str = "exact";
 pub const BOOT: HeaderName = HeaderName::from_static("reveille-boot");
 /// The pid of the process that an answer is about. An addition of ours.
 pub const PROCESS: HeaderName = HeaderName::from_static("reveille-process");
+/// Names the session of a terminal that an answer is about; no other has the same. An addition of ours.
+pub const TERMINAL: HeaderName = HeaderName::from_static("reveille-terminal");
 
 /// The version of the control plane's shapes that this crate speaks.
 pub const VERSION_DEFAULT: &str = "2026-04-28";

@@ -56,7 +56,7 @@ pub use process::{KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse, Proce
 pub use refusal::Refusal;
 pub use search::{ContentMatch, ContentMatches, FindMatch, FindMatches, FoundKind, FuzzyMatch, FuzzyMatches};
 pub use system::{Health, UpgradeAccepted, UpgradeRequest, UpgradeState, UpgradeStatus};
-pub use terminal::{TerminalInput, TerminalOutput};
+pub use terminal::{TerminalInput, TerminalOutput, terminal_bytes};
 pub use upload::{
     PartName, Upload, UploadBegun, UploadEnd, UploadRequest, UploadedPart, UploadedParts, Uploads,
 };

@@ -24,5 +24,6 @@ mod text;
 pub(crate) use across_upgrade::SavedProcess;
 pub(crate) use endpoints::routes;
 pub(crate) use shell::named_shell;
+pub(crate) use standing::End;
 pub(crate) use table::Processes;
 pub(crate) use text::Letters;

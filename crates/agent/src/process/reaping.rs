@@ -48,9 +48,9 @@ impl Processes {
         }
     }
 
-    /// Takes note of an end. An orphan of a process, which nobody asked for, leaves no trace.
+    /// Takes note of an end.
     fn ended(&self, pid: Pid, end: End) {
-        let Some(process) = self.known().runs_as(pid) else { return };
+        let Some(process) = self.known().runs_as(pid) else { return self.tell_end_of(pid.as_raw(), end) };
         let next = process.ended(end);
         let weight = process.weight();
         let mut known = self.known();

@@ -41,7 +41,7 @@ pub(crate) enum Asked {
 }
 
 /// How one run of a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum End {
     /// By itself, with this code.
     Exit(i32),

@@ -1,5 +1,6 @@
 //! All processes that were started here.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Command;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use reveille_wire::ProcessRequest;
 use tokio::net::unix::pipe;
+use tokio::sync::watch;
 
 use super::child::Process;
 use super::known::Known;
@@ -15,6 +17,7 @@ use super::log::{Log, Place, Source};
 use super::orders::{Keep, Orders};
 use super::output;
 use super::shell::{Shell, is_folder};
+use super::standing::End;
 use crate::failure::Failure;
 
 /// How much of a command an error repeats, in letters.
@@ -34,6 +37,8 @@ struct Shared {
     /// Held from before a process is started until it is known, and while ends are noticed: otherwise the end of a
     /// short process could come before anybody knows whose it is.
     births: tokio::sync::Mutex<()>,
+    /// Who waits for the ends of what is no process of the table, by its number.
+    awaited: Mutex<HashMap<i32, watch::Sender<Option<End>>>>,
     /// Held for reading by whoever takes something from the kernel that it gives only once: output, the end of a
     /// process. Held for writing by whoever needs that nothing is on its way in.
     still: RwLock<()>,
@@ -47,6 +52,7 @@ impl Processes {
             place: Arc::new(Place::of_bound(output_kept)),
             known: Mutex::default(),
             births: tokio::sync::Mutex::new(()),
+            awaited: Mutex::default(),
             still: RwLock::new(()),
         };
         Self { shared: Arc::new(shared) }
@@ -103,6 +109,25 @@ impl Processes {
         drop(births);
         let output = child?.stdout.ok_or_else(|| io::Error::other("it has no output"))?;
         pipe::Receiver::from_owned_fd(output.into())
+    }
+
+    /// Tells how the child `pid` ends, which is no process of the table. Whoever asks has held
+    /// [`births`](Self::births) since before it was started, or is about to begin noticing ends.
+    pub(crate) fn end_of(&self, pid: i32) -> watch::Receiver<Option<End>> {
+        let (tell, told) = watch::channel(None);
+        self.awaited().insert(pid, tell);
+        told
+    }
+
+    /// Tells whoever waits for the end of `pid`. An orphan, which nobody asked for, leaves no trace.
+    pub(super) fn tell_end_of(&self, pid: i32, end: End) {
+        if let Some(tell) = self.awaited().remove(&pid) {
+            tell.send_replace(Some(end));
+        }
+    }
+
+    fn awaited(&self) -> MutexGuard<'_, HashMap<i32, watch::Sender<Option<End>>>> {
+        self.shared.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps anything from being started, and any end from being noticed.

@@ -23,9 +23,9 @@ pub(super) struct Rest {
 }
 
 impl Backlog {
-    /// One that begins with what was kept elsewhere.
-    pub(super) fn restored(bytes: Vec<u8>) -> Self {
-        Self { bytes: bytes.into(), cut: 0 }
+    /// One that begins with what was kept elsewhere, where `cut` bytes before it were not.
+    pub(super) fn restored(bytes: Vec<u8>, cut: u64) -> Self {
+        Self { bytes: bytes.into(), cut }
     }
 
     pub(super) fn append(&mut self, bytes: &[u8]) {

@@ -5,8 +5,9 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use reveille_wire::{TerminalInput, TerminalOutput};
 
+use super::exact::exit;
 use super::pty::Size;
-use super::session::{End, Session};
+use super::session::{Life, Session};
 use crate::process::Letters;
 
 /// Whether a client is told of the end of the shell.
@@ -38,7 +39,7 @@ async fn output(mut to_client: SplitSink<WebSocket, Message>, session: &Session,
     let mut state = session.watch();
     let mut letters = Letters::default();
     let mut from = 0;
-    loop {
+    let end = loop {
         let seen = *state.borrow_and_update();
         let rest = session.since(from);
         from = rest.next;
@@ -47,23 +48,25 @@ async fn output(mut to_client: SplitSink<WebSocket, Message>, session: &Session,
             letters = Letters::default();
         }
         let data = letters.add(&rest.bytes);
-        if !data.is_empty() && to_client.send(message(&TerminalOutput::Output { data })).await.is_err() {
+        if !data.is_empty()
+            && to_client.send(message(&TerminalOutput::Output { data, encoding: None })).await.is_err()
+        {
             return;
         }
         if seen.written > from {
             continue;
         }
-        if seen.end == End::Over {
-            break;
+        if let Life::Over(end) = seen.life {
+            break end;
         }
         if state.changed().await.is_err() {
             return;
         }
-    }
+    };
     match at_the_end {
         AtTheEnd::Silent => std::future::pending().await,
         AtTheEnd::Told => {
-            let _gone = to_client.send(message(&TerminalOutput::Exit { code: None })).await;
+            let _gone = to_client.send(message(&exit(end))).await;
             let _gone = to_client.send(Message::Close(None)).await;
         }
     }
@@ -74,7 +77,7 @@ async fn input(mut from_client: SplitStream<WebSocket>, session: &Session) {
         // What is no message of a terminal is passed over, as the vendor's server does.
         let Message::Text(text) = received else { continue };
         let done = match serde_json::from_str(&text) {
-            Ok(TerminalInput::Input { data }) => session.input(&data).await,
+            Ok(TerminalInput::Input { data, .. }) => session.input(data.as_bytes()).await,
             Ok(TerminalInput::Resize { cols, rows }) => session.resize(Size::new(cols, rows)),
             _ => continue,
         };
@@ -84,7 +87,7 @@ async fn input(mut from_client: SplitStream<WebSocket>, session: &Session) {
     }
 }
 
-fn message(output: &TerminalOutput) -> Message {
+pub(super) fn message(output: &TerminalOutput) -> Message {
     // A word and a text: there is nothing in it that JSON cannot say.
     let mut text = serde_json::to_string(output).unwrap_or_default();
     text.push('\n');

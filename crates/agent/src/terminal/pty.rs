@@ -38,6 +38,14 @@ pub(super) struct Shell {
     pub(super) directory: String,
 }
 
+/// A shell that has just been started.
+#[derive(Debug)]
+pub(super) struct Started {
+    /// The end of its pseudoterminal that is not its own.
+    pub(super) master: OwnedFd,
+    pub(super) pid: i32,
+}
+
 /// What became of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Read {
@@ -57,11 +65,11 @@ pub(super) struct Master {
 impl Master {
     /// Starts `shell` at a new pseudoterminal, as the leader of a session of its own. It blocks for about a
     /// millisecond.
-    pub(super) fn start(shell: &Shell, size: Size) -> io::Result<OwnedFd> {
+    pub(super) fn start(shell: &Shell, size: Size) -> io::Result<Started> {
         let (pty, pts) = pty_process::blocking::open().map_err(io::Error::other)?;
         set_size(pty.as_fd(), size)?;
-        spawn(shell, pts)?;
-        Ok(pty.into())
+        let pid = spawn(shell, pts)?;
+        Ok(Started { master: pty.into(), pid })
     }
 
     /// Takes up the end of a pseudoterminal. It needs a tokio runtime.
@@ -100,13 +108,23 @@ impl Master {
         }
     }
 
-    /// Types `bytes`.
-    pub(super) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+    /// Types `bytes`, and has what was typed counted before anybody who holds `still` for writing goes on.
+    pub(super) async fn write_all(
+        &self,
+        mut bytes: &[u8],
+        still: &RwLock<()>,
+        count: impl Fn(usize),
+    ) -> io::Result<()> {
         while !bytes.is_empty() {
             self.to_shell.writable().await?;
+            let _still = still.read().unwrap_or_else(PoisonError::into_inner);
             match self.to_shell.try_write(bytes) {
                 Err(error) if is_passing(&error) => {}
-                written => bytes = bytes.get(written?..).unwrap_or_default(),
+                written => {
+                    let written = written?;
+                    count(written);
+                    bytes = bytes.get(written..).unwrap_or_default();
+                }
             }
         }
         Ok(())
@@ -122,16 +140,17 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-fn spawn(shell: &Shell, pts: Pts) -> io::Result<()> {
+fn spawn(shell: &Shell, pts: Pts) -> io::Result<i32> {
     let mut command = Command::new(&shell.program).args(&shell.arguments).env("TERM", "xterm-256color");
     if !shell.directory.is_empty() {
         command = command.current_dir(&shell.directory);
     }
-    // Its end is seen at its terminal; what is left of it the agent reaps with all the others.
-    command.spawn(pts).map(drop).map_err(|error| match error {
+    let child = command.spawn(pts).map_err(|error| match error {
         pty_process::Error::Io(error) => error,
         other => io::Error::other(other),
-    })
+    })?;
+    // The agent reaps it with all the others.
+    Ok(child.id().cast_signed())
 }
 
 fn set_size(terminal: BorrowedFd<'_>, size: Size) -> io::Result<()> {

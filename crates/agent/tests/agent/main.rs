@@ -5,6 +5,7 @@
 mod asking;
 mod drives;
 mod ends;
+mod exact_terminals;
 mod files;
 #[path = "../conformance/replay/http.rs"]
 mod http;
