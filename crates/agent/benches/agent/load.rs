@@ -74,8 +74,10 @@ pub(crate) fn rate(host: &str, path: &str, connections: usize, requests: usize) 
             open.push(stream);
         }
         let began = Instant::now();
-        let mut running: JoinSet<io::Result<()>> =
-            open.into_iter().map(|stream| one_after_the_other(stream, request, requests / connections)).collect();
+        let mut running: JoinSet<io::Result<()>> = open
+            .into_iter()
+            .map(|stream| one_after_the_other(stream, request, requests / connections))
+            .collect();
         while let Some(ended) = running.join_next().await {
             ended.map_err(Error::other)??;
         }
