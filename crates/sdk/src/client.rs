@@ -10,9 +10,9 @@ use reveille_wire::{AppPath, LocalHost, SandboxName, SandboxUrl};
 use crate::call::{Operation, Target};
 use crate::core::settings::{Environment, Origin, Overrides, Probing, Settings};
 use crate::core::transport::{HttpVersion, TransportSettings};
-use crate::core::{Core, Secret};
+use crate::core::{Body, Core, Secret};
 use crate::error::Error;
-use crate::features::{Request, Sandbox, Sandboxes};
+use crate::features::{Forward, Plane, Request, Sandbox, Sandboxes};
 use crate::record::Site;
 
 /// The way to the platform, or to the local host. It is cheap to clone, and may be used from any number of
@@ -91,6 +91,26 @@ impl Client {
         Request::new(Arc::clone(&self.0), operation)
     }
 
+    /// Hands on a request of another client's by the rules of a proxy, and under those of this crate: a read survives
+    /// the resume of its sandbox, a mutation wakes it first and is sent once. Of the URI path and query count, below
+    /// that plane's base.
+    ///
+    /// ```
+    /// # use reveille_faults::{FaultServer, Script, Step};
+    /// # let server = FaultServer::start(Script::new().step(Step::status(503)).then(Step::ok("awake")))?;
+    /// # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
+    /// use reveille::{Body, Plane};
+    ///
+    /// let request = http::Request::get("/acme/sandboxes/box/port/3000/status").header("x-own", "1");
+    /// let answer = client.forward(Plane::Data, request.body(Body::empty())?).wait()?;
+    /// assert_eq!((answer.status().as_u16(), answer.history().len()), (200, 2));
+    /// let response = answer.into_http();               // with its body, which is still to come
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn forward(&self, plane: Plane, request: http::Request<Body>) -> Forward {
+        Forward::new(Arc::clone(&self.0), plane, request)
+    }
+
     /// What is wrong with the settings. Each was passed over, and is also a warning in the log (`tracing`).
     #[must_use]
     pub fn warnings(&self) -> &[String] {
@@ -119,6 +139,12 @@ impl Client {
     #[must_use]
     pub fn api_url(&self) -> &str {
         &self.0.settings.api_url
+    }
+
+    /// The base under which sandboxes answer, without a trailing slash.
+    #[must_use]
+    pub fn run_url(&self) -> &str {
+        &self.0.settings.run_url
     }
 }
 

@@ -116,7 +116,7 @@ pub mod retry;
 
 #[cfg(feature = "blocking")]
 pub use answer::Blocking;
-pub use answer::{Fitted, Response, StreamResponse};
+pub use answer::{Fitted, Forwarded, ForwardedBody, Response, StreamResponse, Tunnel};
 pub use call::{Call, CallFuture, WithHistory};
 pub use client::{Client, ClientBuilder};
 pub use core::Body;
@@ -124,9 +124,9 @@ pub use core::settings::{Origin, local_host};
 pub use core::transport::HttpVersion;
 pub use error::{Error, ErrorKind};
 pub use features::{
-    CreatePreview, CreateSandbox, Drives, Exec, ListSandboxes, Mount, Network, Output, OutputEvent, Ports,
-    Previews, ProcessStream, Processes, Request, Sandbox, SandboxOrder, SandboxPages, Sandboxes, System,
-    Upgrade, WaitForEnd,
+    CreatePreview, CreateSandbox, Drives, Exec, Forward, ListSandboxes, Mount, Network, Output, OutputEvent,
+    Plane, Ports, Previews, ProcessStream, Processes, Request, Sandbox, SandboxOrder, SandboxPages,
+    Sandboxes, System, Upgrade, WaitForEnd,
 };
 pub use record::{AnsweredBy, Site};
 #[cfg(feature = "blocking")]

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use http::header::{COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
+use http::header::{EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use reveille_wire::header;
 use reveille_wire::hop::{self, Framing, UnknownCoding};
@@ -33,7 +33,7 @@ pub(super) fn to_agent(
     if let Some(upgrade) = upgrade {
         hop::write_upgrade(headers, upgrade.clone());
     }
-    join_cookies(headers);
+    hop::join_cookies(headers);
     name_host(headers, uri);
     tell_of_client(headers, client);
     Ok(())
@@ -52,17 +52,6 @@ pub(super) fn to_client(headers: &mut HeaderMap) -> Result<(), UnknownCoding> {
         headers.remove(name);
     }
     Ok(())
-}
-
-/// HTTP/2 clients may send one header a cookie; HTTP/1.1 has one for all (RFC 9113, section 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if cookies.len() < 2 {
-        return;
-    }
-    if let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..])) {
-        headers.insert(COOKIE, joined);
-    }
 }
 
 /// HTTP/2 has the host in its authority, and HTTP/1.0 may have none.

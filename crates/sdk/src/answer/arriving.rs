@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use reveille_retry::{Fault, FaultKind};
@@ -18,6 +19,7 @@ const MOST_HELD: usize = 256 * 1024 * 1024;
 pub(crate) struct Arriving {
     held: BytesMut,
     incoming: Option<Incoming>,
+    trailers: Option<HeaderMap>,
     broken: Option<Broken>,
     quiet: Quiet,
     until: Option<Instant>,
@@ -27,7 +29,8 @@ pub(crate) struct Arriving {
 impl Arriving {
     pub(crate) fn new(incoming: Incoming, quiet: Quiet) -> Self {
         let incoming = (!incoming.is_end_stream()).then_some(incoming);
-        Self { held: BytesMut::new(), incoming, broken: None, quiet, until: None, seat: None }
+        let (held, trailers) = (BytesMut::new(), None);
+        Self { held, incoming, trailers, broken: None, quiet, until: None, seat: None }
     }
 
     /// Lets the other calls to the sandbox know of each piece that comes.
@@ -93,6 +96,11 @@ impl Arriving {
         Bytes::copy_from_slice(&self.held[..self.held.len().min(PREVIEW)])
     }
 
+    /// What was said after the last byte, once it has come.
+    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        self.trailers.take()
+    }
+
     pub(crate) fn into_held(self) -> Bytes {
         self.held.freeze()
     }
@@ -128,13 +136,15 @@ impl Arriving {
                     if incoming.is_end_stream() {
                         self.incoming = None;
                     }
-                    if let Ok(data) = frame.into_data()
-                        && !data.is_empty()
-                    {
-                        if let Some(seat) = &mut self.seat {
-                            seat.brought();
+                    match frame.into_data() {
+                        Ok(data) if data.is_empty() => {}
+                        Ok(data) => {
+                            if let Some(seat) = &mut self.seat {
+                                seat.brought();
+                            }
+                            return Ok(Some(data));
                         }
-                        return Ok(Some(data));
+                        Err(other) => self.trailers = other.into_trailers().ok(),
                     }
                 }
                 Some(Err(error)) => {

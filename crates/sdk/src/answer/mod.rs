@@ -2,16 +2,20 @@
 
 mod arriving;
 mod fitted;
+mod forwarded;
 mod response;
 mod stream;
 
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode, Version};
+use hyper::upgrade::OnUpgrade;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Answered, Error};
 use crate::record::{AnsweredBy, Record};
 pub(crate) use arriving::Arriving;
 pub use fitted::Fitted;
+pub use forwarded::{Forwarded, ForwardedBody, Tunnel};
 pub use response::Response;
 #[cfg(feature = "blocking")]
 pub use stream::Blocking;
@@ -31,6 +35,8 @@ pub(crate) enum Reading<T> {
     SuccessStream(Make<Begun, T>),
     /// Events are handed on as they come, everything else is read whole.
     Fitted(Make<Begun, T>),
+    /// A body that is known to be short is read inside the attempt, every other is handed on as it comes.
+    Short(Make<Begun, T>),
 }
 
 /// How an answer is taken.
@@ -41,6 +47,7 @@ pub(crate) enum Taking {
     Stream,
     SuccessStream,
     Fitted,
+    Short,
 }
 
 /// An answer with its whole body.
@@ -57,6 +64,8 @@ pub(crate) struct Begun {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Arriving,
     pub(crate) record: Record,
+    /// Where the connection changes over to another protocol.
+    pub(crate) change: Option<OnUpgrade>,
 }
 
 impl Taking {
@@ -66,6 +75,7 @@ impl Taking {
             Self::Stream => true,
             Self::SuccessStream => status.is_success(),
             Self::Fitted => fitted::are_events(headers),
+            Self::Short => !is_short(headers),
             Self::Whole | Self::Success => false,
         }
     }
@@ -76,20 +86,29 @@ impl Taking {
             Self::Whole => true,
             Self::Success => status.is_success(),
             Self::Fitted => !fitted::are_events(headers),
+            Self::Short => is_short(headers),
             Self::Stream | Self::SuccessStream => false,
         }
     }
 
     /// Whether what is made of an answer may be a stream.
     pub(crate) fn may_stream(self) -> bool {
-        matches!(self, Self::Stream | Self::SuccessStream | Self::Fitted)
+        matches!(self, Self::Stream | Self::SuccessStream | Self::Fitted | Self::Short)
     }
+}
+
+/// The longest body that counts as short, in bytes.
+const SHORT: u64 = 64 * 1024;
+
+fn is_short(headers: &HeaderMap) -> bool {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    length.is_some_and(|length| length <= SHORT)
 }
 
 impl Begun {
     /// The answer with as much of its body as has been read.
     pub(crate) fn into_whole(self) -> Whole {
-        let Self { status, version, headers, body, record } = self;
+        let Self { status, version, headers, body, record, .. } = self;
         Whole { version, answered: Answered { status, headers, body: body.into_held() }, record }
     }
 
@@ -123,6 +142,7 @@ impl<T> Reading<T> {
             Self::Stream(_) => Taking::Stream,
             Self::SuccessStream(_) => Taking::SuccessStream,
             Self::Fitted(_) => Taking::Fitted,
+            Self::Short(_) => Taking::Short,
         }
     }
 
@@ -131,7 +151,7 @@ impl<T> Reading<T> {
         match self {
             Self::Whole(make) => make(answer.into_whole()),
             Self::Success(make) => make(answer.success()?.into_whole()),
-            Self::Stream(make) | Self::Fitted(make) => make(answer),
+            Self::Stream(make) | Self::Fitted(make) | Self::Short(make) => make(answer),
             Self::SuccessStream(make) => make(answer.success()?),
         }
     }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{AUTHORIZATION, USER_AGENT, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reveille_retry::{Attempt, History, Replay, RetryPolicy};
-use reveille_wire::InvalidInput;
+use reveille_wire::{InvalidInput, header, hop};
 use serde::Serialize;
 
 use crate::core::Body;
+use crate::core::transport::Wanted;
 use crate::error::Error;
 use crate::record::{Record, Site, Step};
 
@@ -45,6 +47,10 @@ pub(crate) enum Identity {
     ClientIfAny,
     /// Nobody's.
     Nobody,
+    /// That of whom the request is handed on for, as its headers say it: nothing is added.
+    Theirs,
+    /// The client's, in place of the one that a request came with that is handed on.
+    InTheirPlace,
 }
 
 /// How long silence is borne.
@@ -189,6 +195,24 @@ impl Operation {
         }
     }
 
+    /// What a probe says of who asks, where the request itself says it.
+    pub(crate) fn asker(&self) -> HeaderMap {
+        let mut asker = HeaderMap::new();
+        if matches!(self.identity, Identity::Theirs | Identity::InTheirPlace) {
+            for name in ASKER {
+                for value in self.headers.get_all(&name) {
+                    asker.append(&name, value.clone());
+                }
+            }
+        }
+        asker
+    }
+
+    /// Which connections will do for it.
+    pub(crate) fn wanted(&self) -> Wanted {
+        if hop::upgrade(&self.headers).is_some() { Wanted::Upgradable } else { Wanted::Any }
+    }
+
     /// What it is, before anything was done.
     pub(crate) fn record(&self) -> Record {
         Record {
@@ -207,6 +231,10 @@ impl Operation {
         add_pair(&mut self.target.path, name, value);
     }
 }
+
+/// Who asks, and by way of whom.
+const ASKER: [HeaderName; 6] =
+    [AUTHORIZATION, USER_AGENT, VIA, header::AUTHORIZATION, header::VERSION, header::WORKSPACE];
 
 /// What a request with this method would do if repeated. Methods are told apart by their exact letters
 /// (RFC 9110, section 9.1).

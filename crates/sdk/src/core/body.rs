@@ -13,6 +13,7 @@ use http_body::{Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use reveille_retry::Resend;
+use reveille_wire::hop;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::pump::{self, Piped, Pump};
@@ -69,6 +70,31 @@ impl Body {
     {
         let inner = StreamBody::new(stream.map_ok(Frame::data).boxed());
         Self(Kind::Once(BodyExt::boxed_unsync(Sized { inner, left: length })))
+    }
+
+    /// A body of HTTP that comes from elsewhere, with those of its trailers that may go on. It can be sent once, unless
+    /// it is empty.
+    ///
+    /// ```
+    /// use http_body_util::Full;
+    /// use reveille::{Body, Bytes};
+    /// let body = Body::from_http(Full::new(Bytes::from("as it came")));
+    /// ```
+    pub fn from_http<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if body.is_end_stream() {
+            return Self::empty();
+        }
+        let fit = |mut frame: Frame<Bytes>| {
+            if let Some(trailers) = frame.trailers_mut() {
+                hop::strip_trailers(trailers);
+            }
+            frame
+        };
+        Self(Kind::Once(BodyExt::boxed_unsync(body.map_frame(fit).map_err(io::Error::other))))
     }
 
     /// A file, streamed. It is opened anew for each attempt.

@@ -3,6 +3,7 @@
 mod create;
 mod drives;
 pub mod files;
+mod forward;
 mod list;
 mod network;
 mod ports;
@@ -15,6 +16,7 @@ mod system;
 
 pub use create::CreateSandbox;
 pub use drives::{Drives, Mount};
+pub use forward::{Forward, Plane};
 pub use list::{ListSandboxes, SandboxOrder, SandboxPages};
 pub use network::Network;
 pub use ports::Ports;

@@ -169,7 +169,7 @@ impl Sandbox {
         // What answers at a URL that only code names may be anybody, an app behind a preview among others.
         self.operation(method, path, |identity| match identity {
             Identity::Nobody => Site::App,
-            Identity::Client | Identity::ClientIfAny => Site::Agent,
+            _ => Site::Agent,
         })
     }
 

@@ -29,6 +29,7 @@ mod budget;
 mod connections;
 mod faults;
 mod files;
+mod forward;
 mod harness;
 mod http2;
 mod processes;

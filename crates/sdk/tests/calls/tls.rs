@@ -43,8 +43,12 @@ fn serve(listener: &TcpListener, config: Arc<ServerConfig>) {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 let Ok(stream) = acceptor.accept(stream).await else { return };
-                let answer = hyper::service::service_fn(|_| async {
-                    Ok::<_, std::convert::Infallible>(http::Response::new("secured".to_owned()))
+                let answer = hyper::service::service_fn(|request: http::Request<_>| async move {
+                    let mut answer = http::Response::new("secured".to_owned());
+                    let version = format!("{:?}", request.version()).parse().unwrap();
+                    answer.headers_mut().insert("x-version", version);
+                    let _: hyper::body::Incoming = request.into_body();
+                    Ok::<_, std::convert::Infallible>(answer)
                 });
                 let stream = hyper_util::rt::TokioIo::new(stream);
                 let executor = hyper_util::rt::TokioExecutor::new();
@@ -112,4 +116,20 @@ fn a2_a_handshake_that_hangs_is_a_connect_timeout_and_proves_that_nothing_ran() 
         (error.dispatch(), error.may_have_run()),
         (Some(Dispatch::NotDispatched(Proof::Connect)), false)
     );
+}
+
+#[test]
+fn a_change_of_protocol_is_asked_for_over_the_one_version_that_knows_it() {
+    let (address, root) = secured("localhost", &["h2", "http/1.1"]);
+    let client = client(address, Some(root));
+    let spoken = |upgrade: &[(&str, &str)]| {
+        let mut request = http::Request::get("/acme/sandboxes/box/port/1/ws");
+        for (name, value) in upgrade {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(reveille::Body::empty()).unwrap();
+        client.forward(reveille::Plane::Data, request).wait().unwrap().headers()["x-version"].clone()
+    };
+    assert_eq!(spoken(&[("connection", "upgrade"), ("upgrade", "websocket")]), "HTTP/1.1");
+    assert_eq!(spoken(&[]), "HTTP/2.0", "what else is sent there is not bound by it");
 }

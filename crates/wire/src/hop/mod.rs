@@ -7,7 +7,9 @@
 mod framing;
 mod trailers;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub use framing::{Framing, UnknownCoding};
@@ -92,6 +94,17 @@ pub fn write_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
 #[must_use]
 pub fn expects_continue(headers: &HeaderMap) -> bool {
     listed(headers, &EXPECT).any(|word| word.eq_ignore_ascii_case("100-continue"))
+}
+
+/// Makes one header of several cookies, which HTTP/2 may send apart and HTTP/1.1 has in one (RFC 9113, section 8.2.3).
+pub fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() < 2 {
+        return;
+    }
+    if let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 /// The words of all of a header's lists.

@@ -102,6 +102,13 @@ fn trailers_cannot_say_what_belongs_into_a_head() {
     assert_eq!(trailers, map(&[("x-own", "1")]));
 }
 
+#[test]
+fn cookies_that_were_sent_apart_become_one_header() {
+    let mut headers = map(&[("cookie", "a=1"), ("x-own", "1"), ("cookie", "b=2")]);
+    join_cookies(&mut headers);
+    assert_eq!(headers, map(&[("cookie", "a=1; b=2"), ("x-own", "1")]));
+}
+
 proptest! {
     #[test]
     fn nothing_of_one_hop_is_left_whatever_the_headers_are(

@@ -11,7 +11,7 @@ use reveille_wire::{GatewayAnswer, refusal_of};
 use super::{Driver, identity};
 use crate::answer::{Arriving, Taking};
 use crate::core::SendBody;
-use crate::core::transport::{Broken, Incoming, Quiet, Trace, Wanted};
+use crate::core::transport::{Broken, Incoming, Quiet, Trace};
 use crate::error::Error;
 use crate::record::{AnsweredBy, Site};
 
@@ -77,7 +77,8 @@ impl Driver {
             Err(Unsent::Error(error)) => return Err(error),
         };
         let core = Arc::clone(&self.core);
-        let mut sent = pin!(core.transport.send(request, Wanted::Any, quiet.clone(), trace));
+        let wanted = self.operation.wanted();
+        let mut sent = pin!(core.transport.send(request, wanted, quiet.clone(), trace));
         let sent = if self.may_race() { self.raced(plan, sent.as_mut(), trace).await } else { sent.await };
         match sent {
             Ok(response) => Ok(self.take(response, quiet).await),

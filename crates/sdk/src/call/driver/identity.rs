@@ -42,8 +42,14 @@ pub(super) async fn show(
     identity: Identity,
     headers: &mut HeaderMap,
 ) -> Result<Option<Secret>, Unshown> {
-    headers.entry(header::USER_AGENT).or_insert_with(|| core.user_agent());
-    headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    match identity {
+        Identity::Theirs => return Ok(None),
+        Identity::InTheirPlace => drop(headers.remove(platform::AUTHORIZATION)),
+        Identity::Client | Identity::ClientIfAny | Identity::Nobody => {
+            headers.entry(header::USER_AGENT).or_insert_with(|| core.user_agent());
+            headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        }
+    }
     if identity == Identity::Nobody {
         return Ok(None);
     }
@@ -56,7 +62,7 @@ pub(super) async fn show(
             let token = fetched.map_err(Unshown::Token)?;
             (Some(token.header("Bearer")?), Some(token))
         }
-        None if identity == Identity::Client => return Err(Error::no_key().into()),
+        None if identity != Identity::ClientIfAny => return Err(Error::no_key().into()),
         None => (None, None),
     };
     if let Some(bearer) = bearer {

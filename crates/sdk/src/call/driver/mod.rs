@@ -212,12 +212,14 @@ impl Driver {
             answer.body.bound_by(self.tuning.deadline.and_then(|deadline| self.start.checked_add(deadline)));
             answer.body.told_by(self.seat.take());
         }
+        let change = answer.parts.extensions.remove();
         let answer = Begun {
             status,
             version: answer.parts.version,
             headers: answer.parts.headers,
             body: answer.body,
             record: self.record(stop),
+            change,
         };
         match broken {
             None => Ok(answer),

@@ -46,7 +46,8 @@ impl Driver {
                 Order::Wait { until } => until,
                 Order::Probe { until } => {
                     let base = self.operation.target.base().to_owned();
-                    probe = Some(probe_of(Arc::clone(&self.core), base, self.operation.identity));
+                    let (core, asker) = (Arc::clone(&self.core), self.operation.asker());
+                    probe = Some(probe_of(core, base, self.operation.identity, asker));
                     until
                 }
             };
@@ -116,15 +117,15 @@ impl Driver {
 }
 
 /// A type of its own, as the access token for a probe is fetched by a driver, too.
-fn probe_of(core: Arc<Core>, base: String, identity: Identity) -> Probe {
-    Box::pin(ask(core, base, identity))
+fn probe_of(core: Arc<Core>, base: String, identity: Identity, asker: HeaderMap) -> Probe {
+    Box::pin(ask(core, base, identity, asker))
 }
 
 /// Asks the sandbox at `base` whether it is awake, on a connection of its own.
-async fn ask(core: Arc<Core>, base: String, identity: Identity) -> Told {
+async fn ask(core: Arc<Core>, base: String, identity: Identity, asker: HeaderMap) -> Told {
     let unsent = (Word::Neither, None);
     let Ok(uri) = Uri::try_from(format!("{base}{HEALTH}")) else { return unsent };
-    let mut headers = HeaderMap::new();
+    let mut headers = asker;
     if identity::show(&core, identity, &mut headers).await.is_err() {
         return unsent;
     }

@@ -64,6 +64,18 @@ pub(super) enum Protocol {
     Http2,
 }
 
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// It chooses a version of HTTP.
+    Gateway,
+    /// The same, which is asked over HTTP/1.1 to change over to something else.
+    Upgradable,
+    /// It is asked for a tunnel over HTTP/1.1.
+    #[cfg(feature = "tls")]
+    Proxy,
+}
+
 /// Makes connections: resolve, connect, through a forward proxy where the environment names one, secure.
 #[derive(Clone)]
 pub(super) struct Connector {
@@ -108,19 +120,31 @@ impl Connector {
 
     /// Connects to where the URI points.
     pub(super) async fn connect(&self, uri: &Uri) -> Result<(Link, Protocol), ConnectFault> {
-        match tokio::time::timeout(self.timeout, self.reach(uri)).await {
+        self.in_time(self.reach(uri, Peer::Gateway)).await
+    }
+
+    /// Connects to where the URI points, to speak HTTP/1.1 and then something else.
+    pub(super) async fn connect_for_upgrade(&self, uri: &Uri) -> Result<Link, ConnectFault> {
+        self.in_time(self.reach(uri, Peer::Upgradable)).await.map(|(link, _)| link)
+    }
+
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, ConnectFault>>,
+    ) -> Result<T, ConnectFault> {
+        match tokio::time::timeout(self.timeout, work).await {
             Ok(done) => done,
             Err(late) => Err(ConnectFault::new(FaultKind::ConnectTimeout, late)),
         }
     }
 
-    async fn reach(&self, uri: &Uri) -> Result<(Link, Protocol), ConnectFault> {
+    async fn reach(&self, uri: &Uri, peer: Peer) -> Result<(Link, Protocol), ConnectFault> {
         let wire = match self.proxies.for_uri(uri) {
             Some(proxy) => proxy.tunnel(self, uri).await?,
             None => Wire::Tcp(self.dial(uri).await?),
         };
         if uri.scheme() == Some(&Scheme::HTTPS) {
-            return self.secure(uri, wire).await;
+            return self.secure(uri, wire, peer).await;
         }
         let protocol = self.protocol_in_advance(uri).unwrap_or(Protocol::Http1);
         Ok((Link::plain(wire), protocol))
@@ -134,8 +158,8 @@ impl Connector {
     }
 
     #[cfg(feature = "tls")]
-    async fn secure(&self, uri: &Uri, wire: Wire) -> Result<(Link, Protocol), ConnectFault> {
-        let stream = self.tls.secure(uri, wire, super::tls::Peer::Gateway).await?;
+    async fn secure(&self, uri: &Uri, wire: Wire, peer: Peer) -> Result<(Link, Protocol), ConnectFault> {
+        let stream = self.tls.secure(uri, wire, peer).await?;
         let protocol = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => self.protocol_in_advance(uri).unwrap_or(Protocol::Http1),
@@ -146,12 +170,12 @@ impl Connector {
     /// TLS to a proxy.
     #[cfg(feature = "tls")]
     pub(super) async fn secure_proxy(&self, proxy: &Uri, stream: TcpStream) -> Result<Wire, ConnectFault> {
-        let stream = self.tls.secure(proxy, stream, super::tls::Peer::Proxy).await?;
+        let stream = self.tls.secure(proxy, stream, Peer::Proxy).await?;
         Ok(Wire::Secured(Box::new(stream)))
     }
 
     #[cfg(not(feature = "tls"))]
-    async fn secure(&self, _: &Uri, _: Wire) -> Result<(Link, Protocol), ConnectFault> {
+    async fn secure(&self, _: &Uri, _: Wire, _: Peer) -> Result<(Link, Protocol), ConnectFault> {
         Err(ConnectFault::new(FaultKind::Unsendable, "https needs the feature \"tls\""))
     }
 

@@ -5,8 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use http::header::{HOST, HeaderValue};
-use http::{Method, Request, Response, Uri, Version};
+use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body as _;
 use reveille_retry::{Fault, FaultKind, Proof};
 
 use super::connect::Connector;
@@ -62,6 +63,9 @@ impl Way<'_> {
                 Lease::Http1(mut connection) => {
                     in_origin_form(&mut request, &self.uri);
                     match connection.send(request).await {
+                        Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                            return Ok(answer.map(Incoming::of_changed_connection));
+                        }
                         Ok(answer) => {
                             return Ok(answer.map(|body| Incoming::new(body, hold(On::Http1(connection)))));
                         }
@@ -70,6 +74,7 @@ impl Way<'_> {
                 }
                 Lease::Http2(stream) => {
                     *request.version_mut() = Version::HTTP_2;
+                    request.headers_mut().remove(TRANSFER_ENCODING);
                     *request.uri_mut() = self.uri.clone();
                     match stream.send(request).await {
                         Ok(answer) => {
@@ -138,6 +143,10 @@ fn in_origin_form(request: &mut Request<SendBody>, uri: &Uri) {
         if let Ok(host) = HeaderValue::from_str(host) {
             request.headers_mut().insert(HOST, host);
         }
+    }
+    if request.body().size_hint().exact().is_none() {
+        // Said outright, so that a method that seldom has a body keeps its own.
+        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     let path = uri.path_and_query().cloned();
     *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);

@@ -61,6 +61,8 @@ pub(crate) enum Wanted {
     Any,
     /// One that has not served before.
     Fresh,
+    /// The same, of HTTP/1.1, which alone can change over to another protocol (RFC 9110, section 7.8).
+    Upgradable,
 }
 
 /// A place on a connection for one request.
@@ -101,8 +103,10 @@ impl Host {
         uri: &Uri,
         wanted: Wanted,
     ) -> Result<Leased, ConnectFault> {
-        if wanted == Wanted::Fresh {
-            return self.connect(connector, uri).await;
+        match wanted {
+            Wanted::Any => {}
+            Wanted::Fresh => return self.connect(connector, uri).await,
+            Wanted::Upgradable => return self.connect_upgradable(connector, uri).await,
         }
         if let Some(leased) = self.idle().await {
             return Ok(leased);
@@ -143,6 +147,13 @@ impl Host {
                 Lease::Http2(stream)
             }
         };
+        Ok(Leased { lease, served: Served::Never, age })
+    }
+
+    async fn connect_upgradable(&self, connector: &Connector, uri: &Uri) -> Result<Leased, ConnectFault> {
+        let age = self.age();
+        let link = connector.connect_for_upgrade(uri).await?;
+        let lease = Lease::Http1(Http1::new(link).await.map_err(evidence::of_handshake)?);
         Ok(Leased { lease, served: Served::Never, age })
     }
 

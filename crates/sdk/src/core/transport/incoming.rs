@@ -37,6 +37,11 @@ impl Incoming {
         incoming
     }
 
+    /// The body, which is empty, of an answer after which its connection speaks something else.
+    pub(super) fn of_changed_connection(body: hyper::body::Incoming) -> Self {
+        Self { body, hold: None }
+    }
+
     fn let_go_at_the_end(&mut self) {
         if self.body.is_end_stream() {
             self.let_go();

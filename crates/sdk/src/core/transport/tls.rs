@@ -11,17 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::connect::ConnectFault;
+use super::connect::{ConnectFault, Peer};
 use super::{HttpVersion, TransportSettings};
-
-/// Who is at the other end.
-#[derive(Clone, Copy)]
-pub(super) enum Peer {
-    /// It chooses a version of HTTP.
-    Gateway,
-    /// It is asked for a tunnel over HTTP/1.1.
-    Proxy,
-}
 
 /// Secures connections. The roots are read at the first use, as that takes milliseconds.
 #[derive(Clone)]
@@ -49,8 +40,10 @@ impl Tls {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|bad| ConnectFault::new(FaultKind::Unsendable, bad))?;
         let mut config = self.config().await?;
-        if let Peer::Proxy = peer {
-            Arc::make_mut(&mut config).alpn_protocols.clear();
+        match peer {
+            Peer::Gateway => {}
+            Peer::Upgradable => Arc::make_mut(&mut config).alpn_protocols = vec![b"http/1.1".to_vec()],
+            Peer::Proxy => Arc::make_mut(&mut config).alpn_protocols.clear(),
         }
         let secured = TlsConnector::from(config).connect(name, stream).await;
         secured.map_err(|error| ConnectFault::new(kind_of(&error), error))

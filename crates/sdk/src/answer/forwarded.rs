@@ -1,0 +1,215 @@
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream};
+use http::header::PROXY_AUTHENTICATE;
+use http::{HeaderMap, StatusCode};
+use http_body::{Frame, SizeHint};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use reveille_retry::{History, StopReason};
+use reveille_wire::hop;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::runtime::Handle;
+
+use super::{Arriving, Begun};
+use crate::core::transport::Broken;
+use crate::error::Error;
+use crate::record::Record;
+
+/// The answer to a request that was handed on, to be handed back: headers without those of the connection that it came
+/// on, the body as it comes, trailers.
+pub struct Forwarded {
+    status: StatusCode,
+    headers: HeaderMap,
+    record: Record,
+    body: ForwardedBody,
+    change: Option<OnUpgrade>,
+}
+
+impl Forwarded {
+    pub(crate) fn of(answer: Begun) -> Result<Self, Error> {
+        let protocol = hop::upgrade(&answer.headers);
+        if let Err(unknown) = hop::strip(&mut answer.headers.clone()) {
+            let whole = answer.into_whole();
+            return Err(Error::of_decode(whole.answered, whole.record, unknown));
+        }
+        let Begun { status, mut headers, body, record, change, .. } = answer;
+        // It was read a moment ago without an error.
+        let _ = hop::strip(&mut headers);
+        headers.remove(PROXY_AUTHENTICATE);
+        let changes = status == StatusCode::SWITCHING_PROTOCOLS;
+        if let Some(protocol) = protocol.filter(|_| changes) {
+            hop::write_upgrade(&mut headers, protocol);
+        }
+        let body = ForwardedBody::new(body, record.clone());
+        Ok(Self { status, headers, record, body, change: change.filter(|_| changes) })
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Every attempt up to the head of this answer.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.record.history
+    }
+
+    /// Why this answer is the last one although it speaks of the resume window: the retries were spent, say.
+    #[must_use]
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.record.stop
+    }
+
+    /// The bytes that both ends speak from here on, where the answer changes over to another protocol (101). They come
+    /// once the other end has changed over, too.
+    ///
+    /// # Errors
+    /// When the connection ended before that.
+    pub fn tunnel(&mut self) -> Option<impl Future<Output = io::Result<Tunnel>> + Send + 'static> {
+        let change = self.change.take()?;
+        Some(async { Ok(Tunnel(TokioIo::new(change.await.map_err(io::Error::other)?))) })
+    }
+
+    /// Status, headers and body.
+    #[must_use]
+    pub fn into_http(self) -> http::Response<ForwardedBody> {
+        let mut response = http::Response::new(self.body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+impl fmt::Debug for Forwarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forwarded").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// The body of an answer on its way back, with its trailers. To drop it ends the transfer.
+pub struct ForwardedBody {
+    left: Option<u64>,
+    frames: Option<BoxStream<'static, Result<Frame<Bytes>, Error>>>,
+    /// The runtime that its connection belongs to.
+    runtime: Option<Handle>,
+}
+
+impl ForwardedBody {
+    fn new(body: Arriving, record: Record) -> Self {
+        let left = body.expected();
+        let state = Frames { body, received: 0, expected: left, record };
+        let is_over = left == Some(0);
+        let frames = (!is_over)
+            .then(|| -> BoxStream<'static, _> { Box::pin(stream::unfold(Some(state), Frames::next)) });
+        Self { left, frames, runtime: Handle::try_current().ok() }
+    }
+}
+
+/// What is left of a body.
+struct Frames {
+    body: Arriving,
+    received: u64,
+    expected: Option<u64>,
+    record: Record,
+}
+
+impl Frames {
+    /// The next piece, or how far the body came before it broke; at the end the trailers.
+    async fn next(state: Option<Self>) -> Option<(Result<Frame<Bytes>, Error>, Option<Self>)> {
+        let mut state = state?;
+        match state.body.next().await {
+            Ok(Some(piece)) => {
+                state.received += piece.len() as u64;
+                Some((Ok(Frame::data(piece)), Some(state)))
+            }
+            Ok(None) => {
+                let mut trailers = state.body.take_trailers()?;
+                hop::strip_trailers(&mut trailers);
+                Some((Ok(Frame::trailers(trailers)), None))
+            }
+            Err(Broken { fault, source }) => {
+                let Self { received, expected, record, .. } = state;
+                Some((Err(Error::of_stream(received, expected, record, fault.kind, source)), None))
+            }
+        }
+    }
+}
+
+impl http_body::Body for ForwardedBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Self { left, frames, runtime } = &mut *self;
+        let Some(stream) = frames else { return Poll::Ready(None) };
+        let _entered = runtime.as_ref().map(Handle::enter);
+        let frame = std::task::ready!(stream.as_mut().poll_next(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                let came = frame.data_ref().map_or(0, Bytes::len) as u64;
+                *left = left.map(|left| left.saturating_sub(came));
+            }
+            Some(Err(_)) | None => *frames = None,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.frames.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::new, SizeHint::with_exact)
+    }
+}
+
+impl fmt::Debug for ForwardedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForwardedBody").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+/// A connection that has changed over to another protocol; made by [`Forwarded::tunnel`].
+#[derive(Debug)]
+pub struct Tunnel(TokioIo<Upgraded>);
+
+impl AsyncRead for Tunnel {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Tunnel {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
