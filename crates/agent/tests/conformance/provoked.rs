@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::replay::{Server, Watcher, ask};
+use crate::replay::{Server, Watcher};
 
 /// Puts them to `server`, which has no drives; the directory `root` is theirs.
 pub(crate) fn put(server: &Server, root: &str, watcher: &Watcher<'_>) {
@@ -36,7 +36,7 @@ pub(crate) fn put(server: &Server, root: &str, watcher: &Watcher<'_>) {
     for (line, json) in steps {
         let mut step = BTreeMap::from([("do", json!(line.replace("ROOT", root)))]);
         step.extend(json.map(|json| ("json", json)));
-        ask(server, &json!(step), watcher);
+        show(server, &json!(step), watcher);
     }
 }
 
@@ -47,8 +47,13 @@ pub(crate) fn put_drives(server: &Server, root: &str, watcher: &Watcher<'_>) {
         |name: &str| json!({"do": "POST /drives/mount", "json": {"driveName": name, "mountPath": place}});
     let unmount: Value = json!({"do": format!("DELETE /drives/mount{place}")});
     for step in [mount("one"), json!({"do": "GET /drives/mount"}), mount("other"), unmount] {
-        ask(server, &step, watcher);
+        show(server, &step, watcher);
     }
+}
+
+/// Puts one request, and shows `watcher` its answer.
+fn show(server: &Server, step: &Value, watcher: &Watcher<'_>) {
+    watcher(step, &server.put(step).expect("an answer"));
 }
 
 const MACHINE: &str = "only a fault of the machine brings it about";

@@ -38,19 +38,31 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
-/// The commands of the console blocks of a document: a line after `$ `, with the lines that go on with it.
+/// Where a line of a document stands.
+enum Inside {
+    Prose,
+    /// Commands after `$ `, and their answers.
+    Console,
+    /// Commands alone, to be pasted as one.
+    Shell,
+}
+
+/// The commands of a document: in a console block a line after `$ `, with the lines that go on with it; in a shell
+/// block every line.
 fn commands(text: &str) -> Vec<Written> {
     let mut found: Vec<Written> = Vec::new();
-    let mut inside = false;
+    let mut inside = Inside::Prose;
     for line in text.lines() {
-        match (inside, line.trim_start(), line.strip_prefix("$ ")) {
-            (false, "```console", _) => inside = true,
-            (false, ..) => {}
-            (true, "```", _) => inside = false,
-            (true, _, Some(command)) => {
+        match (&inside, line.trim_start(), line.strip_prefix("$ ")) {
+            (Inside::Prose, "```console", _) => inside = Inside::Console,
+            (Inside::Prose, "```sh", _) => inside = Inside::Shell,
+            (Inside::Prose, ..) => {}
+            (_, "```", _) => inside = Inside::Prose,
+            (Inside::Shell, ..) => found.push(Written { command: line.to_owned(), answer: Vec::new() }),
+            (Inside::Console, _, Some(command)) => {
                 found.push(Written { command: command.to_owned(), answer: Vec::new() });
             }
-            (true, ..) => {
+            (Inside::Console, ..) => {
                 let last = found.last_mut().expect("a console block begins with a command");
                 match line.strip_prefix("> ") {
                     Some(more) => last.command.extend(["\n", more]),

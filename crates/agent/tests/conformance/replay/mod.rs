@@ -48,6 +48,11 @@ impl Server {
         }
     }
 
+    /// Puts one request, and tells what was seen of its answer in the form of an `expect`.
+    pub(crate) fn put(&self, step: &Value) -> io::Result<Value> {
+        told(self.ask(step)?, step)
+    }
+
     fn ask(&self, step: &Value) -> io::Result<Response> {
         let connection = http::connect(&self.host, PATIENCE)?;
         self.ask_on(&connection, step)
@@ -114,12 +119,6 @@ pub(crate) fn problems(server: &Server, watcher: &Watcher<'_>) -> Vec<String> {
         }
     });
     problems.into_inner().expect("no case panicked")
-}
-
-/// Puts one request to `server`, and shows `watcher` what was seen of its answer.
-pub(crate) fn ask(server: &Server, step: &Value, watcher: &Watcher<'_>) {
-    let seen = server.ask(step).and_then(|response| told(response, step)).expect("an answer");
-    watcher(step, &seen);
 }
 
 /// Runs the steps of one case in order and says where an answer differs.
@@ -198,7 +197,7 @@ fn observe(server: &Server, step: &Value, streams: &mut BTreeMap<String, Stream>
     }
     let end = Instant::now() + seconds("within", 0.0);
     loop {
-        let seen = told(server.ask(step)?, step)?;
+        let seen = server.put(step)?;
         let until = step.get("until").filter(|until| !differences(until, &seen["body"], "$").is_empty());
         if until.is_none() || Instant::now() > end {
             return Ok(seen);
