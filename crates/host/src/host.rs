@@ -66,14 +66,15 @@ impl Host {
     pub async fn start(settings: HostSettings) -> Result<Self, Error> {
         settings.check()?;
         let listener = listen(settings.listen).await?;
-        let store = open_store(&settings).await?;
+        let mut store = open_store(&settings).await?;
+        let memory = store.notebook();
         let engine = LocalEngineSettings {
             sandboxes: store.directory().sandboxes(),
             drives: store.directory().drives(),
             snapshots: store.directory().snapshots(),
             ..LocalEngineSettings::new(settings.agent.clone(), store.directory().engine())
         };
-        let engine = tokio::task::spawn_blocking(move || LocalEngine::start(engine)).await;
+        let engine = tokio::task::spawn_blocking(move || LocalEngine::start(engine, memory)).await;
         let engine = match engine {
             Ok(Ok(engine)) => engine,
             Ok(Err(error)) => {

@@ -27,5 +27,6 @@ pub use engine::{AgentCommand, Isolation};
 pub use error::{Error, ErrorKind};
 pub use host::Host;
 pub use settings::{HostSettings, Limits, Refuse, WhileWaking};
+pub use store::Notebook;
 
 pub use reveille_wire::{LocalHost, state_dir};

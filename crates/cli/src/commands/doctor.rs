@@ -11,11 +11,16 @@ pub(crate) struct Doctor {}
 
 #[cfg(target_os = "linux")]
 pub(crate) fn run(screen: &Screen, _asked: &Doctor) -> Result<Exit, Failure> {
+    use std::sync::Arc;
+
+    use reveille_host::Notebook;
     use reveille_host::engine::{Engine as _, LocalEngine, LocalEngineSettings};
 
     let directory = tempfile::tempdir().map_err(|error| Failure::io("a temporary directory", &error))?;
     let settings = LocalEngineSettings::new(crate::program::agent()?, directory.path().join("engine"));
-    let engine = LocalEngine::start(settings).map_err(|error| Failure::new(error.to_string()))?;
+    let memory = Notebook::open(directory.path()).map_err(|error| Failure::new(error.to_string()))?;
+    let engine =
+        LocalEngine::start(settings, Arc::new(memory)).map_err(|error| Failure::new(error.to_string()))?;
     screen.isolation(engine.isolation())?;
     Ok(Exit::Done)
 }

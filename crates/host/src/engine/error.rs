@@ -21,8 +21,6 @@ pub enum EngineErrorKind {
     Exists,
     /// The sandbox ended by itself; it can be made again with its files.
     Ended,
-    /// Another host uses the engine's directory.
-    InUse,
     /// The machine cannot do what the settings demand.
     Unsupported,
     /// It took longer than the engine waits.

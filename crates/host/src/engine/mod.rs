@@ -10,6 +10,7 @@ mod error;
 mod generation;
 mod isolation;
 mod local;
+mod memory;
 mod snapshot;
 
 use std::fmt;
@@ -25,6 +26,7 @@ pub use error::{EngineError, EngineErrorKind};
 pub use generation::{Generation, Issuer};
 pub use isolation::{Freezer, Isolation, Namespaces};
 pub use local::{AgentCommand, LocalEngine, LocalEngineSettings};
+pub use memory::Memory;
 pub use snapshot::SnapshotId;
 
 /// A thing that can run sandboxes.

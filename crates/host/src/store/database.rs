@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use redb::{Database as Redb, DatabaseError, ReadableTable as _, StorageError, TableDefinition, TableError};
 
+use super::files;
 use super::lock::{PATIENCE, PAUSE};
 use crate::error::{Error, ErrorKind};
 
@@ -57,6 +58,9 @@ pub(super) struct Database {
 impl Database {
     /// Opens the file, makes it where there is none, and reads all that is in it.
     pub(super) fn open(path: PathBuf) -> Result<(Self, Documents), Error> {
+        if !path.exists() {
+            Self::make(&path)?;
+        }
         let open = open_patiently(&path).map_err(|error| refused(&path, error))?;
         let database = Self { open: Some(open), path };
         let found = match database.version() {
@@ -69,6 +73,18 @@ impl Database {
             Ok(found) => Ok((database, found)),
             Err(error) => Err(unreadable(&database.path, error)),
         }
+    }
+
+    /// Makes an empty store. It gets its name when it is whole: one that is cut off while it is made is none.
+    fn make(path: &Path) -> Result<(), Error> {
+        let new = path.with_extension("new");
+        let no = |source: io::Error| super::directory::unusable(path.parent().unwrap_or(path), source);
+        files::remove(&new).map_err(no)?;
+        let database = Self { open: Some(open(&new).map_err(|error| refused(&new, error))?), path: new };
+        database.begin().map_err(|error| unreadable(&database.path, error))?;
+        let Self { open, path: new } = database;
+        drop(open);
+        std::fs::rename(&new, path).and_then(|()| files::sync_parent(path)).map_err(no)
     }
 
     /// Makes all changes or none. When this ends well they are on disk.

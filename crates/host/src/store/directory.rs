@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::files;
 use super::lock::Lock;
+use super::writer::Place;
 use crate::error::{Error, ErrorKind};
 
 /// The data directory of one host.
@@ -31,14 +32,18 @@ impl Directory {
         Ok((directory, lock))
     }
 
-    /// The file that holds the documents.
-    pub(super) fn store(&self) -> PathBuf {
+    /// Where what there is to remember is written.
+    pub(super) fn place(&self) -> Place {
+        Place { store: self.store(), reserve: self.root.join("reserve") }
+    }
+
+    fn store(&self) -> PathBuf {
         self.root.join("store.redb")
     }
 
-    /// The file whose place is given up when the disk is full.
-    pub(super) fn reserve(&self) -> PathBuf {
-        self.root.join("reserve")
+    /// Where earlier hosts kept each record in a file.
+    pub(super) fn earlier_records(&self) -> PathBuf {
+        self.root.join("records")
     }
 
     /// The file that holds the API key, where none is given.
@@ -68,7 +73,7 @@ impl Directory {
 
     /// Sandboxes' files without the store that says whose they are would end in the next sandboxes' hands.
     fn refuse_what_has_lost_its_store(&self) -> Result<(), Error> {
-        if self.store().exists() {
+        if self.store().exists() || self.earlier_records().exists() {
             return Ok(());
         }
         let mut left = match std::fs::read_dir(self.root.join(SANDBOXES)) {

@@ -4,6 +4,7 @@
 //! order in which they were handed in.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -11,7 +12,6 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 
 use super::database::{self, Change, Database, Documents, Purpose};
-use super::directory::Directory;
 use super::lock::Lock;
 use super::reserve::Reserve;
 use crate::error::{Error, ErrorKind};
@@ -39,6 +39,15 @@ pub(super) struct Job {
     done: Done,
 }
 
+/// Where a writer writes.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The file that holds the documents.
+    pub(super) store: PathBuf,
+    /// The file whose place is given up when the disk is full.
+    pub(super) reserve: PathBuf,
+}
+
 /// The way to the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -48,10 +57,10 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Opens the store and starts the thread. The lock is held until the thread has ended.
-    pub(super) fn start(directory: &Directory, lock: Lock) -> Result<(Self, Documents), Error> {
+    pub(super) fn start(place: Place, lock: Lock) -> Result<(Self, Documents), Error> {
         let (jobs, waiting) = channel();
         let (tell, told) = channel();
-        let (store, reserve) = (directory.store(), directory.reserve());
+        let Place { store, reserve } = place;
         let damaged = store.clone();
         let run = move || {
             let (database, found) = match Database::open(store) {

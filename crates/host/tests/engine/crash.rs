@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use libtest_mimic::Failed;
-use reveille_host::engine::Condition;
+use reveille_host::Notebook;
+use reveille_host::engine::{Condition, Memory as _};
 use reveille_wire::SandboxName;
+use serde_json::json;
 
 use super::Statement;
 use super::ground::{Ground, Rung, eventually, fresh_name, processes};
@@ -15,6 +17,7 @@ use super::ground::{Ground, Rung, eventually, fresh_name, processes};
 pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("what a killed host has left is ended by the next, and its files are kept", killed),
     ("a host that is killed while it starts leaves nothing", killed_at_the_start),
+    ("what a host of before has left, which wrote it into files, is ended too", left_in_files),
 ];
 
 const LEFT: &str = "
@@ -95,18 +98,49 @@ fn killed_at_the_start(rung: &Rung) -> Result<(), Failed> {
     drop(ground);
     let left: Vec<_> = cgroups.iter().filter(|cgroup| cgroup.exists()).collect();
     assert!(left.is_empty(), "cgroups are left: {left:?}");
-    for transient in ["host.json", "sockets"] {
-        assert!(!directory.path().join("engine").join(transient).exists(), "{transient} is left");
-    }
-    assert_eq!(std::fs::read_dir(directory.path().join("engine/sandboxes"))?.count(), 0);
+    assert!(!directory.path().join("engine/sockets").exists(), "sockets are left");
+    assert_eq!(Notebook::open(&directory.path().join("engine"))?.notes(), []);
     Ok(())
 }
 
 /// The cgroup that the host before says it made.
 fn cgroup(directory: &Path) -> Option<PathBuf> {
-    let said = std::fs::read(directory.join("engine/host.json")).ok()?;
+    let notes = Notebook::open(&directory.join("engine")).unwrap().notes();
+    let (_, said) = notes.into_iter().find(|(key, _)| key == "outside")?;
     let said: serde_json::Value = serde_json::from_slice(&said).ok()?;
     Some(said["cgroups"].as_str()?.into())
+}
+
+/// One sandbox that ran, one that did not, and files that cannot be understood.
+fn left_in_files(rung: &Rung) -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let (ran, ended) = (fresh_name("ran"), fresh_name("ended"));
+    let mark = format!("{ran}-0000000000000001");
+    let mut left = Command::new("/bin/sleep").arg("1000").env("REVEILLE_SANDBOX_ID", &mark).spawn()?;
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let world = format!("{} {}", boot.trim(), std::fs::read_link("/proc/self/ns/pid")?.display());
+    // The agent itself has ended: no process has the number 0.
+    let agent = json!({"pid": 0, "started": 1});
+    let trace = json!({"world": world, "agent": agent, "cgroup": null, "mark": mark});
+    let files = directory.path().join("engine/sandboxes");
+    std::fs::create_dir_all(&files)?;
+    let write = |name: &str, text: String| std::fs::write(files.join(name), text);
+    write(&format!("{ran}.json"), json!({"name": ran, "trace": trace}).to_string())?;
+    write(&format!("{ended}.json"), json!({"name": ended, "directory": "/d", "trace": null}).to_string())?;
+    write("half.new", "{".to_owned())?;
+    write("cut.json", "{".to_owned())?;
+    std::fs::write(directory.path().join("engine/host.json"), r#"{"sockets":"/s","cgroups":null}"#)?;
+
+    for _ in 0..2 {
+        let ground = Ground::at(directory.path().to_owned(), rung, "");
+        assert_eq!(processes(&ran), [0; 0]);
+        assert!(!directory.path().join("engine/host.json").exists());
+        let names: Vec<_> = std::fs::read_dir(&files)?.map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(names, ["cut.json"], "what cannot be understood is left as it is");
+        drop(ground);
+    }
+    assert!(!left.wait()?.success());
+    Ok(())
 }
 
 /// A host that holds a port and starts an engine.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use reveille_host::Notebook;
 use reveille_host::engine::{
     Address, AgentCommand, Condition, Engine, EngineError, EngineErrorKind, Freezer, Generation, Issuer,
     LocalEngine, LocalEngineSettings, Namespaces, Plan,
@@ -98,6 +99,7 @@ impl Ground {
     }
 
     fn engine_in(directory: &Path, rung: &Rung, agent: Vec<String>) -> Result<Arc<LocalEngine>, EngineError> {
+        let memory = Arc::new(Notebook::open(directory).unwrap());
         let arguments = agent.into_iter().map(Into::into).collect();
         let agent = AgentCommand { program: std::env::current_exe().unwrap(), arguments };
         let mut settings = LocalEngineSettings::new(agent, directory.to_owned());
@@ -107,7 +109,7 @@ impl Ground {
         }
         settings.namespaces = Some(rung.namespaces);
         settings.freezer = Some(rung.freezer);
-        LocalEngine::start(settings)
+        LocalEngine::start(settings, memory)
     }
 
     pub(crate) fn wait<T>(&self, what: impl Future<Output = T>) -> T {

@@ -3,12 +3,14 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use libtest_mimic::Failed;
 use reveille_host::engine::{
     AgentCommand, Condition, Engine, EngineErrorKind, Generation, Issuer, LocalEngine, LocalEngineSettings,
     Namespaces,
 };
+use reveille_host::{ErrorKind, Notebook};
 use rustix::process::geteuid;
 
 use super::Statement;
@@ -167,7 +169,8 @@ fn cannot_start(rung: &Rung) -> Result<(), Failed> {
     let mut settings = LocalEngineSettings::new(agent, directory.path().join("engine"));
     settings.namespaces = Some(rung.namespaces);
     settings.freezer = Some(rung.freezer);
-    let engine = LocalEngine::start(settings)?;
+    let memory = Arc::new(Notebook::open(directory.path())?);
+    let engine = LocalEngine::start(settings, memory)?;
     let error = ground.wait(engine.create(ground.plan(&name), ground.next())).unwrap_err().to_string();
     assert!(error.contains("running its program"), "{error}");
     ground.wait(engine.delete(&name, ground.next()))?;
@@ -177,12 +180,13 @@ fn cannot_start(rung: &Rung) -> Result<(), Failed> {
 fn one_engine(rung: &Rung) -> Result<(), Failed> {
     let ground = Ground::new(rung, "");
     let agent = AgentCommand { program: "/bin/true".into(), arguments: Vec::new() };
-    let settings = LocalEngineSettings::new(agent, ground.directory.join("engine"));
-    let error = LocalEngine::start(settings.clone()).unwrap_err();
-    assert_eq!(error.kind(), EngineErrorKind::InUse, "{error}");
+    let directory = ground.directory.join("engine");
+    let error = Notebook::open(&directory).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InUse, "{error}");
     let Ground { engine, own: _own, .. } = ground;
     drop(engine);
-    LocalEngine::start(settings)?;
+    let memory = Arc::new(Notebook::open(&directory)?);
+    LocalEngine::start(LocalEngineSettings::new(agent, directory), memory)?;
     Ok(())
 }
 
@@ -279,7 +283,8 @@ fn on_full_disk(rung: &Rung, disk: &Path) -> Result<(), Failed> {
     let mut settings = LocalEngineSettings::new(agent, disk.join("engine"));
     settings.namespaces = Some(rung.namespaces);
     settings.sandboxes = disk.to_owned();
-    let engine = LocalEngine::start(settings)?;
+    let memory = Arc::new(Notebook::open(&disk.join("engine"))?);
+    let engine = LocalEngine::start(settings, memory)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(engine.delete(&old, Generation::new(1, Issuer::new(1))))?;
     drop(engine);

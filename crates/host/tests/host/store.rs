@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
+use http::Method;
 use redb::ReadableTable as _;
-use serde_json::Value;
+use reveille_host::{ErrorKind, Host};
+use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use crate::Stand;
+use crate::engine::ScriptedEngine;
+use crate::{Stand, settings};
 
 const DOCUMENTS: redb::TableDefinition<'_, (&str, &str), &[u8]> = redb::TableDefinition::new("documents");
 
@@ -85,4 +89,128 @@ async fn what_has_ended_stays_so() {
     assert_eq!(stand.client.get("/v0/sandboxes/box").await.json()["status"], "TERMINATED");
     assert_eq!(stand.client.get("/local/sandboxes/box/x").await.status(), 404);
     assert!(!stand.engine.has("box"));
+}
+
+/// A data directory as hosts left it that kept each record in a file.
+fn of_before(data: &Path, records: &[(&str, &str)], files: &[&str]) {
+    let data = data.join("data");
+    std::fs::create_dir_all(data.join("records")).unwrap();
+    for (name, text) in records {
+        std::fs::write(data.join("records").join(name), text).unwrap();
+    }
+    for name in files {
+        std::fs::create_dir_all(data.join("sandboxes").join(name).join("files")).unwrap();
+        std::fs::write(data.join("sandboxes").join(name).join("files/kept"), *name).unwrap();
+    }
+}
+
+fn of_box(label: &str) -> String {
+    let metadata = json!({"name": "box", "labels": {"label": label}, "createdAt": "2026-11-24T10:00:00Z"});
+    let runtime =
+        json!({"image": "blaxel/base-image:latest", "memory": 4096, "envs": [{"name": "A", "value": "b"}]});
+    let spec = json!({"enabled": true, "runtime": runtime, "novel": 1});
+    json!({"version": 1, "sandbox": {"metadata": metadata, "spec": spec, "status": "DEPLOYED"}}).to_string()
+}
+
+fn kept(data: &Path, place: &str) -> Option<String> {
+    std::fs::read_to_string(data.join("data").join(place).join("files/kept")).ok()
+}
+
+/// The next host on the same directory.
+async fn after(Stand { host, engine, client: _, data }: Stand) -> Stand {
+    host.stop().await;
+    Stand::on(data, engine, |_| {}).await
+}
+
+/// A host on a directory that is there already.
+async fn on(data: TempDir) -> Stand {
+    let engine = ScriptedEngine::new(data.path());
+    Stand::on(data, engine, |_| {}).await
+}
+
+#[tokio::test]
+async fn a_data_directory_of_before_the_store_starts_with_its_sandboxes() {
+    let data = tempfile::tempdir().unwrap();
+    of_before(data.path(), &[("box.json", &of_box("old")), (".box.json.new", "{")], &["box"]);
+    let mut stand = on(data).await;
+    for start in 0..3 {
+        let record = stand.client.get("/v0/sandboxes/box").await.json();
+        assert_eq!(
+            (&record["status"], &record["metadata"]["labels"]["label"]),
+            (&json!("DEPLOYED"), &json!("old"))
+        );
+        assert_eq!(record["spec"]["novel"], 1, "start {start}: {record}");
+        assert_eq!(stand.client.get("/local/sandboxes/box/x").await.status(), 200);
+        assert_eq!(kept(stand.data.path(), "sandboxes/box").unwrap(), "box");
+        assert!(!stand.data.path().join("data/records").exists());
+        assert!(stand.data.path().join("data/records.before-store-1/box.json").exists());
+        stand = after(stand).await;
+    }
+    assert_eq!(stand.client.method(Method::DELETE, "/v0/sandboxes/box", "").await.status(), 200);
+    let stand = after(stand).await;
+    assert_eq!(stand.client.get("/v0/sandboxes/box").await.status(), 404, "what was deleted stays so");
+}
+
+#[tokio::test]
+async fn records_of_before_that_cannot_be_read_keep_their_names_and_files() {
+    let data = tempfile::tempdir().unwrap();
+    let later = r#"{"version":2,"sandbox":{"metadata":{"name":"later"},"spec":{}}}"#;
+    let records = [("cut.json", "{\"version\":1,"), ("later.json", later), ("other.json", &of_box("other"))];
+    let records = [&records[..], &[("bytes.json", "\u{0}\u{fffd}")]].concat();
+    of_before(data.path(), &records, &["cut", "later", "other", "bytes"]);
+    let mut stand = on(data).await;
+    for start in 0..2 {
+        assert_eq!(stand.host.warnings().len(), 4, "start {start}: {:?}", stand.host.warnings());
+        for name in ["cut", "later", "other", "bytes"] {
+            let taken =
+                stand.client.post("/v0/sandboxes", &json!({"metadata": {"name": name}}).to_string()).await;
+            assert_eq!(taken.status(), 409, "{name}: {taken:?}");
+            assert_eq!(kept(stand.data.path(), &format!("sandboxes/{name}")).unwrap(), name);
+        }
+        stand = after(stand).await;
+    }
+    let aside = stand.data.path().join("data/records.before-store-1/later.json");
+    assert_eq!(std::fs::read_to_string(aside).unwrap(), later);
+}
+
+#[tokio::test]
+async fn files_of_before_that_belong_to_no_record_are_nobodys() {
+    let data = tempfile::tempdir().unwrap();
+    of_before(data.path(), &[], &["ghost"]);
+    let stand = on(data).await;
+    let made = stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"ghost"}}"#).await;
+    assert_eq!(made.status(), 200);
+    assert_eq!(kept(stand.data.path(), "sandboxes/ghost"), None);
+    assert_eq!(kept(stand.data.path(), "records.before-store-1/files/ghost").unwrap(), "ghost");
+}
+
+#[tokio::test]
+async fn records_that_a_host_of_before_wrote_beside_the_store_do_not_win_over_it() {
+    let Stand { host, client, data, .. } = Stand::with_box(|_| {}).await;
+    client.method(Method::PUT, "/v0/sandboxes/box", r#"{"metadata":{"labels":{"label":"new"}}}"#).await;
+    host.stop().await;
+    let other = of_box("old").replace("\"box\"", "\"other\"");
+    of_before(data.path(), &[("box.json", &of_box("old")), ("other.json", &other)], &["box", "other"]);
+    let stand = on(data).await;
+    for (name, label) in [("box", "new"), ("other", "old")] {
+        let record = stand.client.get(&format!("/v0/sandboxes/{name}")).await.json();
+        assert_eq!(record["metadata"]["labels"]["label"], label);
+    }
+    assert!(stand.data.path().join("data/records.before-store-1/box.json").exists());
+}
+
+#[tokio::test]
+async fn where_records_of_before_cannot_be_taken_over_the_host_says_so_and_leaves_them() {
+    let data = tempfile::tempdir().unwrap();
+    of_before(data.path(), &[("box.json", &of_box("old"))], &["box"]);
+    // A directory where the record's file should be cannot be read, whoever asks.
+    std::fs::create_dir(data.path().join("data/records/odd.json")).unwrap();
+    let engine = ScriptedEngine::new(data.path());
+    let error = Host::start_on(settings(&data), engine.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert!(error.to_string().contains("records"), "{error}");
+    assert!(data.path().join("data/records/box.json").exists());
+    std::fs::remove_dir(data.path().join("data/records/odd.json")).unwrap();
+    let stand = Stand::on(data, engine, |_| {}).await;
+    assert_eq!(stand.client.get("/v0/sandboxes/box").await.status(), 200);
 }

@@ -118,3 +118,39 @@ async fn work(victim: &Victim, number: usize, known: &mut Known) {
         known.0 = vec![next];
     }
 }
+
+/// Kills hosts while they take over what a host of before has left, and looks whether anything is missing at the end.
+pub(crate) async fn killed_while_it_takes_over() {
+    const OF_BEFORE: usize = 60;
+    let data = tempfile::tempdir().unwrap();
+    let records = data.path().join("records");
+    std::fs::create_dir_all(&records).unwrap();
+    for number in 0..OF_BEFORE {
+        let name = format!("box{number}");
+        let metadata = json!({"name": name, "labels": {"word": name}});
+        let record =
+            json!({"version": 1, "sandbox": {"metadata": metadata, "spec": {}, "status": "DEPLOYED"}});
+        std::fs::write(records.join(format!("{name}.json")), record.to_string()).unwrap();
+        let files = data.path().join("sandboxes").join(&name).join("files");
+        std::fs::create_dir_all(&files).unwrap();
+        std::fs::write(files.join("kept"), name).unwrap();
+    }
+    for microseconds in (0..40).map(|round| 3000 + round * 1500) {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut host = command.arg("host").arg(data.path()).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(microseconds));
+        host.kill().unwrap();
+        host.wait().unwrap();
+    }
+    let victim = Victim::start(data.path());
+    for number in 0..OF_BEFORE {
+        let (status, record) =
+            victim.ask("GET", &format!("/v0/sandboxes/box{number}"), &Value::Null).await.unwrap();
+        assert_eq!(status, 200, "{record}");
+        let kept = data.path().join(format!("sandboxes/box{number}/files/kept"));
+        assert_eq!(std::fs::read_to_string(kept).unwrap(), format!("box{number}"));
+    }
+    let (_, list) = victim.ask("GET", "/v0/sandboxes", &Value::Null).await.unwrap();
+    assert_eq!(list["meta"]["total"], OF_BEFORE);
+    assert!(!records.exists());
+}

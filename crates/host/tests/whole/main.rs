@@ -70,6 +70,14 @@ fn trials() -> Vec<Trial> {
             runtime.block_on(crash::killed_under_load());
             Ok(())
         }),
+        Trial::test(
+            "a host that is killed while it takes over an older data directory loses nothing",
+            || {
+                let runtime = tokio::runtime::Runtime::new()?;
+                runtime.block_on(crash::killed_while_it_takes_over());
+                Ok(())
+            },
+        ),
         trial(
             "a read may use a connection again, and a mutation has its own",
             passage::a_read_may_use_a_connection_again_and_a_mutation_has_its_own,

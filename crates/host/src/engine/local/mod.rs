@@ -1,6 +1,7 @@
 //! The engine of this machine: sandboxes of real processes, in namespaces of their own where the machine has them.
 
 mod cgroup;
+mod earlier;
 mod graves;
 mod ladder;
 mod launch;
@@ -30,7 +31,7 @@ use tokio::sync::broadcast;
 
 use super::{
     Address, Change, Condition, Engine, EngineError, EngineErrorKind, Freezer, Generation, Isolation, Known,
-    Namespaces, Network, Plan, SnapshotId,
+    Memory, Namespaces, Network, Plan, SnapshotId,
 };
 use crate::egress::Egress;
 use graves::Graves;
@@ -58,11 +59,15 @@ const CHANGES: usize = 256;
 /// process dies their agents do.
 ///
 /// ```
+/// use std::sync::Arc;
+///
+/// use reveille_host::Notebook;
 /// use reveille_host::engine::{AgentCommand, Engine, LocalEngine, LocalEngineSettings};
 ///
 /// let directory = tempfile::tempdir()?;
 /// let agent = AgentCommand { program: "/usr/bin/reveille".into(), arguments: vec!["agent".into()] };
-/// let engine = LocalEngine::start(LocalEngineSettings::new(agent, directory.path().to_owned()))?;
+/// let memory = Arc::new(Notebook::open(directory.path())?);
+/// let engine = LocalEngine::start(LocalEngineSettings::new(agent, directory.path().join("engine")), memory)?;
 /// println!("{}", engine.isolation());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -94,13 +99,14 @@ enum Ending {
 }
 
 impl LocalEngine {
-    /// Starts an engine: finds out what this machine allows, and ends what an earlier host left behind.
+    /// Starts an engine: finds out what this machine allows, and ends what an earlier host left behind. Whoever
+    /// has the memory has the directory, too, and is the only one.
     ///
     /// # Errors
-    /// When another engine uses the directory, when something of an earlier one cannot be ended, and when the
+    /// When the directory cannot be used, when something of an earlier engine cannot be ended, and when the
     /// settings demand what the machine does not allow.
-    pub fn start(settings: LocalEngineSettings) -> Result<Arc<Self>, EngineError> {
-        let records = Records::take(settings.directory.clone())?;
+    pub fn start(settings: LocalEngineSettings, memory: Arc<dyn Memory>) -> Result<Arc<Self>, EngineError> {
+        let records = Records::open(settings.directory.clone(), memory)?;
         let left = recover(&records)
             .map_err(|error| EngineError::system("what an earlier host left cannot be ended", error))?;
         let name = format!("{PREFIX}{:08x}", fastrand::u32(..));
@@ -250,20 +256,22 @@ impl Core {
             give_up += GRACE;
             all.iter().for_each(|sandbox| sandbox.ask_to_end());
         }
+        let mut ended = Vec::new();
         for sandbox in &all {
-            if let Err(error) = sandbox.end_within(give_up.saturating_duration_since(Instant::now())) {
-                tracing::warn!(%error, "a sandbox was not ended as it should be");
+            match sandbox.end_within(give_up.saturating_duration_since(Instant::now())) {
+                Ok(()) => ended.push(sandbox.name()),
+                Err(error) => tracing::warn!(%error, "a sandbox was not ended as it should be"),
             }
         }
-        if let Err(error) = self.leave_nothing_outside() {
+        if let Err(error) = self.leave_nothing_outside(&ended) {
             tracing::warn!(%error, "something of the engine is left outside its directory");
         }
     }
 
-    fn leave_nothing_outside(&self) -> std::io::Result<()> {
+    fn leave_nothing_outside(&self, ended: &[&SandboxName]) -> std::io::Result<()> {
         self.ground.sockets.remove()?;
         self.ground.cgroups.as_ref().map_or(Ok(()), |all| all.end(LIMIT))?;
-        self.ground.records.remove_outside()
+        self.ground.records.remove_all(ended.iter().copied())
     }
 }
 

@@ -1,36 +1,33 @@
 //! What the engine writes down, so that the next host finds what this one left.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use reveille_wire::SandboxName;
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::EngineError;
 use super::life::Mark;
 use super::log::OLD;
 use super::process::Process;
-use super::{EngineError, EngineErrorKind};
+use crate::engine::Memory;
 
-/// The engine's directory, held by one host at a time.
+/// What is remembered, and the engine's directory for what need not be.
 #[derive(Debug)]
 pub(super) struct Records {
+    memory: Arc<dyn Memory>,
     directory: PathBuf,
-    lock: File,
 }
 
 /// One sandbox that runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) name: SandboxName,
-    /// What runs.
-    pub(super) trace: Trace,
+    /// What runs. Hosts that kept this in files wrote down also what did not.
+    pub(super) trace: Option<Trace>,
 }
 
 /// By what a running sandbox can be found.
@@ -49,58 +46,47 @@ pub(super) struct Outside {
     pub(super) cgroups: Option<PathBuf>,
 }
 
-/// How long the children of a host that was killed may take to let go of its lock.
-const PATIENCE: Duration = Duration::from_millis(500);
-const PAUSE: Duration = Duration::from_millis(5);
+/// The note of what is outside.
+const OUTSIDE: &str = "outside";
+/// How the keys of the notes of sandboxes begin.
+const SANDBOX: &str = "sandbox/";
+/// How the keys begin of notes that could not be read.
+const ASIDE: &str = "aside/";
 
-const OUTSIDE: &str = "host.json";
-const SANDBOXES: &str = "sandboxes";
 const LOGS: &str = "logs";
 
 impl Records {
-    /// Takes the directory; it is free again when the host ends, however it ends.
-    pub(super) fn take(directory: PathBuf) -> Result<Self, EngineError> {
-        let no =
-            |error: io::Error| EngineError::system(format_args!("cannot use {}", directory.display()), error);
-        for part in [SANDBOXES, LOGS] {
-            fs::create_dir_all(directory.join(part)).map_err(no)?;
-        }
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(directory.join("lock"))
-            .map_err(no)?;
-        let give_up = Instant::now() + PATIENCE;
-        loop {
-            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self { directory, lock }),
-                Err(Errno::WOULDBLOCK) if Instant::now() < give_up => thread::sleep(PAUSE),
-                Err(Errno::WOULDBLOCK) => return Err(in_use(&directory)),
-                Err(error) => return Err(no(error.into())),
-            }
-        }
+    /// Opens what is remembered.
+    pub(super) fn open(directory: PathBuf, memory: Arc<dyn Memory>) -> Result<Self, EngineError> {
+        fs::create_dir_all(directory.join(LOGS)).map_err(|error| {
+            EngineError::system(format_args!("cannot use {}", directory.display()), error)
+        })?;
+        Ok(Self { memory, directory })
     }
 
     /// Every sandbox that runs, or ran when its host was ended.
     pub(super) fn all(&self) -> io::Result<Vec<Record>> {
         let mut found = Vec::new();
-        for entry in fs::read_dir(self.directory.join(SANDBOXES))? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "json") {
-                found.extend(read(&path)?);
+        for (key, note) in self.memory.notes() {
+            if key.starts_with(SANDBOX) {
+                found.extend(self.read(&key, note)?);
             }
         }
         Ok(found)
     }
 
     pub(super) fn write(&self, record: &Record) -> io::Result<()> {
-        write(&self.path(&record.name), record)
+        self.memory.keep(&key(&record.name), serde_json::to_vec(record)?)
     }
 
     pub(super) fn remove(&self, name: &SandboxName) -> io::Result<()> {
-        remove(&self.path(name))
+        self.memory.forget(&[key(name)])
+    }
+
+    /// Forgets sandboxes that have ended, and what was made outside.
+    pub(super) fn remove_all<'a>(&self, names: impl Iterator<Item = &'a SandboxName>) -> io::Result<()> {
+        let keys: Vec<String> = names.map(key).chain([OUTSIDE.to_owned()]).collect();
+        self.memory.forget(&keys)
     }
 
     /// Removes what an agent wrote.
@@ -111,15 +97,17 @@ impl Records {
 
     /// What the host before this one made outside.
     pub(super) fn outside(&self) -> io::Result<Option<Outside>> {
-        read(&self.directory.join(OUTSIDE))
+        let note = self.memory.notes().into_iter().find(|(key, _)| key == OUTSIDE);
+        note.map_or(Ok(None), |(key, note)| self.read(&key, note))
     }
 
     pub(super) fn write_outside(&self, outside: &Outside) -> io::Result<()> {
-        write(&self.directory.join(OUTSIDE), outside)
+        self.memory.keep(OUTSIDE, serde_json::to_vec(outside)?)
     }
 
-    pub(super) fn remove_outside(&self) -> io::Result<()> {
-        remove(&self.directory.join(OUTSIDE))
+    /// The engine's directory.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Where the sandboxes' sockets are.
@@ -132,43 +120,22 @@ impl Records {
         self.directory.join(LOGS).join(format!("{name}.log"))
     }
 
-    fn path(&self, name: &SandboxName) -> PathBuf {
-        self.directory.join(SANDBOXES).join(format!("{name}.json"))
-    }
-}
-
-impl Drop for Records {
-    fn drop(&mut self) {
-        // A child on its way to its program has a copy of the descriptor; the lock must not wait for that.
-        flock(&self.lock, FlockOperation::Unlock).ok();
-    }
-}
-
-fn in_use(directory: &Path) -> EngineError {
-    let what = format!("another host uses {}; stop it, or use another directory", directory.display());
-    EngineError::new(EngineErrorKind::InUse, what)
-}
-
-/// What a file holds. One that cannot be understood is as good as none.
-fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
-    let bytes = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other?,
-    };
-    match serde_json::from_slice(&bytes) {
-        Ok(found) => Ok(Some(found)),
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "a record cannot be read and is left aside");
-            Ok(None)
+    /// What a note says. One that cannot be understood is set aside, so that nothing is written over it.
+    fn read<T: DeserializeOwned>(&self, key: &str, note: Vec<u8>) -> io::Result<Option<T>> {
+        match serde_json::from_slice(&note) {
+            Ok(found) => Ok(Some(found)),
+            Err(error) => {
+                tracing::warn!(key, %error, "a note of the engine cannot be read and is set aside");
+                self.memory.keep(&format!("{ASIDE}{key}"), note)?;
+                self.memory.forget(&[key.to_owned()])?;
+                Ok(None)
+            }
         }
     }
 }
 
-/// Writes a file whole or not at all.
-fn write(path: &Path, what: &impl Serialize) -> io::Result<()> {
-    let new = path.with_extension("new");
-    fs::write(&new, serde_json::to_vec(what)?)?;
-    fs::rename(new, path)
+fn key(name: &SandboxName) -> String {
+    format!("{SANDBOX}{name}")
 }
 
 fn remove(path: &Path) -> io::Result<()> {

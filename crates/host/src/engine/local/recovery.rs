@@ -10,6 +10,7 @@ use std::path::Path;
 use rustix::process::geteuid;
 
 use super::cgroup::Cgroup;
+use super::earlier::Earlier;
 use super::life::LIMIT;
 use super::process::world;
 use super::record::{Record, Records, Trace};
@@ -20,18 +21,20 @@ pub(super) const PREFIX: &str = "reveille-";
 /// Ends all that is written down. The sandboxes that had been there, which now are only files.
 pub(super) fn recover(records: &Records) -> io::Result<Vec<Record>> {
     let world = world()?;
-    let left = records.all()?;
+    let earlier = Earlier::read(records.directory())?;
+    let mut left = records.all()?;
+    left.extend(earlier.records.iter().cloned());
     for record in &left {
-        end(&record.trace, &world)?;
+        record.trace.as_ref().map_or(Ok(()), |trace| end(trace, &world))?;
     }
-    if let Some(outside) = records.outside()? {
-        if let Some(cgroups) = outside.cgroups.filter(|path| is_ours(path)) {
-            Cgroup::at(cgroups).end(LIMIT)?;
+    for outside in records.outside()?.iter().chain(&earlier.outside) {
+        if let Some(cgroups) = outside.cgroups.as_ref().filter(|path| is_ours(path)) {
+            Cgroup::at(cgroups.clone()).end(LIMIT)?;
         }
-        records.remove_outside()?;
     }
     // Removing works on a full disk, too.
-    left.iter().try_for_each(|record| records.remove(&record.name))?;
+    records.remove_all(left.iter().map(|record| &record.name))?;
+    earlier.remove()?;
     Ok(left)
 }
 
@@ -48,7 +51,7 @@ fn end(trace: &Trace, world: &str) -> io::Result<()> {
     trace.mark.end(LIMIT)
 }
 
-/// A record is a file, and a file can be changed: nothing is touched that no host of this user has made.
+/// What is remembered can have been changed: nothing is touched that no host of this user has made.
 fn is_ours(path: &Path) -> bool {
     let named = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX));
     let owner = path.symlink_metadata().ok().filter(std::fs::Metadata::is_dir).map(|found| found.uid());

@@ -123,6 +123,10 @@ impl Sandbox {
         Self { name, ground, accepted: Mutex::new(accepted), work: Mutex::new(work), fate: Mutex::new(fate) }
     }
 
+    pub(super) fn name(&self) -> &SandboxName {
+        &self.name
+    }
+
     /// The latest generation that was accepted.
     pub(super) fn accepted(&self) -> Generation {
         *self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
@@ -223,7 +227,10 @@ impl Sandbox {
         let (ground, name) = (Arc::clone(&self.ground), self.name.clone());
         let (world, mark) = (world()?, birth.mark.clone());
         let cgroup = birth.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
-        Ok(move |agent| ground.records.write(&Record { name, trace: Trace { world, agent, cgroup, mark } }))
+        Ok(move |agent| {
+            let trace = Some(Trace { world, agent, cgroup, mark });
+            ground.records.write(&Record { name, trace })
+        })
     }
 
     /// Takes note of the end of its agent.
@@ -309,7 +316,9 @@ impl Sandbox {
         let what = format_args!("the files of sandbox {} cannot be removed", self.name);
         remove_directory(&self.ground.directory(&self.name))
             .map_err(|error| EngineError::system(what, error))?;
-        let forgotten = self.leave_no_trace().and_then(|()| self.ground.records.remove_log(&self.name));
+        let records = &self.ground.records;
+        let forgotten = self.ground.sockets.close(&self.name).and_then(|()| records.remove(&self.name));
+        let forgotten = forgotten.and_then(|()| records.remove_log(&self.name));
         forgotten.map_err(|error| self.cannot("be forgotten", error))?;
         *work = Work { life: None, gone: true };
         self.fate().condition = Condition::Absent;
@@ -347,11 +356,6 @@ impl Sandbox {
         Ok(())
     }
 
-    fn leave_no_trace(&self) -> io::Result<()> {
-        self.ground.sockets.close(&self.name)?;
-        self.ground.records.remove(&self.name)
-    }
-
     fn end(&self, work: &Work) -> Result<(), EngineError> {
         self.fate().end_is_news = false;
         let Some(life) = &work.life else { return Ok(()) };
@@ -376,14 +380,14 @@ impl Sandbox {
         }
     }
 
-    /// Ends it when it has not ended within the limit. The second half of a shutdown.
+    /// Ends it when it has not ended within the limit. The second half of a shutdown, which then forgets all at once.
     pub(super) fn end_within(&self, limit: Duration) -> Result<(), EngineError> {
         let mut work = self.work();
         work.gone = true;
         if work.life.as_ref().is_some_and(|life| life.wait_for_end(limit).is_none()) {
             self.end(&work)?;
         }
-        self.leave_no_trace().map_err(|error| self.cannot("be forgotten", error))
+        self.ground.sockets.close(&self.name).map_err(|error| self.cannot("be forgotten", error))
     }
 
     fn cannot(&self, what: &str, error: io::Error) -> EngineError {

@@ -17,7 +17,7 @@ pub struct AgentCommand {
 pub struct LocalEngineSettings {
     /// How an agent is started.
     pub agent: AgentCommand,
-    /// A directory for the engine's own records; one engine at a time may use it.
+    /// A directory for the engine's own: logs, sockets, the agent's program. One engine at a time may use it.
     pub directory: PathBuf,
     /// Where the sandboxes keep their files, in a directory each, called as they are.
     pub sandboxes: PathBuf,
