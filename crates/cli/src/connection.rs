@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use reveille::{Client, ClientBuilder, LocalHost, Origin, Sandbox};
 
 use crate::arguments::Global;
@@ -9,6 +11,8 @@ use crate::report::{Asked, Failure, Place, Request};
 pub(crate) struct Connection {
     client: Client,
     typed_urls: TypedUrls,
+    /// How long everything may take, where somebody said so.
+    deadline: Option<Duration>,
 }
 
 /// Whether a URL that somebody typed gets the credentials.
@@ -28,7 +32,7 @@ impl Connection {
         for warning in client.warnings() {
             screen.warning(warning);
         }
-        Ok(Self { client, typed_urls })
+        Ok(Self { client, typed_urls, deadline: global.deadline })
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -52,7 +56,7 @@ impl Connection {
             Origin::LocalHost => Place::LocalHost,
             _ => Place::Platform,
         };
-        Asked::new(sandbox, request, place)
+        Asked::new(sandbox, request, place).within(self.deadline)
     }
 }
 

@@ -1,9 +1,11 @@
 //! What is said of a call that failed: what happened, what was seen, what to do next.
 
+use std::time::Duration;
+
 use reveille::{AnsweredBy, Error, ErrorKind, FaultKind, History, Seen, Site, StopReason};
 
 use super::facts::{seen, words};
-use super::{Exit, Facts, Failure, Request, duration, times};
+use super::{Exit, Facts, Failure, Request, duration, size, times};
 
 /// The codes with which a host says that nobody takes the connections of a port.
 const NOBODY_LISTENS: [&str; 2] = ["PORT_NOT_LISTENING", "PORT_NOT_ACCEPTING"];
@@ -15,6 +17,8 @@ pub(crate) struct Asked {
     sandbox: String,
     pub(crate) request: Request,
     place: Place,
+    /// How long all of it may take, where somebody said so.
+    deadline: Option<Duration>,
 }
 
 /// Who answers.
@@ -41,14 +45,19 @@ enum Obstacle {
 
 impl Asked {
     pub(crate) fn new(sandbox: impl Into<String>, request: Request, place: Place) -> Self {
-        Self { sandbox: sandbox.into(), request, place }
+        Self { sandbox: sandbox.into(), request, place, deadline: None }
+    }
+
+    pub(crate) fn within(self, deadline: Option<Duration>) -> Self {
+        Self { deadline, ..self }
     }
 
     /// Makes a failure of an error.
     pub(crate) fn failed(&self, error: &Error) -> Failure {
         let failure = match error.kind() {
             ErrorKind::Input if error.attempts() == 0 => return Failure::usage(error.to_string()),
-            ErrorKind::Interrupted => Failure::new(error.to_string()),
+            ErrorKind::Interrupted => Failure::new(error.to_string()).advising(self.advice(error)),
+            _ if is_unended(error) => self.unended(error),
             _ if error.may_have_run() => self.ambiguous(error),
             ErrorKind::Unavailable if error.stop_reason() == Some(StopReason::NoWord) => self.unsent(error),
             ErrorKind::Unavailable => self.unavailable(error),
@@ -65,6 +74,20 @@ impl Asked {
             return failure.next(format!("look at it: reveille logs {} {process}", self.sandbox));
         }
         failure
+    }
+
+    /// An answer that was still coming when the time was up.
+    fn unended(&self, error: &Error) -> Failure {
+        let took = duration(error.history().map_or(Duration::ZERO, History::elapsed));
+        let came = size(error.body().map_or(0, |body| body.len() as u64));
+        let what = format!("{}: the answer did not end in {took}; {came} of it had come", self.request);
+        let failure = Failure::new(what);
+        if !error.may_have_run() {
+            return failure.next(self.more_time());
+        }
+        // There is no word for "carried out" in HTTP but the status.
+        let status = error.status().map(|status| status.as_u16()).unwrap_or_default();
+        failure.mind(format!("it was answered with {status}, and was not repeated")).next(self.more_time())
     }
 
     /// A mutation after which nobody knows whether it ran.
@@ -88,7 +111,7 @@ impl Asked {
         let is_down = saw == Some(Seen::Fault(FaultKind::Refused)) && self.place == Place::LocalHost;
         let state = if is_down { "does not answer" } else { "did not wake in time" };
         let saw = saw.map(|saw| format!(": {}", words(saw))).unwrap_or_default();
-        let next = if is_down { "start it: reveille host -d" } else { "wait longer with --deadline 60s" };
+        let next = if is_down { "start it: reveille host -d".to_owned() } else { self.longer() };
         Failure::new(format!("{} {state}{saw}", self.whom()))
             .mind("the request was not sent: nothing ran")
             .next(next)
@@ -133,7 +156,7 @@ impl Asked {
     }
 
     fn what_next(&self, obstacle: Obstacle, stopped: Option<StopReason>) -> String {
-        let longer = "wait longer with --deadline 60s";
+        let longer = self.longer();
         match (obstacle, stopped) {
             (Obstacle::HostIsDown, _) => "start it: reveille host -d".to_owned(),
             (Obstacle::Port, _) if self.is_name() => {
@@ -154,7 +177,24 @@ impl Asked {
             (Obstacle::Sandbox, _) if self.is_name() => {
                 format!("{longer}, or look at it: reveille get {}", self.sandbox)
             }
-            (Obstacle::Sandbox | Obstacle::Silence, _) => longer.to_owned(),
+            (Obstacle::Sandbox | Obstacle::Silence, _) => longer,
+        }
+    }
+
+    fn longer(&self) -> String {
+        format!("wait longer with {}", self.deadline_beyond())
+    }
+
+    fn more_time(&self) -> String {
+        format!("--deadline is the time for all of it: give it more with {}", self.deadline_beyond())
+    }
+
+    /// What is more than it had.
+    fn deadline_beyond(&self) -> &'static str {
+        match self.deadline.unwrap_or_default().as_secs() {
+            0..30 => "--deadline 60s",
+            30..150 => "--deadline 5m",
+            _ => "a longer --deadline",
         }
     }
 
@@ -190,6 +230,9 @@ impl Asked {
             (ErrorKind::Decode, _) if error.last_fault().is_some_and(|it| it.kind == FaultKind::TooLarge) => {
                 "stream it: -o FILE, or --no-buffer"
             }
+            (ErrorKind::Interrupted, _) if error.stop_reason() == Some(StopReason::Deadline) => {
+                return Some(self.more_time());
+            }
             (ErrorKind::Decode, _) => "see whether it is a sandbox platform that answers: --host",
             _ => return None,
         };
@@ -216,6 +259,12 @@ fn told(what: &str, history: &History, explained: &str) -> Failure {
 /// What whoever answered says of it.
 fn explained(error: &Error) -> String {
     error.explanation().map(|sentence| format!(": {sentence}")).unwrap_or_default()
+}
+
+/// Whether the time was up while a good answer was coming.
+fn is_unended(error: &Error) -> bool {
+    error.last_fault().is_some_and(|fault| fault.kind == FaultKind::Deadline)
+        && error.status().is_some_and(|status| status.is_success())
 }
 
 /// Whether an answer is about the sandbox itself, and not of something inside it.

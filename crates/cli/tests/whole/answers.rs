@@ -148,6 +148,51 @@ fn a_deadline_bounds_what_never_ends() {
 }
 
 #[test]
+fn a_page_that_does_not_end_in_time_is_shown_as_far_as_it_came_and_is_not_called_unavailable() {
+    let place = Place::new();
+    let server = server(Step::ok("x".repeat(100_000)).cut_body(70_000, End::Hang));
+    for flags in [&[][..], &["-N"], &["-o", "-"]] {
+        let said = fetch(&place, &server, &[flags, &["--deadline", "300ms"]].concat());
+        assert_eq!(said.code, Some(1), "{flags:?}: {}", said.err);
+        assert_eq!(said.out.iter().filter(|byte| **byte == b'x').count(), 70_000, "{flags:?}");
+        assert!(said.err.contains("give it more with --deadline 60s"), "{flags:?}: {}", said.err);
+        for untrue in ["unavailable", "wait longer", "look at the app"] {
+            assert!(!said.err.contains(untrue), "{flags:?}: {}", said.err);
+        }
+    }
+    let said = fetch(&place, &server, &["--deadline", "300ms"]);
+    assert!(said.err.contains("GET /port/3000/page: the answer did not end in "), "{}", said.err);
+    assert!(said.err.contains("70.0 KB of it had come"), "{}", said.err);
+    let error: Value =
+        serde_json::from_str(&fetch(&place, &server, &["--deadline", "300ms", "--json"]).err).unwrap();
+    assert_eq!((&error["exit"], &error["reveille"]["stopped"]), (&1.into(), &"out of time".into()));
+}
+
+#[test]
+fn what_was_changed_and_answered_without_end_is_not_to_be_sent_again() {
+    let place = Place::new();
+    let server = server(Step::ok("x".repeat(100_000)).cut_body(70_000, End::Hang));
+    let said = fetch(&place, &server, &["--no-probe", "-d", "order", "--deadline", "300ms"]);
+    assert_eq!((said.code, said.out.iter().filter(|byte| **byte == b'x').count()), (Some(1), 70_000));
+    assert!(said.err.contains("it was answered with 200, and was not repeated"), "{}", said.err);
+    assert!(!said.err.contains("send it again"), "{}", said.err);
+    assert_eq!(server.arrivals().len(), 1);
+}
+
+#[test]
+fn a_longer_deadline_is_advised_only_where_it_is_longer() {
+    let place = Place::new();
+    let server = server(platforms(503, "WORKLOAD_UNAVAILABLE"));
+    for (given, advised) in
+        [("20s", "--deadline 60s"), ("60s", "--deadline 5m"), ("300s", "a longer --deadline")]
+    {
+        let said = fetch(&place, &server, &["--retries", "1", "--deadline", given]);
+        assert_eq!(said.code, Some(75), "{}", said.err);
+        assert!(said.err.contains(&format!("wait longer with {advised}")), "{}", said.err);
+    }
+}
+
+#[test]
 fn a_deadline_bounds_a_command_in_a_sandbox() {
     let place = Place::new();
     let _host = Host::start(&place, &[]);

@@ -210,10 +210,13 @@ impl Error {
     pub(crate) fn of_stream(
         received: u64,
         expected: Option<u64>,
-        record: Record,
+        mut record: Record,
         kind: FaultKind,
         source: Option<Source>,
     ) -> Self {
+        if kind == FaultKind::Deadline {
+            record.stop = Some(StopReason::Deadline);
+        }
         let of = expected.map(|all| format!(" of {all}")).unwrap_or_default();
         let why = phrase(kind);
         let mut error =
