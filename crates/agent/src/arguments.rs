@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use reveille_wire::{DriveMount, DriveName, MountPath};
+
 /// How to use it, for whoever starts it by hand.
 pub(crate) const USAGE: &str = "\
 usage: agent --listen stdin|ADDRESS:PORT [--drives DIR | --no-drives REASON] [--program PATH]
@@ -11,8 +13,25 @@ usage: agent --listen stdin|ADDRESS:PORT [--drives DIR | --no-drives REASON] [--
   --listen 127.0.0.1:0   listen on loopback; port 0 picks one and prints it
   --drives DIR           where drives are kept, one directory each
   --no-drives REASON     refuse to mount, for this reason
+  --volumes DIR          where volumes are kept, one directory each
+  --volume NAME=PATH     mount one of them before anything runs
+  --volume-read-only NAME=PATH
+                         the same, and nothing in the sandbox can write to it
+  --scratch MB=PATH      mount an empty place of so many megabytes
   --keep-output BYTES    how much of each stream of a process is kept (default: 67108864)
   --program PATH         what an upgrade executes (default: the running program)";
+
+const WITH_VALUE: [&str; 9] = [
+    "--listen",
+    "--drives",
+    "--no-drives",
+    "--volumes",
+    "--volume",
+    "--volume-read-only",
+    "--scratch",
+    "--keep-output",
+    "--program",
+];
 
 /// How much of each stream of a process is kept when nothing was said, in bytes.
 const OUTPUT_KEPT: u64 = 64 << 20;
@@ -22,6 +41,10 @@ const OUTPUT_KEPT: u64 = 64 << 20;
 pub(crate) struct Arguments {
     pub(crate) listen: Listen,
     pub(crate) drives: Drives,
+    /// Where the volumes are kept, one directory each.
+    pub(crate) volumes: PathBuf,
+    /// What is mounted before anything runs, in this order.
+    pub(crate) attached: Vec<Attached>,
     /// How much of each stream of a process is kept, in bytes.
     pub(crate) output_kept: u64,
     /// What an upgrade executes.
@@ -49,6 +72,15 @@ pub(crate) enum Drives {
     Refused(String),
 }
 
+/// Something that is mounted before anything runs, and stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Attached {
+    /// A volume.
+    Volume(DriveMount),
+    /// An empty place, gone with the sandbox's processes.
+    Scratch { megabytes: u64, path: MountPath },
+}
+
 /// What the agent begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
@@ -68,6 +100,8 @@ impl Arguments {
     pub(crate) fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let mut listen = None;
         let mut drives = Drives::Refused("this agent was started without drives".to_owned());
+        let mut volumes = PathBuf::new();
+        let mut attached = Vec::new();
         let mut output_kept = OUTPUT_KEPT;
         let mut program = None;
         let mut start = Start::Fresh;
@@ -77,12 +111,18 @@ impl Arguments {
             match flag.to_str() {
                 Some("--resume") => start = Start::Resumed,
                 Some("--check") => start = Start::Check,
-                Some(name @ ("--listen" | "--drives" | "--no-drives" | "--keep-output" | "--program")) => {
+                Some(name) if WITH_VALUE.contains(&name) => {
                     let value = words.next().ok_or_else(|| format!("{name} wants a value"))?;
                     match name {
                         "--listen" => listen = Some(Listen::parse(&value.to_string_lossy())?),
                         "--drives" => drives = Drives::In(PathBuf::from(&value)),
                         "--no-drives" => drives = Drives::Refused(value.to_string_lossy().into_owned()),
+                        "--volumes" => volumes = PathBuf::from(&value),
+                        "--volume" => attached.push(volume(&value.to_string_lossy(), Access::ReadWrite)?),
+                        "--volume-read-only" => {
+                            attached.push(volume(&value.to_string_lossy(), Access::ReadOnly)?);
+                        }
+                        "--scratch" => attached.push(scratch(&value.to_string_lossy())?),
                         "--keep-output" => output_kept = bytes(&value.to_string_lossy())?,
                         _ => program = Some(PathBuf::from(&value)),
                     }
@@ -94,8 +134,33 @@ impl Arguments {
         let listen = listen.ok_or("--listen is missing")?;
         let running = || std::env::current_exe().map_err(|error| format!("--program is missing: {error}"));
         let program = program.map_or_else(running, Ok)?;
-        Ok(Self { listen, drives, output_kept, program, start, given: kept })
+        Ok(Self { listen, drives, volumes, attached, output_kept, program, start, given: kept })
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+fn volume(value: &str, access: Access) -> Result<Attached, String> {
+    let (name, path) = named(value)?;
+    let name = DriveName::new(name).map_err(|error| error.to_string())?;
+    let mut mount = DriveMount::new(name.as_str(), path.as_str());
+    mount.read_only = access == Access::ReadOnly;
+    Ok(Attached::Volume(mount))
+}
+
+fn scratch(value: &str) -> Result<Attached, String> {
+    let (megabytes, path) = named(value)?;
+    let megabytes = megabytes.parse().map_err(|_| format!("{megabytes:?} is no number of megabytes"))?;
+    Ok(Attached::Scratch { megabytes, path })
+}
+
+fn named(value: &str) -> Result<(&str, MountPath), String> {
+    let (name, path) = value.split_once('=').ok_or_else(|| format!("{value:?} has no ="))?;
+    Ok((name, MountPath::new(path).map_err(|error| error.to_string())?))
 }
 
 fn bytes(value: &str) -> Result<u64, String> {
@@ -143,6 +208,20 @@ mod tests {
     fn mounting_is_refused_unless_there_are_drives() {
         let read = parse(&["--listen", "stdin"]).unwrap();
         assert_eq!(read.drives, Drives::Refused("this agent was started without drives".to_owned()));
+    }
+
+    #[test]
+    fn what_is_attached_is_read_in_the_order_in_which_it_is_given() {
+        let read =
+            parse(&["--listen", "stdin", "--volume-read-only", "v=/mnt/a=b/", "--scratch", "64=/s"]).unwrap();
+        let mut volume = DriveMount::new("v", "/mnt/a=b");
+        volume.read_only = true;
+        let scratch = Attached::Scratch { megabytes: 64, path: MountPath::new("/s").unwrap() };
+        assert_eq!(read.attached, [Attached::Volume(volume), scratch]);
+        for bad in ["v", "../v=/mnt", "v=/", "v=/a/../b", "=/mnt"] {
+            assert!(parse(&["--listen", "stdin", "--volume", bad]).is_err(), "{bad}");
+        }
+        assert!(parse(&["--listen", "stdin", "--scratch", "-1=/s"]).is_err());
     }
 
     #[test]

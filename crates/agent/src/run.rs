@@ -9,8 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::agent::Agent;
-use crate::arguments::{Arguments, Start, USAGE};
+use crate::arguments::{Arguments, Attached, Start, USAGE};
 use crate::connection::Connections;
+use crate::drives::place;
 use crate::listener::Listener;
 use crate::privilege;
 use crate::routes::Routes;
@@ -66,7 +67,10 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("no signals: {error}"))?;
     let (agent, listener) = match arguments.start {
         Start::Resumed => resume(arguments).map_err(|error| format!("cannot take over: {error}"))?,
-        Start::Fresh | Start::Check => (Agent::fresh(arguments), listen(arguments)?),
+        Start::Fresh | Start::Check => {
+            attach(arguments)?;
+            (Agent::fresh(arguments), listen(arguments)?)
+        }
     };
     adopt_orphans();
     tokio::spawn(agent.processes().clone().reap());
@@ -98,6 +102,15 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
 enum End {
     Terminated,
     Upgraded,
+}
+
+/// Mounts what the sandbox begins with. Nothing runs yet that could be in the way.
+fn attach(arguments: &Arguments) -> Result<(), String> {
+    let volumes = place::Kept { word: "volume", directory: &arguments.volumes };
+    arguments.attached.iter().try_for_each(|attached| match attached {
+        Attached::Volume(wanted) => place::mount(volumes, wanted),
+        Attached::Scratch { megabytes, path } => place::mount_scratch(*megabytes, path.as_str()),
+    })
 }
 
 fn listen(arguments: &Arguments) -> Result<Listener, String> {

@@ -71,6 +71,7 @@ impl Host {
         let engine = LocalEngineSettings {
             sandboxes: store.directory().sandboxes(),
             drives: store.directory().drives(),
+            volumes: store.directory().volumes(),
             snapshots: store.directory().snapshots(),
             ..LocalEngineSettings::new(settings.agent.clone(), store.directory().engine())
         };

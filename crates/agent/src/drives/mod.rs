@@ -1,7 +1,7 @@
 //! Drives: directories outside the sandbox that are mounted into it while it runs.
 
 mod endpoints;
-mod place;
+pub(crate) mod place;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -131,7 +131,8 @@ fn place_drive(
             None => Err(Failure::conflict(format!("{} is taken: it is a mount point", wanted.path))),
         };
     }
-    place::mount(directory, wanted).map(|()| Placed::Now).map_err(Failure::broken)
+    let kept = place::Kept { word: "drive", directory };
+    place::mount(kept, wanted).map(|()| Placed::Now).map_err(Failure::broken)
 }
 
 async fn finished<T>(task: tokio::task::JoinHandle<Result<T, Failure>>) -> Result<T, Failure> {

@@ -29,15 +29,23 @@ pub(crate) fn is_mounted(path: &str) -> bool {
     table.lines().filter_map(|line| line.split(' ').nth(4)).any(|point| Path::new(&unescaped(point)) == path)
 }
 
-/// Binds a drive of `drives` to its place. Its directory, and its place, are made where they are missing.
+/// Directories outside the sandbox, one for each drive or volume.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept<'a> {
+    /// What one of them is called.
+    pub(crate) word: &'static str,
+    pub(crate) directory: &'a Path,
+}
+
+/// Binds one of what is `kept` to its place. Its directory, and its place, are made where they are missing.
 ///
 /// # Errors
 /// A sentence.
-pub(crate) fn mount(drives: &Path, wanted: &DriveMount) -> Result<(), String> {
+pub(crate) fn mount(kept: Kept<'_>, wanted: &DriveMount) -> Result<(), String> {
     let failed = |what: &str, error: &dyn std::fmt::Display| {
-        format!("drive {:?} cannot be mounted at {}: {what}: {error}", wanted.drive, wanted.path)
+        format!("{} {:?} cannot be mounted at {}: {what}: {error}", kept.word, wanted.drive, wanted.path)
     };
-    let from = open(drives, wanted).map_err(|error| failed("its directory", &error))?;
+    let from = open(kept.directory, wanted).map_err(|error| failed("its directory", &error))?;
     fs::create_dir_all(&wanted.path).map_err(|error| failed("the mount path", &error))?;
     let place = fs::canonicalize(&wanted.path).map_err(|error| failed("the mount path", &error))?;
     let source = PathBuf::from(format!("/proc/self/fd/{}", from.as_raw_fd()));
@@ -52,6 +60,21 @@ pub(crate) fn mount(drives: &Path, wanted: &DriveMount) -> Result<(), String> {
         return Err(failed("making it read-only", &error));
     }
     Ok(())
+}
+
+/// Mounts an empty place of so many megabytes, which is gone with the sandbox's processes.
+///
+/// # Errors
+/// A sentence.
+pub(crate) fn mount_scratch(megabytes: u64, path: &str) -> Result<(), String> {
+    let failed =
+        |error: &dyn std::fmt::Display| format!("no scratch space can be mounted at {path}: {error}");
+    fs::create_dir_all(path).map_err(|error| failed(&error))?;
+    let place = fs::canonicalize(path).map_err(|error| failed(&error))?;
+    let options = format!("mode=755,size={megabytes}m");
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    nix::mount::mount(Some("tmpfs"), &place, Some("tmpfs"), flags, Some(options.as_str()))
+        .map_err(|error| failed(&error))
 }
 
 /// Undoes a mount.

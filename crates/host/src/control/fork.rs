@@ -92,6 +92,9 @@ async fn made(
         let runtime = spec.runtime.get_or_insert_default();
         (runtime.ttl, runtime.expires) = (None, None);
     }
+    // A volume is in one sandbox at a time, and stays where it is.
+    let stay: Vec<String> = spec::volumes(&spec).map(ToOwned::to_owned).collect();
+    spec.volumes.retain(|volume| !stay.contains(&volume.name));
     let mut draft = Sandbox::default();
     draft.metadata.name = fork.target_name;
     draft.spec = spec;
@@ -107,6 +110,9 @@ async fn made(
     let record = making.await.map_err(|_| Failure::broken_off())??;
     let name = &record.sandbox.metadata.name;
     let mut answer = json!({ "name": name, "type": "sandbox", "reveille": { "copied": "files" } });
+    if !stay.is_empty() {
+        answer["reveille"]["volumesLeftOut"] = stay.into();
+    }
     if let Some(id) = fork.snapshot_id {
         answer["snapshotId"] = id.into();
     }

@@ -127,7 +127,12 @@ impl Control {
         // What cannot be understood was refused when it came; the record of another host's reaches nothing.
         let network = spec::network(&record.sandbox.spec).unwrap_or(Some(Network::None));
         let network = network.unwrap_or_else(|| self.network.clone());
-        Plan::new(name.clone()).with_environment(environment).with_network(network)
+        // What cannot be attached was refused when it came.
+        let attachments = spec::attachments(&record.sandbox.spec).unwrap_or_default();
+        Plan::new(name.clone())
+            .with_environment(environment)
+            .with_network(network)
+            .with_attachments(attachments)
     }
 
     /// Writes down when a sandbox was used last. The record is as good as before without it.

@@ -17,7 +17,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use futures_util::future::BoxFuture;
-use reveille_wire::SandboxName;
+use reveille_wire::{DriveName, MountPath, SandboxName};
 use tokio::sync::broadcast;
 
 use crate::egress::Domains;
@@ -141,6 +141,44 @@ pub struct Plan {
     pub environment: Vec<(String, String)>,
     /// What it reaches of the outside, where the engine keeps networks apart.
     pub network: Network,
+    /// What is mounted in it before anything runs, in this order.
+    pub attachments: Vec<Attachment>,
+}
+
+/// Something that is mounted in a sandbox for as long as it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// Where it is in the sandbox.
+    pub path: MountPath,
+    /// What it is.
+    pub what: Attached,
+}
+
+/// What can be attached to a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Attached {
+    /// A volume, which has a life of its own. One that has nothing yet is empty.
+    Volume {
+        /// Its name.
+        name: DriveName,
+        /// Whether the sandbox may change it.
+        access: Access,
+    },
+    /// An empty place, gone when the sandbox's processes end.
+    Scratch {
+        /// How much fits into it, in MB.
+        megabytes: u64,
+    },
+}
+
+/// What may be done with something that is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It can be read.
+    ReadOnly,
+    /// It can be read and changed.
+    ReadWrite,
 }
 
 /// What a sandbox reaches of the outside.
@@ -165,13 +203,20 @@ impl Plan {
     /// A sandbox without variables.
     #[must_use]
     pub fn new(name: SandboxName) -> Self {
-        Self { name, environment: Vec::new(), network: Network::default() }
+        Self { name, environment: Vec::new(), network: Network::default(), attachments: Vec::new() }
     }
 
     /// The same with these variables for everything that runs in it.
     #[must_use]
     pub fn with_environment(mut self, environment: impl IntoIterator<Item = (String, String)>) -> Self {
         self.environment = environment.into_iter().collect();
+        self
+    }
+
+    /// The same with these attached.
+    #[must_use]
+    pub fn with_attachments(mut self, attachments: impl IntoIterator<Item = Attachment>) -> Self {
+        self.attachments = attachments.into_iter().collect();
         self
     }
 

@@ -16,6 +16,7 @@ pub(crate) struct Directory {
 
 const SANDBOXES: &str = "sandboxes";
 const DRIVES: &str = "drives";
+const VOLUMES: &str = "volumes";
 
 impl Directory {
     /// Takes the directory, and makes it where only it is missing.
@@ -26,7 +27,7 @@ impl Directory {
         // The engine and the agents run in other directories than the host.
         let directory = Self { root: root.canonicalize().map_err(no)? };
         directory.refuse_what_has_lost_its_store()?;
-        for part in [SANDBOXES, DRIVES] {
+        for part in [SANDBOXES, DRIVES, VOLUMES] {
             files::make_private_directory(&directory.root.join(part)).map_err(no)?;
         }
         Ok((directory, lock))
@@ -54,6 +55,11 @@ impl Directory {
     /// Where the drives are.
     pub(crate) fn drives(&self) -> PathBuf {
         self.root.join(DRIVES)
+    }
+
+    /// Where the volumes are.
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.root.join(VOLUMES)
     }
 
     /// Where the snapshots are.

@@ -65,12 +65,67 @@ async fn a_volume_grows_and_does_not_shrink() {
     assert_eq!(stand.client.get("/v0/volumes/v").await.json()["spec"]["size"], 2048);
     assert_eq!(stand.client.method(Method::DELETE, "/v0/volumes/v", "").await.status(), 200);
     assert_eq!(total(&stand, "/v0/volumes").await, 0);
-    let attached = r#"{"spec":{"volumes":[{"name":"v","mountPath":"/mnt/v"}]}}"#;
+}
+
+#[tokio::test]
+async fn what_cannot_be_attached_is_refused_with_the_reason() {
+    let stand = Stand::new().await;
+    for name in ["v", "w"] {
+        stand.client.post("/v0/volumes", &json!({"metadata": {"name": name}}).to_string()).await;
+    }
+    let at = |path: &str| json!({"name": "v", "mountPath": path});
+    let wrong = [
+        (json!([at("/")]), "below /"),
+        (json!([at("relative")]), "absolute"),
+        (json!([at("/a/../b")]), ".."),
+        (json!([at("/proc/sys")]), "/proc"),
+        (json!([at("/a"), {"name": "w", "mountPath": "/a/"}]), "two are mounted"),
+        (json!([at("/a"), at("/b")]), "attached twice"),
+        (json!([{"name": "none", "mountPath": "/a"}]), "no volume called"),
+        (json!([{"name": "../v", "mountPath": "/a"}]), "no name"),
+        (json!([{"type": "ephemeral", "mountPath": "/a"}]), "sizeMb"),
+        (json!([{"type": "ephemeral", "sizeMb": 0, "mountPath": "/a"}]), "sizeMb"),
+        (json!([{"type": "shared", "name": "v", "mountPath": "/a"}]), "persistent or ephemeral"),
+    ];
+    for (volumes, why) in wrong {
+        let body = json!({"metadata": {"name": "box"}, "spec": {"volumes": volumes}}).to_string();
+        let refused = stand.client.post("/v0/sandboxes", &body).await;
+        let said = refused.json().to_string();
+        assert!(refused.status() == 400 && said.contains(why), "{volumes}: {said}");
+    }
+    assert_eq!(stand.client.get("/v0/sandboxes/box").await.status(), 404, "none of them was made");
+}
+
+#[tokio::test]
+async fn of_many_who_want_one_volume_one_gets_it() {
+    let stand = Stand::new().await;
+    for name in ["v", "w"] {
+        stand.client.post("/v0/volumes", &json!({"metadata": {"name": name}}).to_string()).await;
+    }
+    let mut asked = tokio::task::JoinSet::new();
+    for number in 0..16 {
+        // In both orders, so that whoever waits for one holds the other.
+        let (first, second) = if number % 2 == 0 { ("v", "w") } else { ("w", "v") };
+        let volumes = json!([{"name": first, "mountPath": "/a"}, {"name": second, "mountPath": "/b"}]);
+        let body =
+            json!({"metadata": {"name": format!("box-{number}")}, "spec": {"volumes": volumes}}).to_string();
+        let client = stand.client.clone();
+        asked.spawn(async move { client.post("/v0/sandboxes", &body).await.status().as_u16() });
+    }
+    let mut answers = asked.join_all().await;
+    answers.sort_unstable();
+    assert_eq!((answers[0], &answers[1..]), (200, &[409; 15][..]));
+    let holder = stand.client.get("/v0/volumes/v").await.json()["state"]["attachedTo"].clone();
+    let holder = holder.as_str().unwrap().strip_prefix("sandbox:").unwrap().to_owned();
+    let other = json!({"spec": {"volumes": []}}).to_string();
+    let path = format!("/v0/sandboxes/{holder}");
+    assert_eq!(stand.client.method(Method::PUT, &path, &other).await.status(), 400, "what is attached stays");
     assert_eq!(
-        stand.client.post("/v0/sandboxes", attached).await.status(),
-        501,
-        "it is not silently left out"
+        stand.client.method(Method::PUT, &path, r#"{"metadata":{"labels":{"a":"b"}}}"#).await.status(),
+        200
     );
+    assert_eq!(stand.client.method(Method::DELETE, &path, "").await.status(), 200);
+    assert_eq!(stand.client.method(Method::DELETE, "/v0/volumes/v", "").await.status(), 200);
 }
 
 #[tokio::test]

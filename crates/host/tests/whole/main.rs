@@ -8,6 +8,7 @@
 mod crash;
 mod passage;
 mod stand;
+mod volumes;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -65,6 +66,14 @@ fn trials() -> Vec<Trial> {
         trial("a drive that is mounted, awake or asleep, is not deleted", a_mounted_drive_stays),
         trial("a snapshot is laid back, forked, and outlives its sandbox", a_snapshot_outlives_its_sandbox),
         trial("a fork has the files and the environment of its source, and starts anew", a_fork_starts_anew),
+        trial(
+            "a volume outlives its sandbox, and is in one at a time",
+            volumes::a_volume_outlives_its_sandbox_and_is_in_one_at_a_time,
+        ),
+        trial(
+            "scratch space is bounded, and goes with the sandbox's processes",
+            volumes::scratch_space_is_bounded_and_goes_with_the_sandbox_s_processes,
+        ),
         Trial::test("what was acknowledged outlives a host that is killed under load", || {
             let runtime = tokio::runtime::Runtime::new()?;
             runtime.block_on(crash::killed_under_load());

@@ -83,7 +83,10 @@ impl Control {
             Named::There(record) => return Ok(record),
             Named::New(turn, record) => (turn, *record),
         };
+        let claimed = self.claim(&record.sandbox.spec).await?;
         turn.put(record.clone()).await?;
+        // From here on the record says whose they are.
+        drop(claimed);
         self.make(turn, record, deadline).await
     }
 

@@ -126,6 +126,9 @@ fn environment(sandbox: &Sandbox) -> &[EnvVar] {
 
 /// What an update would change although it cannot.
 fn fixed(next: &Sandbox, before: &Sandbox) -> Option<&'static str> {
+    if next.spec.volumes != before.spec.volumes {
+        return Some("what is attached");
+    }
     let runtime = |it: &Sandbox| it.spec.runtime.clone().unwrap_or_default();
     let (next, before) = (runtime(next), runtime(before));
     if next.image != before.image {

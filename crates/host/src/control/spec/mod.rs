@@ -1,14 +1,15 @@
 //! What a client wants a sandbox to be: checked, and filled with what the platform takes where nothing is said.
 
+mod attached;
 mod expiry;
 mod network;
 mod span;
 
-use axum::http::StatusCode;
-use reveille_wire::{EnvVar, Sandbox, SandboxName, SandboxRuntime, SandboxSpec, VolumeAttachment};
+use reveille_wire::{EnvVar, Sandbox, SandboxName, SandboxRuntime, SandboxSpec};
 
 use super::answer::Failure;
 
+pub(super) use attached::{attachments, volumes};
 pub(crate) use expiry::{Expiry, Life};
 pub(super) use network::network;
 pub(super) use span::Span;
@@ -71,11 +72,7 @@ pub(super) fn check(draft: &Sandbox) -> Result<(), Failure> {
     let policies = draft.spec.lifecycle.iter().flat_map(|lifecycle| &lifecycle.expiration_policies);
     bounded("spec.lifecycle.expirationPolicies", policies.count(), MAX_POLICIES)?;
     bounded("spec.volumes", draft.spec.volumes.len(), MAX_VOLUMES)?;
-    draft.spec.volumes.iter().try_for_each(check_volume)?;
-    if !draft.spec.volumes.is_empty() {
-        let message = "spec.volumes: the platform attaches volumes, the local host does not; mount a drive";
-        return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message));
-    }
+    attachments(&draft.spec).map_err(Failure::bad_request)?;
     network(&draft.spec).map_err(Failure::bad_request)?;
     Life::of(&draft.spec).map(drop).map_err(Failure::bad_request)
 }
@@ -141,16 +138,6 @@ fn check_extra_args(runtime: &SandboxRuntime) -> Result<(), Failure> {
         if !matches!(value.as_str(), Some("enabled" | "disabled")) {
             return wrong(format!("{name} must be \"enabled\" or \"disabled\""));
         }
-    }
-    Ok(())
-}
-
-fn check_volume(volume: &VolumeAttachment) -> Result<(), Failure> {
-    let is_plain =
-        |path: &str| path.starts_with('/') && !path.contains('\0') && !path.split('/').any(|it| it == "..");
-    if volume.name.is_empty() || !is_plain(&volume.mount_path) || volume.mount_path == "/" {
-        let message = "spec.volumes: each needs a name, and a mountPath that is absolute and not the root";
-        return Err(Failure::bad_request(message));
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use super::super::asked::{self, Path, Query};
 use super::super::paging::Paging;
 use super::super::state::Control;
 use super::kept::{self, Drive, Filter, Kept, Resource, disk};
-use super::mounted::is_mounted;
+use super::place::{self, Removed};
 use crate::clock;
 use crate::store::Shelf;
 
@@ -86,10 +86,7 @@ async fn create(
 ) -> Result<Json<Value>, Failure> {
     control.record_mounted_drives().await?;
     let (turn, drive) = kept::begin::<Drive>(&control, draft).await?;
-    let place = control.drive(&drive.0.metadata.name);
-    let made = tokio::task::spawn_blocking(move || fs::create_dir_all(place)).await;
-    let made = made.unwrap_or_else(|error| Err(io::Error::other(error)));
-    made.map_err(|error| disk(format_args!("the drive's directory could not be made"), &error))?;
+    place::make(control.drive(&drive.0.metadata.name)).await?;
     turn.put(drive.clone()).await?;
     Ok(Json(kept::shown(&control, &drive)))
 }
@@ -111,33 +108,17 @@ async fn delete(
 ) -> Result<Json<Value>, Failure> {
     control.record_mounted_drives().await?;
     let (turn, drive) = kept::turn::<Drive>(&control, &name).await?;
-    let place = control.drive(&name);
-    let removed = tokio::task::spawn_blocking(move || {
-        if is_mounted(&place)? {
-            return Ok(Removed::InUse);
-        }
-        match fs::remove_dir_all(&place) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(Removed::Gone),
-        }
-    });
-    match removed.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
-        Ok(Removed::Gone) => {}
-        Ok(Removed::InUse) => {
+    match place::remove(control.drive(&name)).await? {
+        Removed::Gone => {}
+        Removed::InUse => {
             let message = format!("{name} is mounted in a sandbox: unmount it first");
             return Err(Failure::new(StatusCode::CONFLICT, "DRIVE_IN_USE", message));
         }
-        Err(error) => return Err(disk(format_args!("{name} could not be removed"), &error)),
     }
     turn.remove().await?;
     let mut shown = kept::shown(&control, &*drive);
     shown["status"] = "DELETING".into();
     Ok(Json(shown))
-}
-
-enum Removed {
-    Gone,
-    InUse,
 }
 
 impl Control {

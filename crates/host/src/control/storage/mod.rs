@@ -3,6 +3,7 @@
 mod drives;
 mod kept;
 mod mounted;
+mod place;
 mod volumes;
 
 use std::sync::Arc;

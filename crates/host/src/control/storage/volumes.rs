@@ -1,20 +1,27 @@
-//! Volumes: records that are made, resized and deleted. Nothing can be attached here, which is said to who asks for it.
+//! Volumes: directories with lives of their own, each in one sandbox at a time. Their sizes are kept and shown; how much
+//! really fits in is up to the disk.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
+use reveille_wire::SandboxSpec;
 use serde_json::{Map, Value, json};
 
 use super::super::answer::Failure;
 use super::super::asked::{self, Path, Query};
 use super::super::paging::Paging;
+use super::super::record::Record;
+use super::super::spec;
 use super::super::state::Control;
 use super::kept::{self, Filter, Kept, Resource, Volume};
-use crate::store::Shelf;
+use super::place::{self, Removed};
+use crate::store::{Shelf, Turn};
 
 /// How large a volume is where nobody says it, and at the most, in MB.
 const SIZE: u64 = 1024;
@@ -57,8 +64,9 @@ impl Kept for Volume {
         Ok(())
     }
 
-    fn state(&self, _: &Control) -> Value {
-        json!({ "attachedTo": "" })
+    fn state(&self, control: &Control) -> Value {
+        let holder = control.holder(&self.0.metadata.name);
+        json!({ "attachedTo": holder.map_or_else(String::new, |sandbox| format!("sandbox:{sandbox}")) })
     }
 }
 
@@ -90,6 +98,7 @@ async fn create(
     asked::Json(draft): asked::Json<Resource>,
 ) -> Result<Json<Value>, Failure> {
     let (turn, volume) = kept::begin::<Volume>(&control, draft).await?;
+    place::make(control.volume(&volume.0.metadata.name)).await?;
     turn.put(volume.clone()).await?;
     Ok(Json(kept::shown(&control, &volume)))
 }
@@ -110,8 +119,55 @@ async fn delete(
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Failure> {
     let (turn, volume) = kept::turn::<Volume>(&control, &name).await?;
+    if let Some(sandbox) = control.holder(&name) {
+        return Err(in_use(&format!("{name} is attached to sandbox {sandbox}: delete that first")));
+    }
+    if place::remove(control.volume(&name)).await? == Removed::InUse {
+        return Err(in_use(&format!("{name} is still mounted in a sandbox that ends: try again")));
+    }
     turn.remove().await?;
     let mut shown = kept::shown(&control, &*volume);
     shown["status"] = "DELETING".into();
     Ok(Json(shown))
+}
+
+fn in_use(message: &str) -> Failure {
+    Failure::new(StatusCode::CONFLICT, "VOLUME_IN_USE", message)
+}
+
+impl Control {
+    fn volume(&self, name: &str) -> PathBuf {
+        self.store.directory().volumes().join(name)
+    }
+
+    /// The sandbox that a volume is attached to.
+    fn holder(&self, volume: &str) -> Option<String> {
+        let holds = |record: &Arc<Record>| {
+            record.is_live() && spec::volumes(&record.sandbox.spec).any(|it| it == volume)
+        };
+        self.records
+            .all()
+            .iter()
+            .find(|record| holds(record))
+            .map(|record| record.sandbox.metadata.name.clone())
+    }
+
+    /// The right to attach volumes, for as long as it is held: nobody deletes them, or attaches them elsewhere.
+    pub(in crate::control) async fn claim(&self, of: &SandboxSpec) -> Result<Vec<Turn<Volume>>, Failure> {
+        // In the order of their names, so that two who want the same ones do not wait for each other.
+        let names: BTreeSet<&str> = spec::volumes(of).collect();
+        let mut claimed = Vec::new();
+        for name in names {
+            let turn = kept::turn::<Volume>(self, name).await;
+            let (turn, _) = turn.map_err(|_| {
+                let message = format!("spec.volumes: there is no volume called {name:?}: create it first");
+                Failure::new(StatusCode::BAD_REQUEST, Volume::NOT_FOUND, message)
+            })?;
+            if let Some(sandbox) = self.holder(name) {
+                return Err(in_use(&format!("{name} is attached to sandbox {sandbox}")));
+            }
+            claimed.push(turn);
+        }
+        Ok(claimed)
+    }
 }

@@ -98,6 +98,7 @@ fn try_layers(settings: &LocalEngineSettings, ground: &OwnRoot) -> io::Result<()
         layers: ground.layers,
         programs: ground.programs.directory(),
         drives: &directory.join("drives"),
+        volumes: &[],
         hostname: "trial",
     });
     let tried = root.and_then(|root| try_out(Namespaces::All, Some(root), |_| Ok(())));

@@ -26,6 +26,9 @@ use super::sandbox::Ground;
 use super::signals::{self, Stopped};
 use super::{Namespaces, Network};
 use crate::egress::WayOut;
+use crate::engine::{Access, Attached, Attachment};
+
+const NO_MOUNTS: &str = "this machine gives sandboxes no mount namespace, so drives cannot be mounted";
 
 /// How long anything may take to freeze, thaw or end.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
@@ -43,6 +46,7 @@ pub(super) struct Birth {
     /// The sandbox's directory: its files are in `files`.
     pub(super) directory: PathBuf,
     pub(super) drives: PathBuf,
+    pub(super) attachments: Vec<Attachment>,
     pub(super) environment: Vec<(String, String)>,
     pub(super) network: Network,
 }
@@ -201,7 +205,7 @@ fn start(
         namespaces,
         network: if birth.network == Network::Machine { Whose::Machines } else { Whose::Own },
         hostname: birth.name.to_string(),
-        arguments: arguments(&birth.ground.agent.arguments, namespaces, inside.drives),
+        arguments: arguments(&birth.ground.agent.arguments, namespaces, &inside, &birth.attachments)?,
         program: inside.program,
         environment,
         directory: inside.files,
@@ -245,6 +249,7 @@ struct Inside {
     files: PathBuf,
     home: PathBuf,
     drives: PathBuf,
+    volumes: PathBuf,
 }
 
 impl Inside {
@@ -252,8 +257,8 @@ impl Inside {
         let files = birth.directory.join("files");
         let Some(own) = &birth.ground.own_root else {
             let program = birth.ground.agent.program.clone();
-            let drives = birth.drives.clone();
-            return Ok(Self { root: None, program, home: files.clone(), files, drives });
+            let (drives, volumes) = (birth.drives.clone(), birth.ground.volumes.clone());
+            return Ok(Self { root: None, program, home: files.clone(), files, drives, volumes });
         };
         let programs = own.programs.refresh().map_err(|error| {
             let program = birth.ground.agent.program.display();
@@ -265,6 +270,7 @@ impl Inside {
             layers: own.layers,
             programs,
             drives: &birth.drives,
+            volumes: &volumes(birth),
             hostname: birth.name.as_str(),
         })?;
         Ok(Self {
@@ -273,20 +279,48 @@ impl Inside {
             files: root::FILES.into(),
             home: root::home().into(),
             drives: root::DRIVES.into(),
+            volumes: root::VOLUMES.into(),
         })
     }
 }
 
-fn arguments(given: &[OsString], namespaces: Namespaces, drives: PathBuf) -> Vec<OsString> {
+/// The directories of the volumes that are attached.
+fn volumes(birth: &Birth) -> Vec<PathBuf> {
+    let volumes = birth.attachments.iter().filter_map(|attachment| match &attachment.what {
+        Attached::Volume { name, .. } => Some(birth.ground.volumes.join(name.as_str())),
+        Attached::Scratch { .. } => None,
+    });
+    volumes.collect()
+}
+
+fn arguments(
+    given: &[OsString],
+    namespaces: Namespaces,
+    inside: &Inside,
+    attachments: &[Attachment],
+) -> io::Result<Vec<OsString>> {
     let mut arguments = given.to_vec();
     arguments.extend(["--listen", "stdin"].map(OsString::from));
-    if namespaces.can_mount() {
-        arguments.extend([OsString::from("--drives"), drives.into_os_string()]);
-    } else {
-        let reason = "this machine gives sandboxes no mount namespace, so drives cannot be mounted";
-        arguments.extend(["--no-drives", reason].map(OsString::from));
+    if !namespaces.can_mount() {
+        if !attachments.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, NO_MOUNTS));
+        }
+        arguments.extend(["--no-drives", NO_MOUNTS].map(OsString::from));
+        return Ok(arguments);
     }
-    arguments
+    arguments.extend(["--drives".into(), inside.drives.clone().into_os_string()]);
+    if !attachments.is_empty() {
+        arguments.extend(["--volumes".into(), inside.volumes.clone().into_os_string()]);
+    }
+    for Attachment { path, what } in attachments {
+        let (flag, which) = match what {
+            Attached::Volume { name, access: Access::ReadWrite } => ("--volume", name.to_string()),
+            Attached::Volume { name, access: Access::ReadOnly } => ("--volume-read-only", name.to_string()),
+            Attached::Scratch { megabytes } => ("--scratch", megabytes.to_string()),
+        };
+        arguments.extend([flag.into(), format!("{which}={path}").into()]);
+    }
+    Ok(arguments)
 }
 
 /// A clean environment: nothing of the host's own gets in but where programs are and the language.

@@ -130,6 +130,7 @@ impl LocalEngine {
             records,
             sandboxes: settings.sandboxes,
             drives: settings.drives,
+            volumes: settings.volumes,
             snapshots,
             changes: broadcast::channel(CHANGES).0,
         });

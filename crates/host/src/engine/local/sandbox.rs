@@ -42,6 +42,7 @@ pub(super) struct Ground {
     /// Where the sandboxes' directories are.
     pub(super) sandboxes: PathBuf,
     pub(super) drives: PathBuf,
+    pub(super) volumes: PathBuf,
     pub(super) snapshots: Snapshots,
     pub(super) changes: broadcast::Sender<Change>,
 }
@@ -211,6 +212,7 @@ impl Sandbox {
             log: self.ground.records.log(&self.name),
             directory,
             drives: self.ground.drives.clone(),
+            attachments: plan.attachments.clone(),
             environment: plan.environment.clone(),
             network: plan.network.clone(),
         };

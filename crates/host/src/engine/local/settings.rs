@@ -23,6 +23,8 @@ pub struct LocalEngineSettings {
     pub sandboxes: PathBuf,
     /// Where the drives are that may be mounted, one directory each.
     pub drives: PathBuf,
+    /// Where the volumes are that may be attached, one directory each.
+    pub volumes: PathBuf,
     /// Where the snapshots are.
     pub snapshots: PathBuf,
     /// Only these namespaces are tried; none: the best that the machine allows.
@@ -36,7 +38,7 @@ impl LocalEngineSettings {
     #[must_use]
     pub fn new(agent: AgentCommand, directory: PathBuf) -> Self {
         let (sandboxes, drives) = (directory.join("boxes"), directory.join("drives"));
-        let snapshots = directory.join("snapshots");
-        Self { agent, directory, sandboxes, drives, snapshots, namespaces: None, freezer: None }
+        let (volumes, snapshots) = (directory.join("volumes"), directory.join("snapshots"));
+        Self { agent, directory, sandboxes, drives, volumes, snapshots, namespaces: None, freezer: None }
     }
 }

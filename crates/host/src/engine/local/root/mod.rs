@@ -35,6 +35,8 @@ pub(super) const FILES: &str = "/blaxel";
 const PROGRAMS: &str = "run/reveille/bin";
 /// Where the drives are that can be mounted, inside.
 pub(super) const DRIVES: &str = "/run/reveille/drives";
+/// Where the volumes are that are attached, inside.
+pub(super) const VOLUMES: &str = "/run/reveille/volumes";
 
 /// What cannot be read, or only be read, in a sandbox's `/proc`: the machine's own, and not the sandbox's.
 const PROC_READ_ONLY: [&str; 5] = ["sys", "irq", "bus", "fs", "sysrq-trigger"];
@@ -66,6 +68,8 @@ pub(super) struct Ingredients<'a> {
     /// A directory that holds the agent's program, or the program alone.
     pub(super) programs: &'a Path,
     pub(super) drives: &'a Path,
+    /// The directories of the volumes that are attached; no others are to be seen.
+    pub(super) volumes: &'a [PathBuf],
     pub(super) hostname: &'a str,
 }
 
@@ -227,6 +231,14 @@ impl Make {
         self.acts.push(Act::directory(&drives, 0o700)?);
         fs::create_dir_all(of.drives)?;
         self.acts.push(Act::bind(of.drives, &drives)?);
+        let volumes = self.at(&VOLUMES[1..]);
+        self.acts.push(Act::directory(&volumes, 0o700)?);
+        for volume in of.volumes {
+            fs::create_dir_all(volume)?;
+            let at = volumes.join(volume.file_name().unwrap_or_default());
+            self.acts.push(Act::directory(&at, 0o700)?);
+            self.acts.push(Act::bind(volume, &at)?);
+        }
         Ok(())
     }
 }
