@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use http::uri::Scheme;
 use http::{HeaderValue, Uri};
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::client::proxy::matcher::{Builder, Intercept, Matcher};
 use reveille_retry::FaultKind;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -18,19 +18,78 @@ use super::link::Wire;
 const MAX_HEAD: usize = 16 * 1024;
 
 /// Which proxy a request goes through. Loopback never goes through one.
-pub(super) struct Proxies(Matcher);
+pub(super) struct Proxies {
+    known: Matcher,
+    /// Names that hold what is no proxy that anybody here speaks to. What they are for does not go past them.
+    unspoken: Vec<Unspoken>,
+}
+
+/// A variable that names a proxy of an unknown kind.
+struct Unspoken {
+    name: &'static str,
+    applies: Matcher,
+}
+
+/// The variables that name proxies.
+const NAMES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
 
 impl Proxies {
     pub(super) fn from_env() -> Self {
-        Self(Matcher::from_env())
+        // Behind a web server a client's header `Proxy` becomes this variable (httpoxy).
+        let is_cgi = std::env::var_os("REQUEST_METHOD").is_some();
+        Self::named_by(|name| {
+            let spellings = [name.to_owned(), name.to_lowercase()];
+            let named = spellings.iter().filter(|spelling| !is_cgi || *spelling != "HTTP_PROXY");
+            named.filter_map(|spelling| std::env::var(spelling).ok()).find(|value| !value.is_empty())
+        })
+    }
+
+    fn named_by(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let except = variable("NO_PROXY").unwrap_or_default();
+        let mut known = Matcher::builder().no(except.clone());
+        let mut unspoken = Vec::new();
+        for name in NAMES {
+            let Some(url) = variable(name) else { continue };
+            if is_proxy(&url) {
+                known = of(name, known, url);
+            } else {
+                let applies = of(name, Matcher::builder().no(except.clone()), PLACEHOLDER.to_owned()).build();
+                unspoken.push(Unspoken { name, applies });
+            }
+        }
+        Self { known: known.build(), unspoken }
     }
 
     pub(super) fn for_uri(&self, uri: &Uri) -> Option<Proxy> {
         if is_loopback(uri.host()?) {
             return None;
         }
-        self.0.intercept(uri).map(Proxy)
+        let unspoken = self.unspoken.iter().find(|it| it.applies.intercept(uri).is_some());
+        match unspoken {
+            Some(Unspoken { name, .. }) => Some(Proxy::Unspoken(name)),
+            None => self.known.intercept(uri).map(Proxy::Known),
+        }
     }
+}
+
+/// Stands for a proxy where only whom it is for is asked.
+const PLACEHOLDER: &str = "http://proxy.invalid";
+
+fn of(name: &str, builder: Builder, url: String) -> Builder {
+    match name {
+        "HTTPS_PROXY" => builder.https(url),
+        "HTTP_PROXY" => builder.http(url),
+        _ => builder.all(url),
+    }
+}
+
+/// Whether it is a proxy of a kind that is known at all.
+fn is_proxy(url: &str) -> bool {
+    Matcher::builder()
+        .all(url.to_owned())
+        .build()
+        .intercept(&Uri::from_static("https://example.com"))
+        .is_some()
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -42,25 +101,38 @@ fn is_loopback(host: &str) -> bool {
 ///
 /// Every request goes through a tunnel, those in the clear too: so each answer is the gateway's, and what the proxy
 /// says by itself is never taken for it.
-pub(super) struct Proxy(Intercept);
+pub(super) enum Proxy {
+    Known(Intercept),
+    /// What this variable names is none.
+    Unspoken(&'static str),
+}
 
 impl Proxy {
     /// Asks the proxy for a way to where the URI points.
     pub(super) async fn tunnel(&self, connector: &Connector, to: &Uri) -> Result<Wire, ConnectFault> {
-        let proxy = self.0.uri();
+        let intercept = match self {
+            Self::Known(intercept) => intercept,
+            Self::Unspoken(name) => {
+                let what = format!(
+                    "what {name} names is no proxy that is spoken to: http, https, socks5 and socks5h are"
+                );
+                return Err(ConnectFault::new(FaultKind::Proxy, what));
+            }
+        };
+        let proxy = intercept.uri();
         match proxy.scheme_str() {
             Some("http") => {
                 let mut stream = connector.dial(proxy).await?;
-                self.ask(to, &mut stream).await?;
+                ask(intercept, to, &mut stream).await?;
                 Ok(Wire::Tcp(stream))
             }
             Some("https") => {
                 let mut wire = connector.secure_proxy(proxy, connector.dial(proxy).await?).await?;
-                self.ask(to, &mut wire).await?;
+                ask(intercept, to, &mut wire).await?;
                 Ok(wire)
             }
             Some("socks5" | "socks5h") => {
-                self.socks(to, connector.dial(&with_port(proxy, 1080)).await?).await
+                socks(intercept, to, connector.dial(&with_port(proxy, 1080)).await?).await
             }
             other => {
                 let scheme = other.unwrap_or_default();
@@ -71,44 +143,44 @@ impl Proxy {
             }
         }
     }
+}
 
-    /// Asks for a tunnel (RFC 9110, section 9.3.6).
-    async fn ask<S>(&self, to: &Uri, stream: &mut S) -> Result<(), ConnectFault>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let broken = |error| ConnectFault::new(FaultKind::Unreachable, error);
-        let authority = format!("{}:{}", to.host().unwrap_or_default(), port_of(to));
-        let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
-        if let Some(login) = self.0.basic_auth().map(HeaderValue::as_bytes) {
-            request.extend([b"Proxy-Authorization: ", login, b"\r\n"].concat());
-        }
-        request.extend(b"\r\n");
-        stream.write_all(&request).await.map_err(broken)?;
-        stream.flush().await.map_err(broken)?;
-        let status = read_status(stream).await.map_err(broken)?;
-        let kind = match status {
-            200..=299 => return Ok(()),
-            502..=504 => FaultKind::Unreachable,
-            _ => FaultKind::Proxy,
-        };
-        Err(ConnectFault::new(kind, format!("the proxy answered {status} to CONNECT")))
+/// Asks for a tunnel (RFC 9110, section 9.3.6).
+async fn ask<S>(proxy: &Intercept, to: &Uri, stream: &mut S) -> Result<(), ConnectFault>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let broken = |error| ConnectFault::new(FaultKind::Unreachable, error);
+    let authority = format!("{}:{}", to.host().unwrap_or_default(), port_of(to));
+    let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
+    if let Some(login) = proxy.basic_auth().map(HeaderValue::as_bytes) {
+        request.extend([b"Proxy-Authorization: ", login, b"\r\n"].concat());
     }
+    request.extend(b"\r\n");
+    stream.write_all(&request).await.map_err(broken)?;
+    stream.flush().await.map_err(broken)?;
+    let status = read_status(stream).await.map_err(broken)?;
+    let kind = match status {
+        200..=299 => return Ok(()),
+        502..=504 => FaultKind::Unreachable,
+        _ => FaultKind::Proxy,
+    };
+    Err(ConnectFault::new(kind, format!("the proxy answered {status} to CONNECT")))
+}
 
-    /// Asks for a way by SOCKS 5 (RFC 1928), with a name and a password where the URL has them (RFC 1929). The
-    /// proxy resolves the name.
-    async fn socks(&self, to: &Uri, stream: TcpStream) -> Result<Wire, ConnectFault> {
-        let target = (to.host().unwrap_or_default().trim_matches(['[', ']']), port_of(to));
-        let reached = match self.0.raw_auth() {
-            Some((name, password)) => {
-                Socks5Stream::connect_with_password_and_socket(stream, target, name, password).await
-            }
-            None => Socks5Stream::connect_with_socket(stream, target).await,
-        };
-        match reached {
-            Ok(stream) => Ok(Wire::Tcp(stream.into_inner())),
-            Err(error) => Err(ConnectFault::new(kind_of_socks(&error), error)),
+/// Asks for a way by SOCKS 5 (RFC 1928), with a name and a password where the URL has them (RFC 1929). The
+/// proxy resolves the name.
+async fn socks(proxy: &Intercept, to: &Uri, stream: TcpStream) -> Result<Wire, ConnectFault> {
+    let target = (to.host().unwrap_or_default().trim_matches(['[', ']']), port_of(to));
+    let reached = match proxy.raw_auth() {
+        Some((name, password)) => {
+            Socks5Stream::connect_with_password_and_socket(stream, target, name, password).await
         }
+        None => Socks5Stream::connect_with_socket(stream, target).await,
+    };
+    match reached {
+        Ok(stream) => Ok(Wire::Tcp(stream.into_inner())),
+        Err(error) => Err(ConnectFault::new(kind_of_socks(&error), error)),
     }
 }
 
@@ -162,7 +234,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     fn proxies(address: &str) -> Proxies {
-        Proxies(Matcher::builder().all(address.to_owned()).build())
+        Proxies::named_by(|name| (name == "ALL_PROXY").then(|| address.to_owned()))
     }
 
     /// Connects to `target` through a proxy of this scheme and login, which takes `reads` and gives `answer`.
@@ -235,9 +307,33 @@ mod tests {
     async fn a_kind_of_proxy_that_is_not_spoken_to_is_refused() {
         let target = Uri::from_static("https://sandbox.example/");
         let connector = Connector::new(&TransportSettings::default());
-        let proxy = proxies("socks4://127.0.0.1:9").for_uri(&target).unwrap();
-        let refused = proxy.tunnel(&connector, &target).await.map(drop).unwrap_err();
-        assert_eq!((refused.kind, refused.proof), (FaultKind::Proxy, reveille_retry::Proof::Connect));
+        for kind in
+            ["socks4://127.0.0.1:9", "ftp://127.0.0.1:9", "gopher://user:pw@127.0.0.1:9", "http://:::"]
+        {
+            let proxy = proxies(kind).for_uri(&target).unwrap();
+            let refused = proxy.tunnel(&connector, &target).await.map(drop).unwrap_err();
+            assert_eq!(
+                (refused.kind, refused.proof),
+                (FaultKind::Proxy, reveille_retry::Proof::Connect),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_of_an_unknown_kind_is_for_does_not_go_past_it_and_the_rest_does() {
+        let proxies = Proxies::named_by(|name| match name {
+            "HTTPS_PROXY" => Some("ftp://127.0.0.1:9".to_owned()),
+            "NO_PROXY" => Some("inside.example".to_owned()),
+            _ => None,
+        });
+        let goes = |to| proxies.for_uri(&Uri::from_static(to)).is_some();
+        assert!(goes("https://sandbox.example/"));
+        assert!(
+            !goes("http://sandbox.example/")
+                && !goes("https://inside.example/")
+                && !goes("https://127.0.0.1/")
+        );
     }
 
     #[tokio::test]
