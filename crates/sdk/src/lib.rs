@@ -93,13 +93,14 @@
 //!
 //! # Features
 //!
-//! `blocking` (on): `.wait()`, `retry_blocking`, streams as iterators. `tls` (on): https, by rustls.
+//! `blocking` (on): `.wait()`, `retry_blocking`, streams as iterators. `tls` (on): https, by rustls. `terminal` (off):
+//! `sandbox.terminal()`.
 #![forbid(unsafe_code)]
 
 pub use features::files;
 
 /// The examples of the documents, which are compiled as every other.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "terminal"))]
 #[doc = include_str!("../../../README.md")]
 #[doc = include_str!("../../../docs/sdk.md")]
 #[doc = include_str!("../README.md")]
@@ -128,6 +129,8 @@ pub use features::{
     Plane, Ports, Previews, ProcessStream, Processes, Request, Sandbox, SandboxOrder, SandboxPages,
     Sandboxes, System, Upgrade, WaitForEnd,
 };
+#[cfg(feature = "terminal")]
+pub use features::{OpenTerminal, Terminal, TerminalEnd, TerminalEvent, TerminalInput, Typing};
 pub use record::{AnsweredBy, Site};
 #[cfg(feature = "blocking")]
 pub use retry::retry_blocking;

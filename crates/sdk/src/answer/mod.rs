@@ -1,6 +1,8 @@
 //! What comes back: how it is taken, and what is made of it.
 
 mod arriving;
+#[cfg(feature = "terminal")]
+mod changed;
 mod fitted;
 mod forwarded;
 mod response;
@@ -14,6 +16,8 @@ use serde::de::DeserializeOwned;
 use crate::error::{Answered, Error};
 use crate::record::{AnsweredBy, Record};
 pub(crate) use arriving::Arriving;
+#[cfg(feature = "terminal")]
+pub(crate) use changed::Changed;
 pub use fitted::Fitted;
 pub use forwarded::{Forwarded, ForwardedBody, Tunnel};
 pub use response::Response;
@@ -37,6 +41,9 @@ pub(crate) enum Reading<T> {
     Fitted(Make<Begun, T>),
     /// A body that is known to be short is read inside the attempt, every other is handed on as it comes.
     Short(Make<Begun, T>),
+    /// The connection is handed on, where it changes over to another protocol; another answer is an error.
+    #[cfg(feature = "terminal")]
+    Changed(Make<Begun, T>),
 }
 
 /// How an answer is taken.
@@ -48,6 +55,8 @@ pub(crate) enum Taking {
     SuccessStream,
     Fitted,
     Short,
+    #[cfg(feature = "terminal")]
+    Changed,
 }
 
 /// An answer with its whole body.
@@ -76,6 +85,8 @@ impl Taking {
             Self::SuccessStream => status.is_success(),
             Self::Fitted => fitted::are_events(headers),
             Self::Short => !is_short(headers),
+            #[cfg(feature = "terminal")]
+            Self::Changed => status == StatusCode::SWITCHING_PROTOCOLS,
             Self::Whole | Self::Success => false,
         }
     }
@@ -88,12 +99,14 @@ impl Taking {
             Self::Fitted => !fitted::are_events(headers),
             Self::Short => is_short(headers),
             Self::Stream | Self::SuccessStream => false,
+            #[cfg(feature = "terminal")]
+            Self::Changed => false,
         }
     }
 
     /// Whether what is made of an answer may be a stream.
     pub(crate) fn may_stream(self) -> bool {
-        matches!(self, Self::Stream | Self::SuccessStream | Self::Fitted | Self::Short)
+        !matches!(self, Self::Whole | Self::Success)
     }
 }
 
@@ -110,6 +123,19 @@ impl Begun {
     pub(crate) fn into_whole(self) -> Whole {
         let Self { status, version, headers, body, record, .. } = self;
         Whole { version, answered: Answered { status, headers, body: body.into_held() }, record }
+    }
+
+    #[cfg(feature = "terminal")]
+    fn changed(self) -> Result<Self, Error> {
+        if self.status == StatusCode::SWITCHING_PROTOCOLS && self.change.is_some() {
+            return Ok(self);
+        }
+        let Whole { answered, record, .. } = self.into_whole();
+        if answered.status.is_success() {
+            let said = "the server answered, and did not change over to the protocol that was asked for";
+            return Err(Error::of_refusal(said, record));
+        }
+        Err(Error::of_status(answered, record))
     }
 
     fn success(self) -> Result<Self, Error> {
@@ -143,6 +169,8 @@ impl<T> Reading<T> {
             Self::SuccessStream(_) => Taking::SuccessStream,
             Self::Fitted(_) => Taking::Fitted,
             Self::Short(_) => Taking::Short,
+            #[cfg(feature = "terminal")]
+            Self::Changed(_) => Taking::Changed,
         }
     }
 
@@ -153,6 +181,8 @@ impl<T> Reading<T> {
             Self::Success(make) => make(answer.success()?.into_whole()),
             Self::Stream(make) | Self::Fitted(make) | Self::Short(make) => make(answer),
             Self::SuccessStream(make) => make(answer.success()?),
+            #[cfg(feature = "terminal")]
+            Self::Changed(make) => make(answer.changed()?),
         }
     }
 }

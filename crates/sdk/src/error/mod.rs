@@ -230,6 +230,12 @@ impl Error {
         Self::new(ErrorKind::Interrupted).saying(format!("process {process}: {said}")).about(process)
     }
 
+    /// A terminal that cannot be shown to its end.
+    #[cfg(feature = "terminal")]
+    pub(crate) fn of_terminal(said: &str, session: &str) -> Self {
+        Self::new(ErrorKind::Interrupted).saying(format!("terminal {session}: {said}"))
+    }
+
     /// A success whose body says that it was none.
     pub(crate) fn of_refusal(said: &str, record: Record) -> Self {
         let mut error = Self::new(ErrorKind::Rejected).saying(said);

@@ -13,6 +13,8 @@ mod request;
 mod sandbox;
 mod sandboxes;
 mod system;
+#[cfg(feature = "terminal")]
+mod terminal;
 
 pub use create::CreateSandbox;
 pub use drives::{Drives, Mount};
@@ -26,3 +28,5 @@ pub use request::Request;
 pub use sandbox::Sandbox;
 pub use sandboxes::Sandboxes;
 pub use system::{System, Upgrade};
+#[cfg(feature = "terminal")]
+pub use terminal::{OpenTerminal, Terminal, TerminalEnd, TerminalEvent, TerminalInput, Typing};

@@ -140,6 +140,12 @@ impl Sandbox {
         Processes::new(self.clone())
     }
 
+    /// A shell at a terminal in it.
+    #[cfg(feature = "terminal")]
+    pub fn terminal(&self) -> super::OpenTerminal {
+        super::OpenTerminal::new(self.clone())
+    }
+
     pub(crate) fn core(&self) -> Arc<Core> {
         Arc::clone(&self.core)
     }
