@@ -3,8 +3,19 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, Metadata, Package};
 
 /// From each room to the rooms that it may use. What stands in no row may use none.
-const ARROWS: [(&str, &[&str]); 7] = [
-    ("reveille-cli", &["reveille", "reveille-host", "reveille-agent", "reveille-faults", "reveille-wire"]),
+const ARROWS: [(&str, &[&str]); 8] = [
+    (
+        "reveille-cli",
+        &[
+            "reveille",
+            "reveille-host",
+            "reveille-agent",
+            "reveille-faults",
+            "reveille-relay",
+            "reveille-wire",
+        ],
+    ),
+    ("reveille-relay", &["reveille", "reveille-wire"]),
     ("reveille", &["reveille-retry", "reveille-wire"]),
     ("reveille-host", &["reveille-wire"]),
     ("reveille-agent", &["reveille-wire"]),

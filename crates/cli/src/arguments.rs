@@ -57,6 +57,9 @@ Its files
   find, grep  files by name, and lines in them
   watch       what happens in a directory
 
+For other clients
+  relay       stand between any client and a platform: its reads survive, its mutations wake first
+
 For tests of clients
   faults      a server that misbehaves to a script, and tells what arrived
 
@@ -149,6 +152,7 @@ pub(crate) enum Command {
     Health(commands::health::Health),
     Drive(commands::drive::Drive),
     Upgrade(commands::upgrade::Upgrade),
+    Relay(commands::relay::Relay),
     Faults(commands::faults::Faults),
     Setup(commands::setup::Setup),
     #[cfg(target_os = "linux")]

@@ -68,6 +68,20 @@ fn build(global: &Global, local: Option<LocalHost>) -> Result<Client, Failure> {
     builder.build().map_err(|error| Failure::new(error.to_string()))
 }
 
+/// What leads to a platform at a URL that somebody typed, else to the one in the settings; credentials are the matter of
+/// who uses it.
+pub(crate) fn to(url: Option<&str>, global: &Global) -> Result<ClientBuilder, Failure> {
+    let Some(url) = url else { return Ok(settings(global)) };
+    let api = format!("{url}/v0");
+    if build(global, None)?.api_url() == api {
+        return Ok(settings(global));
+    }
+    Ok(match reveille::local_host().filter(|local| local.url == url) {
+        Some(local) => settings(global).local_host(local),
+        None => settings(global).api_url(api).run_url(url),
+    })
+}
+
 /// A client of the platform or host at a URL that somebody typed.
 fn at(url: &str, global: &Global, typed: TypedUrls) -> Result<Client, Failure> {
     let named = build(global, None)?;

@@ -145,6 +145,7 @@ pub use reveille_retry::{
 pub use reveille_wire::{
     DriveMount, EnvVar, ExecFrame, ExecFrameKind, Health, InvalidInput, LocalHost, Metadata, OutputStream,
     PageMeta, PortSpec, Preview, PreviewMetadata, PreviewSpec, PreviewToken, PreviewTokenSpec, ProcessLogs,
-    ProcessResponse, ProcessSocket, ProcessStatus, Sandbox as SandboxRecord, SandboxList, SandboxRuntime,
-    SandboxSpec, SandboxState, Status, UnmountOutcome, UpgradeAccepted, UpgradeState, UpgradeStatus,
+    ProcessResponse, ProcessSocket, ProcessStatus, Sandbox as SandboxRecord, SandboxList, SandboxName,
+    SandboxRuntime, SandboxSpec, SandboxState, Status, UnmountOutcome, UpgradeAccepted, UpgradeState,
+    UpgradeStatus,
 };

@@ -18,6 +18,7 @@ pub(crate) mod kill;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod ps;
+pub(crate) mod relay;
 pub(crate) mod setup;
 pub(crate) mod sleep;
 pub(crate) mod stop;
@@ -68,6 +69,7 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
         Command::Drive(asked) => interruptible(drive::run(screen, &connect()?, &asked)),
         Command::Upgrade(asked) => interruptible(upgrade::run(screen, &connect()?, &asked)),
         Command::Setup(asked) => setup::run(screen, &asked),
+        Command::Relay(asked) => relay::run(screen, global, &asked),
         Command::Faults(asked) => faults::run(screen, &asked),
         Command::Witness(asked) => witness::run(screen, &asked),
         #[cfg(target_os = "linux")]

@@ -139,14 +139,6 @@ impl Screen {
         }
     }
 
-    /// The log has not shown everything.
-    pub(crate) fn missed(&self, count: u64) -> io::Result<()> {
-        if self.format == Format::Json {
-            return self.json(&json!({"missed": count}));
-        }
-        self.line(Line::new().styled(BAD, format_args!("{count} events are not shown: they came too fast")))
-    }
-
     fn request(&self, sandbox: &str, ended: &Ended) -> io::Result<()> {
         let Ended { method, path, outcome, .. } = ended;
         let style = match outcome {

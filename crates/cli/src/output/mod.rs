@@ -14,6 +14,7 @@ mod line;
 mod processes;
 mod progress;
 mod records;
+mod relay;
 mod style;
 mod table;
 mod terminal;
@@ -115,6 +116,14 @@ impl Screen {
         let mut out = io::stdout();
         out.write_all(&json::in_json(value)?)?;
         out.flush()
+    }
+
+    /// The log has not shown everything.
+    pub(crate) fn missed(&self, count: u64) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.json(&serde_json::json!({"missed": count}));
+        }
+        self.line(Line::new().styled(BAD, format_args!("{count} events are not shown: they came too fast")))
     }
 
     /// A line for people that nobody asked for; it must not stand in the way of the data.

@@ -18,6 +18,7 @@ mod place;
 mod processes;
 mod python;
 mod readiness;
+mod relay;
 mod setup;
 mod terminal;
 mod windows;
