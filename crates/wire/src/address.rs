@@ -144,12 +144,29 @@ impl SandboxUrl {
     /// # Errors
     /// When `run` is no URL or the workspace is no path segment.
     pub fn on_platform(run: &str, workspace: &str, name: &SandboxName) -> Result<Self, InvalidInput> {
+        Self::new(run)?.sandbox(workspace, name)
+    }
+
+    /// The same below a base that has been checked.
+    ///
+    /// # Errors
+    /// When the workspace is no path segment.
+    ///
+    /// ```
+    /// use reveille_wire::{SandboxName, SandboxUrl};
+    ///
+    /// let run = SandboxUrl::new("https://run.blaxel.ai")?;
+    /// let url = run.sandbox("acme", &SandboxName::new("box")?)?;
+    /// assert_eq!(url.as_str(), "https://run.blaxel.ai/acme/sandboxes/box");
+    /// # Ok::<(), reveille_wire::InvalidInput>(())
+    /// ```
+    pub fn sandbox(&self, workspace: &str, name: &SandboxName) -> Result<Self, InvalidInput> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         if workspace.is_empty() || workspace.starts_with('.') || !workspace.bytes().all(plain) {
             let rule = "use letters, digits, hyphens, underscores and dots";
             return Err(InvalidInput::new("workspace", workspace, rule));
         }
-        Self::new(&format!("{}/{workspace}/sandboxes/{name}", run.trim_end_matches('/')))
+        Ok(Self([&*self.0, "/", workspace, "/sandboxes/", name.as_str()].concat()))
     }
 
     /// The base itself.
@@ -174,6 +191,12 @@ impl SandboxUrl {
     #[must_use]
     pub fn unmount(&self, path: &MountPath) -> String {
         self.endpoint(&path.as_url_path("/drives/mount"))
+    }
+}
+
+impl From<SandboxUrl> for String {
+    fn from(url: SandboxUrl) -> Self {
+        url.0
     }
 }
 

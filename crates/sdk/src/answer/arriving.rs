@@ -14,6 +14,8 @@ use crate::error::PREVIEW;
 const PEEK: usize = 64 * 1024;
 /// The most that is held in memory of one answer, in bytes. What is larger has to be streamed.
 const MOST_HELD: usize = 256 * 1024 * 1024;
+/// The most that is set aside for an answer because it says how long it is, in bytes.
+const MOST_RESERVED: usize = 1024 * 1024;
 
 /// The body of an answer on its way in: what is held of it, and what is still to come.
 pub(crate) struct Arriving {
@@ -77,6 +79,10 @@ impl Arriving {
         if let Some(broken) = self.broken.take() {
             return Err(broken);
         }
+        if self.held.capacity() == 0 {
+            let expected = usize::try_from(self.expected().unwrap_or_default()).unwrap_or(usize::MAX);
+            self.held.reserve(expected.min(MOST_RESERVED));
+        }
         while let Some(data) = self.frame().await? {
             if self.held.len() + data.len() > MOST_HELD {
                 return Err(Broken { fault: Fault::answered(FaultKind::TooLarge), source: None });
@@ -127,6 +133,7 @@ impl Arriving {
     async fn frame(&mut self) -> Result<Option<Bytes>, Broken> {
         loop {
             let Some(incoming) = &mut self.incoming else { return Ok(None) };
+            self.quiet.heard();
             let Some(frame) = self.quiet.bound(incoming.frame()).await else {
                 self.incoming = None;
                 return Err(Broken { fault: Fault::answered(FaultKind::ReadTimeout), source: None });

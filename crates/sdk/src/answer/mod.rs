@@ -11,6 +11,7 @@ mod stream;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
+use reveille_retry::History;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Answered, Error};
@@ -184,6 +185,14 @@ impl<T> Reading<T> {
             #[cfg(feature = "terminal")]
             Self::Changed(make) => make(answer.changed()?),
         }
+    }
+}
+
+impl<T> Reading<T> {
+    /// The same, with the history of the call.
+    pub(crate) fn make_with_history(self, answer: Begun) -> Result<(T, History), Error> {
+        let history = answer.record.history.clone();
+        Ok((self.make(answer)?, history))
     }
 }
 

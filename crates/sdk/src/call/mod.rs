@@ -12,13 +12,16 @@ use std::time::Duration;
 use reveille_retry::{Attempt, History, RetryPolicy};
 use serde::de::DeserializeOwned;
 
-use crate::answer::Reading;
+use crate::answer::{Begun, Reading};
 use crate::core::Core;
 use crate::core::runtime::{self, OnRuntime};
 use crate::error::Error;
-use driver::drive;
+use driver::Driver;
 use operation::Probe;
 pub(crate) use operation::{Identity, OnAttempt, Operation, Patience, Readiness, Target, Tuning, segment};
+
+/// What is made of the answer in the end.
+type End<T, U> = fn(Reading<T>, Begun) -> Result<U, Error>;
 
 /// The future of a call. It may be polled on any executor.
 pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
@@ -98,24 +101,26 @@ impl<T> Call<T> {
         self
     }
 
-    async fn run(self) -> Result<(T, History), Error> {
+    /// Makes the call where it is awaited, and `end` what the caller gets.
+    async fn run<U>(self, end: End<T, U>) -> Result<U, Error> {
         let may_stream = self.reading.taking().may_stream();
         let place = if may_stream { runtime::here_for_long() } else { runtime::here() };
-        OnRuntime::new(place.map_err(Error::local)?, self.run_here()).await
+        let place = place.map_err(Error::local)?;
+        let (driver, reading) = self.begin()?;
+        OnRuntime::new(place, async move { end(reading, driver.drive().await?) }).await
     }
 
-    async fn run_here(self) -> Result<(T, History), Error> {
+    fn begin(self) -> Result<(Box<Driver>, Reading<T>), Error> {
         let Self { core, operation, tuning, reading } = self;
-        let answer = drive(core, operation, tuning, reading.taking()).await?;
-        let history = answer.record.history.clone();
-        Ok((reading.make(answer)?, history))
+        Ok((Driver::new(core, operation, tuning, reading.taking())?, reading))
     }
 
     /// Makes the call, and waits for it on this thread.
     #[cfg(feature = "blocking")]
-    fn run_waiting(self) -> Result<(T, History), Error> {
+    fn run_waiting<U>(self, end: End<T, U>) -> Result<U, Error> {
         let may_stream = self.reading.taking().may_stream();
-        let run = self.run_here();
+        let (driver, reading) = self.begin()?;
+        let run = async move { end(reading, driver.drive().await?) };
         let done = if may_stream { runtime::wait_beside(run) } else { runtime::wait_for(run) };
         done.map_err(Error::local)?
     }
@@ -146,7 +151,7 @@ impl<T: 'static> Call<T> {
     /// See [`Error`].
     #[cfg(feature = "blocking")]
     pub fn wait(self) -> Result<T, Error> {
-        self.run_waiting().map(|(value, _)| value)
+        self.run_waiting(Reading::make)
     }
 }
 
@@ -155,7 +160,7 @@ impl<T: 'static> IntoFuture for Call<T> {
     type IntoFuture = CallFuture<T>;
 
     fn into_future(self) -> CallFuture<T> {
-        Box::pin(async { self.run().await.map(|(value, _)| value) })
+        Box::pin(self.run(Reading::make))
     }
 }
 
@@ -177,7 +182,7 @@ impl<T: 'static> WithHistory<T> {
     /// See [`Error`].
     #[cfg(feature = "blocking")]
     pub fn wait(self) -> Result<(T, History), Error> {
-        self.0.run_waiting()
+        self.0.run_waiting(Reading::make_with_history)
     }
 }
 
@@ -186,7 +191,7 @@ impl<T: 'static> IntoFuture for WithHistory<T> {
     type IntoFuture = CallFuture<(T, History)>;
 
     fn into_future(self) -> CallFuture<(T, History)> {
-        Box::pin(self.0.run())
+        Box::pin(self.0.run(Reading::make_with_history))
     }
 }
 
@@ -284,7 +289,7 @@ mod tests {
     #[test]
     fn a_call_on_its_way_is_light_enough_to_be_made_within_another() {
         let client = crate::Client::builder().api_key("k").workspace("w").build().unwrap();
-        let size = size_of_val(&client.sandbox("box").system().health().run_here());
-        assert!(size < 24 * 1024, "{size} bytes");
+        let size = size_of_val(&client.sandbox("box").system().health().run(crate::answer::Reading::make));
+        assert!(size < 3 * 1024, "{size} bytes");
     }
 }

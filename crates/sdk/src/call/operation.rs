@@ -226,6 +226,16 @@ impl Operation {
         }
     }
 
+    /// The same of one that is over.
+    pub(crate) fn into_record(self) -> Record {
+        let (site, replay) = (self.target.site(), self.replay());
+        let shown = self.target.shown().len();
+        let mut path = self.target.path;
+        path.truncate(shown);
+        let history = History::default();
+        Record { method: self.method, path, site, replay, history, stop: None, ended: Step::Attempt }
+    }
+
     /// Adds a pair to the query.
     pub(crate) fn query(&mut self, name: &str, value: &str) {
         add_pair(&mut self.target.path, name, value);
@@ -268,7 +278,7 @@ impl Target {
 
     pub(crate) fn uri(&self) -> Result<Uri, Error> {
         let refused = |_| Error::input(format!("{:?} is no URL that a request can be sent to", self.shown()));
-        Uri::try_from(format!("{}{}", self.base, self.path)).map_err(refused)
+        Uri::try_from([&*self.base, &*self.path].concat()).map_err(refused)
     }
 
     /// The path as it stands in errors, spans and logs: without its query, which may hold secrets.

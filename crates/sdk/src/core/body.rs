@@ -316,11 +316,19 @@ enum Sending {
 }
 
 impl SendBody {
-    /// The body as a connection reads it, and what makes it meanwhile where it is a stream.
-    pub(crate) fn part(self) -> (Self, Option<Pump>) {
-        let Sending::Stream(body) = self.inner else { return (self, None) };
-        let (piped, pump) = pump::pipe(body);
-        (Self { inner: Sending::Piped(piped), progress: self.progress }, Some(pump))
+    /// What makes the body while a connection reads it, where it is a stream.
+    pub(crate) fn part(&mut self) -> Option<Pump> {
+        match std::mem::replace(&mut self.inner, Sending::Whole(Full::default())) {
+            Sending::Stream(body) => {
+                let (piped, pump) = pump::pipe(body);
+                self.inner = Sending::Piped(piped);
+                Some(pump)
+            }
+            other => {
+                self.inner = other;
+                None
+            }
+        }
     }
 }
 

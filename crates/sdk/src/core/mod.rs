@@ -12,8 +12,8 @@ pub(crate) mod transport;
 
 use std::fmt;
 
-use http::HeaderValue;
-use reveille_wire::SandboxUrl;
+use http::{HeaderMap, HeaderValue, header};
+use reveille_wire::{SandboxName, SandboxUrl, header as platform};
 
 use crate::error::Error;
 pub use body::Body;
@@ -34,7 +34,12 @@ pub(crate) struct Core {
     pub(crate) transport: Transport,
     pub(crate) tokens: Tokens,
     pub(crate) watches: Watches,
-    user_agent: HeaderValue,
+    /// The base under which the platform serves sandboxes.
+    run: SandboxUrl,
+    /// What every request says, in whosever name it is sent.
+    said_by_all: HeaderMap,
+    /// What a request in the client's name says, where that is the same each time.
+    said_by_client: Option<HeaderMap>,
     version: HeaderValue,
 }
 
@@ -59,23 +64,54 @@ impl Core {
         let user_agent = HeaderValue::try_from(agent).map_err(|bad| Error::settings(bad.to_string()))?;
         let transport = Transport::new(transport);
         let watches = Watches::new(settings.readiness.unwrap_or_default());
-        Ok(Self { settings, transport, tokens: Tokens::default(), watches, user_agent, version })
+        let mut said_by_all = HeaderMap::new();
+        said_by_all.insert(header::USER_AGENT, user_agent);
+        said_by_all.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        let (run, tokens) = (SandboxUrl::new(&settings.run_url)?, Tokens::default());
+        let mut core =
+            Self { settings, transport, tokens, watches, run, said_by_all, said_by_client: None, version };
+        if let Some(Credentials::ApiKey(key) | Credentials::AccessToken(key)) = &core.settings.credentials {
+            // What cannot be sent is an error of the call that would send it.
+            core.said_by_client = core.said_with(Some(key)).ok();
+        }
+        Ok(core)
     }
 
-    pub(crate) fn user_agent(&self) -> HeaderValue {
-        self.user_agent.clone()
+    /// Where the platform serves a sandbox.
+    ///
+    /// # Errors
+    /// When no workspace is set, or none that can stand in a URL.
+    pub(crate) fn sandbox_url(&self, name: &SandboxName) -> Result<SandboxUrl, Error> {
+        let workspace = self.settings.workspace.as_deref().ok_or_else(Error::no_workspace)?;
+        Ok(self.run.sandbox(workspace, name)?)
     }
 
-    pub(crate) fn version_header(&self) -> HeaderValue {
-        self.version.clone()
+    /// The headers of a request in nobody's name.
+    pub(crate) fn said_by_all(&self) -> HeaderMap {
+        self.said_by_all.clone()
     }
 
-    pub(crate) fn workspace_header(&self) -> Result<Option<HeaderValue>, Error> {
-        let Some(workspace) = &self.settings.workspace else { return Ok(None) };
-        let value = HeaderValue::try_from(workspace);
-        value
-            .map(Some)
-            .map_err(|_| Error::settings("the workspace holds characters that no header can carry"))
+    /// The headers of a request in the client's name, where they are the same each time.
+    pub(crate) fn said_by_client(&self) -> Option<HeaderMap> {
+        self.said_by_client.clone()
+    }
+
+    /// The headers of a request that is proven by this key or token, where there is one.
+    ///
+    /// # Errors
+    /// When one of them cannot stand in a header.
+    pub(crate) fn said_with(&self, bearer: Option<&Secret>) -> Result<HeaderMap, Error> {
+        let mut headers = self.said_by_all();
+        if let Some(bearer) = bearer {
+            headers.insert(platform::AUTHORIZATION, bearer.header("Bearer")?);
+        }
+        if let Some(workspace) = &self.settings.workspace {
+            let value = HeaderValue::try_from(workspace)
+                .map_err(|_| Error::settings("the workspace holds characters that no header can carry"))?;
+            headers.insert(platform::WORKSPACE, value);
+        }
+        headers.insert(platform::VERSION, self.version.clone());
+        Ok(headers)
     }
 }
 

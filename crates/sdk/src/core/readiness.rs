@@ -47,14 +47,8 @@ impl Watches {
     /// A seat for a call to the sandbox at `base`, which can wait until `until`.
     pub(crate) fn seat(&self, base: &str, replay: Replay, until: Tick) -> Seat {
         let watch = self.watch(base);
-        let bell = Arc::new(Notify::new());
-        let ticket = {
-            let mut watched = watch.lock();
-            let ticket = watched.readiness.arrive(replay, until);
-            watched.bells.insert(ticket.id(), Arc::clone(&bell));
-            ticket
-        };
-        Seat { watch, ticket, bell, origin: self.origin, told: None }
+        let ticket = watch.lock().readiness.arrive(replay, until);
+        Seat { watch, ticket, bell: None, origin: self.origin, told: None }
     }
 
     /// Nothing that was heard of the sandbox at `base` counts any more.
@@ -113,7 +107,8 @@ impl Watch {
 pub(crate) struct Seat {
     watch: Arc<Watch>,
     ticket: Ticket,
-    bell: Arc<Notify>,
+    /// What wakes it, where it has had to wait.
+    bell: Option<Arc<Notify>>,
     origin: Instant,
     told: Option<Instant>,
 }
@@ -121,12 +116,20 @@ pub(crate) struct Seat {
 impl Seat {
     /// What the call has to do now.
     pub(crate) fn poll(&mut self, now: Tick) -> Order {
-        self.watch.change(|watched| watched.readiness.poll(now, &mut self.ticket))
+        let Self { watch, ticket, bell, .. } = self;
+        watch.change(|watched| {
+            let order = watched.readiness.poll(now, ticket);
+            if matches!(order, Order::Wait { .. } | Order::Probe { .. }) && bell.is_none() {
+                let bell = bell.insert(Arc::default());
+                watched.bells.insert(ticket.id(), Arc::clone(bell));
+            }
+            order
+        })
     }
 
-    /// Rings when it is to be polled again.
-    pub(crate) fn bell(&self) -> Arc<Notify> {
-        Arc::clone(&self.bell)
+    /// Rings when it is to be polled again. `None` where it was not told to wait.
+    pub(crate) fn bell(&self) -> Option<Arc<Notify>> {
+        self.bell.clone()
     }
 
     /// The call was refused, and waits for the word.
@@ -165,9 +168,12 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.watch.change(|watched| {
-            watched.bells.remove(&self.ticket.id());
-            watched.readiness.leave(&mut self.ticket);
+        let Self { watch, ticket, bell, .. } = self;
+        watch.change(|watched| {
+            if bell.is_some() {
+                watched.bells.remove(&ticket.id());
+            }
+            watched.readiness.leave(ticket);
         });
     }
 }

@@ -98,7 +98,7 @@ fn ended(core: &Core, method: &Method, path: &str, headers: &HeaderMap) -> Optio
     let name = SandboxName::new(name).ok()?;
     match headers.get(&header::WORKSPACE).and_then(|workspace| workspace.to_str().ok()) {
         Some(workspace) => Some(format!("{}/{workspace}/sandboxes/{name}", core.settings.run_url)),
-        None => core.settings.sandbox_url(&name).ok().map(|url| url.as_str().to_owned()),
+        None => core.sandbox_url(&name).ok().map(|url| url.as_str().to_owned()),
     }
 }
 

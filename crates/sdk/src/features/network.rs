@@ -49,7 +49,10 @@ impl Network {
     where
         N: TryInto<u16> + fmt::Display + Copy,
     {
-        let place = || Ok::<_, InvalidInput>(format!("/port/{}{}", Port::new(port)?, AppPath::new(path)?));
+        let place = || {
+            let (port, path) = (Port::new(port)?.to_string(), AppPath::new(path)?);
+            Ok::<_, InvalidInput>(["/port/", &*port, path.as_str()].concat())
+        };
         Request::new(self.0.core(), self.0.app(Method::GET, place()))
     }
 }

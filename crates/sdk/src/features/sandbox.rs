@@ -192,7 +192,7 @@ impl Sandbox {
     ) -> Operation {
         match self.resolved().and_then(|(url, identity)| Ok((url, identity, path?))) {
             Ok((url, identity, path)) => {
-                let target = Target::new(url.as_str(), path, site(identity));
+                let target = Target::new(url, path, site(identity));
                 // An address that somebody typed is asked for nothing else.
                 let readiness = match identity {
                     Identity::Client if self.is_named() => Readiness::OfTarget,
@@ -211,12 +211,12 @@ impl Sandbox {
     fn resolved(&self) -> Result<(SandboxUrl, Identity), Error> {
         let name = match &self.place {
             Place::At(url, identity) => return Ok((url.clone()?, *identity)),
-            Place::Named(name) => name.clone()?,
+            Place::Named(Ok(name)) => name,
+            Place::Named(Err(invalid)) => return Err(invalid.clone().into()),
         };
-        let settings = &self.core.settings;
-        if let Some(forced) = settings.forced_url(&name) {
+        if let Some(forced) = self.core.settings.forced_url(name) {
             return Ok((SandboxUrl::new(forced)?, Identity::ClientIfAny));
         }
-        Ok((settings.sandbox_url(&name)?, Identity::Client))
+        Ok((self.core.sandbox_url(name)?, Identity::Client))
     }
 }

@@ -95,7 +95,7 @@ impl Sandboxes {
     /// A call after which the sandbox sleeps, or is no more: the other calls of this client are to know.
     fn ending(&self, method: Method, name: impl Into<String>, rest: &str) -> Call<Record> {
         let name = SandboxName::new(name);
-        let url = name.as_ref().ok().and_then(|name| self.0.settings.sandbox_url(name).ok());
+        let url = name.as_ref().ok().and_then(|name| self.0.sandbox_url(name).ok());
         let mut call = self.call(method, name, rest);
         if let Some(url) = url {
             call.operation = call.operation.readiness(Readiness::Ends(url.as_str().to_owned()));

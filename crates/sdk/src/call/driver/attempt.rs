@@ -12,7 +12,7 @@ use super::{Driver, identity};
 use crate::answer::{Arriving, Taking};
 use crate::core::SendBody;
 use crate::core::transport::{Broken, Incoming, Quiet, Trace};
-use crate::error::Error;
+use crate::error::{Answered, Error};
 use crate::record::{AnsweredBy, Site};
 
 /// How long the rest of a transient answer is waited for, before its connection is given up.
@@ -27,6 +27,13 @@ pub(super) struct Answer {
     pub(super) body: Arriving,
 }
 
+impl Answer {
+    /// The answer with as much of its body as has been read.
+    pub(super) fn into_answered(self) -> Answered {
+        Answered { status: self.parts.status, headers: self.parts.headers, body: self.body.into_held() }
+    }
+}
+
 /// Why there is no request to send.
 pub(super) enum Unsent {
     Broken(Broken),
@@ -38,7 +45,7 @@ impl Driver {
     ///
     /// # Errors
     /// Where there is nothing to send: no credentials, or no token for them.
-    pub(super) async fn attempt(&mut self, plan: &AttemptPlan) -> Result<Result<Answer, Broken>, Error> {
+    pub(super) async fn attempt(&mut self, plan: &AttemptPlan) -> Result<Result<Box<Answer>, Broken>, Error> {
         self.open = None;
         let trace = Trace::default();
         // In one place, so that a call carries it once.
@@ -69,17 +76,25 @@ impl Driver {
         }
     }
 
-    async fn exchange(&mut self, plan: &AttemptPlan, trace: &Trace) -> Result<Result<Answer, Broken>, Error> {
-        let quiet = Quiet::new(self.quiet);
+    async fn exchange(
+        &mut self,
+        plan: &AttemptPlan,
+        trace: &Trace,
+    ) -> Result<Result<Box<Answer>, Broken>, Error> {
+        let mut quiet = Quiet::new(self.quiet);
         let request = match self.request(&quiet).await {
             Ok(request) => request,
             Err(Unsent::Broken(broken)) => return Ok(Err(broken)),
             Err(Unsent::Error(error)) => return Err(error),
         };
         let core = Arc::clone(&self.core);
-        let wanted = self.operation.wanted();
-        let mut sent = pin!(core.transport.send(request, wanted, quiet.clone(), trace));
-        let sent = if self.may_race() { self.raced(plan, sent.as_mut(), trace).await } else { sent.await };
+        let transport = &core.transport;
+        let sent = transport.send(request, self.operation.wanted(), trace);
+        let sent = if self.may_race() {
+            self.raced(plan, sent, &mut quiet, trace).await
+        } else {
+            transport.bound(sent, &mut quiet, trace).await
+        };
         match sent {
             Ok(response) => Ok(self.take(response, quiet).await),
             Err(broken) => Ok(Err(broken)),
@@ -102,9 +117,9 @@ impl Driver {
     /// The headers, made anew for every attempt, as a token may be renewed between two. What the caller set
     /// stays.
     async fn headers(&mut self) -> Result<HeaderMap, Error> {
-        let mut headers = self.operation.headers.clone();
-        let shown = identity::show(&self.core, self.operation.identity, &mut headers).await;
-        self.token = shown.map_err(|why| why.into_error(self.record_so_far()))?;
+        let shown = identity::show(&self.core, self.operation.identity, &self.operation.headers).await;
+        let (headers, token) = shown.map_err(|why| why.into_error(self.record_so_far()))?;
+        self.token = token;
         Ok(headers)
     }
 
@@ -127,13 +142,13 @@ impl Driver {
 
     /// Reads as much of an answer as is needed to judge it; all of it, where it is to be delivered whole. What
     /// has come stands in `self.open`, also where the reading is cut.
-    async fn take(&mut self, response: Response<Incoming>, quiet: Quiet) -> Result<Answer, Broken> {
+    async fn take(&mut self, response: Response<Incoming>, quiet: Quiet) -> Result<Box<Answer>, Broken> {
         let (parts, incoming) = response.into_parts();
         self.heed_refusal(&parts);
         let named = refusal_of(parts.status, &parts.headers, None).is_some();
         let explains = self.explains(&parts);
-        let Answer { parts, refusal, body } =
-            self.open.insert(Answer { parts, refusal: None, body: Arriving::new(incoming, quiet) });
+        let answer = Answer { parts, refusal: None, body: Arriving::new(incoming, quiet) };
+        let Answer { parts, refusal, body } = &mut **self.open.insert(Box::new(answer));
         if named {
             body.peek(PROOF_TIME).await;
             let said = refusal_of(parts.status, &parts.headers, body.whole_if_here());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, Method, header};
 use reveille_retry::Replay;
 use reveille_wire::header as platform;
 
@@ -35,44 +35,38 @@ impl From<Error> for Unshown {
     }
 }
 
-/// Adds to the headers what the platform wants to know of the client, but for what is there already. Gives the
-/// access token that was shown, where one was.
+/// The headers of a request: what the platform wants to know of the client, and what the caller says, which wins. With
+/// the access token that is shown, where one is.
 pub(super) async fn show(
     core: &Arc<Core>,
     identity: Identity,
-    headers: &mut HeaderMap,
-) -> Result<Option<Secret>, Unshown> {
-    match identity {
-        Identity::Theirs => return Ok(None),
-        Identity::InTheirPlace => drop(headers.remove(platform::AUTHORIZATION)),
-        Identity::Client | Identity::ClientIfAny | Identity::Nobody => {
-            headers.entry(header::USER_AGENT).or_insert_with(|| core.user_agent());
-            headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        }
+    own: &HeaderMap,
+) -> Result<(HeaderMap, Option<Secret>), Unshown> {
+    if identity == Identity::Theirs {
+        return Ok((own.clone(), None));
     }
-    if identity == Identity::Nobody {
-        return Ok(None);
-    }
-    let (bearer, token) = match &core.settings.credentials {
-        Some(Credentials::ApiKey(secret) | Credentials::AccessToken(secret)) => {
-            (Some(secret.header("Bearer")?), None)
+    let (mut headers, token) = match (&core.settings.credentials, identity) {
+        (_, Identity::Nobody) => (core.said_by_all(), None),
+        (Some(Credentials::ApiKey(secret) | Credentials::AccessToken(secret)), _) => {
+            let ready = core.said_by_client();
+            (ready.map_or_else(|| core.said_with(Some(secret)), Ok)?, None)
         }
-        Some(Credentials::Client(pair)) => {
+        (Some(Credentials::Client(pair)), _) => {
             let fetched = core.tokens.current(|| fetch(Arc::clone(core), pair.clone())).await;
             let token = fetched.map_err(Unshown::Token)?;
-            (Some(token.header("Bearer")?), Some(token))
+            (core.said_with(Some(&token))?, Some(token))
         }
-        None if identity != Identity::ClientIfAny => return Err(Error::no_key().into()),
-        None => (None, None),
+        (None, Identity::ClientIfAny) => (core.said_with(None)?, None),
+        (None, _) => return Err(Error::no_key().into()),
     };
-    if let Some(bearer) = bearer {
-        headers.entry(platform::AUTHORIZATION).or_insert(bearer);
+    let mut own = own.clone();
+    if identity == Identity::InTheirPlace {
+        own.remove(platform::AUTHORIZATION);
+        headers.remove(header::USER_AGENT);
+        headers.remove(header::ACCEPT);
     }
-    if let Some(workspace) = core.workspace_header()? {
-        headers.entry(platform::WORKSPACE).or_insert(workspace);
-    }
-    headers.entry(platform::VERSION).or_insert_with(|| core.version_header());
-    Ok(token)
+    headers.extend(own);
+    Ok((headers, token))
 }
 
 /// `POST {api}/oauth/token`. To ask for a token twice changes nothing, so that it is a read.

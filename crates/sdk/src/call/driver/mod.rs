@@ -15,10 +15,10 @@ use tracing::Instrument;
 
 use super::operation::Probe;
 use super::{Operation, Patience, Readiness, Tuning};
-use crate::answer::{Begun, Taking, Whole};
+use crate::answer::{Begun, Taking};
 use crate::core::transport::Broken;
 use crate::core::{Core, Seat, Secret};
-use crate::error::{Answered, Error};
+use crate::error::Error;
 use crate::record::{Probed, Record};
 use attempt::Answer;
 
@@ -29,28 +29,11 @@ pub(crate) async fn drive(
     tuning: Tuning,
     taking: Taking,
 ) -> Result<Begun, Error> {
-    let span = tracing::debug_span!(
-        "reveille.call",
-        http.request.method = %operation.method,
-        url.path = operation.target.shown(),
-        http.request.resend_count = tracing::field::Empty,
-        http.response.status_code = tracing::field::Empty,
-    );
-    let call = Driver::new(core, operation, tuning, taking)?;
-    let outcome = call.run().instrument(span.clone()).await;
-    let (history, status) = match &outcome {
-        Ok(outcome) => (Some(&outcome.record.history), Some(outcome.status)),
-        Err(error) => (error.history(), error.status()),
-    };
-    span.record("http.request.resend_count", history.map_or(0, |history| history.len().saturating_sub(1)));
-    if let Some(status) = status {
-        span.record("http.response.status_code", status.as_u16());
-    }
-    outcome
+    Driver::new(core, operation, tuning, taking)?.drive().await
 }
 
 /// One logical call on its way.
-struct Driver {
+pub(crate) struct Driver {
     core: Arc<Core>,
     operation: Operation,
     uri: http::Uri,
@@ -66,16 +49,20 @@ struct Driver {
     /// The access token that the last attempt showed.
     token: Option<Secret>,
     /// The answer whose body broke, or was cut, in the last attempt.
-    open: Option<Answer>,
+    open: Option<Box<Answer>>,
 }
 
 impl Driver {
-    fn new(
+    /// Boxed, as all that a call remembers would be moved with each future around it.
+    ///
+    /// # Errors
+    /// When the operation cannot be sent.
+    pub(crate) fn new(
         core: Arc<Core>,
         mut operation: Operation,
         mut tuning: Tuning,
         taking: Taking,
-    ) -> Result<Self, Error> {
+    ) -> Result<Box<Self>, Error> {
         tuning.deadline = tuning.deadline.or(core.settings.deadline);
         if let Some(error) = operation.take_invalid() {
             return Err(error);
@@ -105,11 +92,47 @@ impl Driver {
             .then(|| core.watches.seat(operation.target.base(), operation.replay(), session.last_send(now)));
         let start = Instant::now();
         let (probed, token, open) = (None, None, None);
-        Ok(Self { core, operation, uri, tuning, taking, session, seat, probed, start, quiet, token, open })
+        Ok(Box::new(Self {
+            core,
+            operation,
+            uri,
+            tuning,
+            taking,
+            session,
+            seat,
+            probed,
+            start,
+            quiet,
+            token,
+            open,
+        }))
     }
 
-    async fn run(self) -> Result<Begun, Error> {
-        let Readiness::Ends(sandbox) = self.operation.readiness.clone() else { return self.go().await };
+    /// Sends as often as the session says.
+    pub(crate) async fn drive(self: Box<Self>) -> Result<Begun, Error> {
+        let span = tracing::debug_span!(
+            "reveille.call",
+            http.request.method = %self.operation.method,
+            url.path = self.operation.target.shown(),
+            http.request.resend_count = tracing::field::Empty,
+            http.response.status_code = tracing::field::Empty,
+        );
+        let outcome = self.run().instrument(span.clone()).await;
+        let (history, status) = match &outcome {
+            Ok(outcome) => (Some(&outcome.record.history), Some(outcome.status)),
+            Err(error) => (error.history(), error.status()),
+        };
+        let resent = history.map_or(0, |history| history.len().saturating_sub(1));
+        span.record("http.request.resend_count", resent);
+        if let Some(status) = status {
+            span.record("http.response.status_code", status.as_u16());
+        }
+        outcome
+    }
+
+    async fn run(self: Box<Self>) -> Result<Begun, Error> {
+        let Readiness::Ends(sandbox) = &self.operation.readiness else { return self.go().await };
+        let sandbox = sandbox.clone();
         let core = Arc::clone(&self.core);
         core.watches.forget(&sandbox);
         let ended = self.go().await;
@@ -118,7 +141,7 @@ impl Driver {
         ended
     }
 
-    async fn go(mut self) -> Result<Begun, Error> {
+    async fn go(mut self: Box<Self>) -> Result<Begun, Error> {
         loop {
             if let Err(stop) = self.word().await {
                 let probed = self.probed;
@@ -151,11 +174,7 @@ impl Driver {
                     let open = self.open.take();
                     let error = Error::of_fault(fault.kind, self.record(stop), source);
                     Err(match open {
-                        Some(Answer { parts, body, .. }) => error.with_answer(Answered {
-                            status: parts.status,
-                            headers: parts.headers,
-                            body: body.into_held(),
-                        }),
+                        Some(answer) => error.with_answer(answer.into_answered()),
                         None => error,
                     })
                 }
@@ -167,7 +186,7 @@ impl Driver {
         self.core.watches.now()
     }
 
-    fn judge(&mut self, brought: &Result<Answer, Broken>) -> Verdict {
+    fn judge(&mut self, brought: &Result<Box<Answer>, Broken>) -> Verdict {
         let now = self.now();
         match brought {
             Ok(answer) => {
@@ -197,41 +216,32 @@ impl Driver {
 
     /// Reads what is still to come of the answer that ends the call, and hands it over.
     async fn deliver(
-        mut self,
-        mut answer: Answer,
+        mut self: Box<Self>,
+        mut answer: Box<Answer>,
         plan: &AttemptPlan,
         stop: Option<StopReason>,
     ) -> Result<Begun, Error> {
         let status = answer.parts.status;
-        let broken = if self.taking.wants_all(status, &answer.parts.headers) {
-            self.within_plan(plan, answer.body.whole()).await.err()
-        } else {
-            None
-        };
+        if self.taking.wants_all(status, &answer.parts.headers) && answer.body.whole_if_here().is_none() {
+            // Boxed, as mostly all of it is here.
+            let rest = Box::pin(self.within_plan(plan, answer.body.whole()));
+            if let Err(Broken { fault, source }) = rest.await {
+                return Err(Error::of_fault(fault.kind, self.record(stop), source)
+                    .with_answer(answer.into_answered()));
+            }
+        }
         if self.taking.streams(status, &answer.parts.headers) {
             answer.body.bound_by(self.tuning.deadline.and_then(|deadline| self.start.checked_add(deadline)));
             answer.body.told_by(self.seat.take());
         }
         let change = answer.parts.extensions.remove();
-        let answer = Begun {
-            status,
-            version: answer.parts.version,
-            headers: answer.parts.headers,
-            body: answer.body,
-            record: self.record(stop),
-            change,
-        };
-        match broken {
-            None => Ok(answer),
-            Some(Broken { fault, source }) => {
-                let Whole { answered, record, .. } = answer.into_whole();
-                Err(Error::of_fault(fault.kind, record, source).with_answer(answered))
-            }
-        }
+        let Answer { parts: http::response::Parts { version, headers, .. }, body, .. } = *answer;
+        Ok(Begun { status, version, headers, body, record: self.record(stop), change })
     }
 
-    fn record(self, stop: Option<StopReason>) -> Record {
-        Record { history: self.session.finish(), stop, ..self.operation.record() }
+    fn record(self: Box<Self>, stop: Option<StopReason>) -> Record {
+        let Self { session, operation, .. } = *self;
+        Record { history: session.finish(), stop, ..operation.into_record() }
     }
 
     fn record_so_far(&self) -> Record {

@@ -2,8 +2,6 @@
 //! that meets silence on one is tried on a fresh one beside it, once, and the first answer is the answer. Nothing
 //! that is merely slow is cut.
 
-use std::future::Future;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use reveille_retry::{AttemptPlan, Replay, Verdict};
 
 use super::Driver;
 use crate::call::Patience;
-use crate::core::transport::{Broken, Incoming, Quiet, Trace};
+use crate::core::transport::{Broken, Incoming, Quiet, Sending, Trace};
 
 /// How long a connection that was kept may be silent before a read is tried beside it.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -25,37 +23,39 @@ impl Driver {
     pub(super) fn may_race(&self) -> bool {
         self.operation.replay() == Replay::Read
             && matches!(self.operation.patience, Patience::Usual)
+            && self.quiet > SILENCE
             && self.operation.body.is_whole()
     }
 
     /// The first answer of `sent` and, where its connection is an old one and stays silent, of a second sending.
-    pub(super) async fn raced<S: Future<Output = Sent>>(
+    pub(super) async fn raced(
         &mut self,
         plan: &AttemptPlan,
-        mut sent: Pin<&mut S>,
+        mut sent: Sending<'_>,
+        quiet: &mut Quiet,
         trace: &Trace,
     ) -> Sent {
-        match tokio::time::timeout(SILENCE, sent.as_mut()).await {
-            Ok(done) => done,
-            Err(_) if trace.waits_on_old_connection() => Box::pin(self.race(plan, sent, trace)).await,
-            Err(_) => sent.await,
+        if let Some(done) = quiet.within(SILENCE, &mut sent).await {
+            return done;
+        }
+        let core = Arc::clone(&self.core);
+        let sent = Box::pin(core.transport.bound(sent, quiet, trace));
+        if trace.waits_on_old_connection() {
+            Box::pin(self.race(plan, sent, trace)).await
+        } else {
+            sent.await
         }
     }
 
     /// Of two that fail, the one that did so last says how.
-    async fn race<S: Future<Output = Sent>>(
-        &mut self,
-        plan: &AttemptPlan,
-        first: Pin<&mut S>,
-        trace: &Trace,
-    ) -> Sent {
+    async fn race(&mut self, plan: &AttemptPlan, first: Sending<'_>, trace: &Trace) -> Sent {
         let verdict = self.session.race(self.now());
         let Verdict::Retry { .. } = verdict else { return first.await };
         self.tell(plan, verdict);
-        let quiet = Quiet::new(self.quiet);
+        let mut quiet = Quiet::new(self.quiet);
         let Ok(request) = self.request(&quiet).await else { return first.await };
         let core = Arc::clone(&self.core);
-        let second = pin!(core.transport.send_fresh(request, &quiet));
+        let second = Box::pin(core.transport.send_fresh(request, &mut quiet));
         match select(first, second).await {
             Either::Left((Ok(answer), _)) => Ok(answer),
             Either::Left((Err(_), second)) => second.await,

@@ -53,7 +53,12 @@ impl Driver {
             };
             let left = until.since(self.now());
             let bell = seat.bell();
-            let rung = pin!(bell.notified());
+            let rung = pin!(async {
+                match &bell {
+                    Some(bell) => bell.notified().await,
+                    None => pending().await,
+                }
+            });
             let answered = pin!(async {
                 match &mut probe {
                     Some(probe) => probe.await,
@@ -79,7 +84,7 @@ impl Driver {
     /// whether it waits for the word, or as its own schedule says.
     pub(super) fn tell_of_sandbox(
         &mut self,
-        brought: &Result<Answer, Broken>,
+        brought: &Result<Box<Answer>, Broken>,
         verdict: Verdict,
     ) -> AfterRefusal {
         let now = self.now();
@@ -99,16 +104,17 @@ impl Driver {
         after
     }
 
-    fn says(&self, brought: &Result<Answer, Broken>) -> Word {
+    fn says(&self, brought: &Result<Box<Answer>, Broken>) -> Word {
         let site = self.operation.target.site();
         match brought {
-            Ok(Answer { parts, refusal, .. }) => {
+            Ok(answer) => {
+                let Answer { parts, refusal, .. } = &**answer;
                 let is_window = refusal.is_some() || self.session.is_transient(parts.status);
                 said(site, parts.status, &parts.headers, is_window)
             }
             // The head of an answer came, so that somebody is there.
             Err(Broken { fault, .. }) if fault.dispatch == Dispatch::Answered => match &self.open {
-                Some(Answer { parts, .. }) => said(site, parts.status, &parts.headers, false),
+                Some(answer) => said(site, answer.parts.status, &answer.parts.headers, false),
                 None => Word::Ready,
             },
             Err(Broken { fault, .. }) => said_by_fault(fault.kind),
@@ -125,17 +131,14 @@ fn probe_of(core: Arc<Core>, base: String, identity: Identity, asker: HeaderMap)
 async fn ask(core: Arc<Core>, base: String, identity: Identity, asker: HeaderMap) -> Told {
     let unsent = (Word::Neither, None);
     let Ok(uri) = Uri::try_from(format!("{base}{HEALTH}")) else { return unsent };
-    let mut headers = asker;
-    if identity::show(&core, identity, &mut headers).await.is_err() {
-        return unsent;
-    }
-    let quiet = Quiet::new(core.transport.read_timeout());
+    let Ok((headers, _)) = identity::show(&core, identity, &asker).await else { return unsent };
+    let mut quiet = Quiet::new(core.transport.read_timeout());
     let Ok(body) = Body::empty().open(quiet.progress()).await else { return unsent };
     let mut request = Request::new(body);
     *request.method_mut() = Method::GET;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    let (word, seen) = match core.transport.send_fresh(request, &quiet).await {
+    let (word, seen) = match core.transport.send_fresh(request, &mut quiet).await {
         Ok(answer) => {
             let (status, headers) = (answer.status(), answer.headers());
             let is_window =

@@ -9,10 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reveille_retry::{ReadinessPolicy, RetryPolicy};
-use reveille_wire::{LocalHost, SandboxName, SandboxUrl, header, state_dir};
+use reveille_wire::{LocalHost, SandboxName, header, state_dir};
 
 use crate::core::{Credentials, Secret};
-use crate::error::Error;
 pub(crate) use environment::Environment;
 
 /// What a client knows before its first call.
@@ -159,17 +158,11 @@ impl Settings {
         self.policy.with_retries(self.part_retries)
     }
 
-    /// Where the platform serves a sandbox.
-    ///
-    /// # Errors
-    /// When no workspace is set, or none that can stand in a URL.
-    pub(crate) fn sandbox_url(&self, name: &SandboxName) -> Result<SandboxUrl, Error> {
-        let workspace = self.workspace.as_deref().ok_or_else(Error::no_workspace)?;
-        Ok(SandboxUrl::on_platform(&self.run_url, workspace, name)?)
-    }
-
     /// The forced URL of a sandbox, where the environment names one.
     pub(crate) fn forced_url(&self, name: &SandboxName) -> Option<&str> {
+        if self.forced.is_empty() {
+            return None;
+        }
         let key = name.as_str().to_ascii_uppercase().replace('-', "_");
         self.forced.get(&key).map(String::as_str)
     }

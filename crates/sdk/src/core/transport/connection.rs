@@ -46,11 +46,13 @@ impl Http1 {
         Ok(Self { sender })
     }
 
-    pub(super) async fn send(
+    /// Sends at once; what is waited for is the answer.
+    pub(super) fn send(
         &mut self,
         request: Request<SendBody>,
-    ) -> Result<Response<Incoming>, Unanswered> {
-        self.sender.try_send_request(request).await.map_err(Unanswered::from)
+    ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + use<> {
+        let answer = self.sender.try_send_request(request);
+        async { answer.await.map_err(Unanswered::from) }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -158,8 +160,13 @@ async fn driven(
 pub(super) struct Stream(Arc<Http2>);
 
 impl Stream {
-    pub(super) async fn send(&self, request: Request<SendBody>) -> Result<Response<Incoming>, Unanswered> {
-        self.0.sender.clone().try_send_request(request).await.map_err(Unanswered::from)
+    /// Sends at once; what is waited for is the answer.
+    pub(super) fn send(
+        &self,
+        request: Request<SendBody>,
+    ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + use<> {
+        let answer = self.0.sender.clone().try_send_request(request);
+        async { answer.await.map_err(Unanswered::from) }
     }
 
     pub(super) fn connection(&self) -> &Arc<Http2> {

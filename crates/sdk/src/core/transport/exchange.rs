@@ -1,10 +1,10 @@
 //! One request and its answer, on a connection that will do.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use futures_util::FutureExt;
 use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
@@ -14,7 +14,7 @@ use super::connect::Connector;
 use super::connection::Unanswered;
 use super::host::{Host, Lease, Leased, Served, Wanted};
 use super::incoming::{Hold, Incoming, On};
-use super::{Broken, Trace, evidence};
+use super::{Broken, Sending, Trace, evidence};
 use crate::core::{Pump, SendBody};
 
 /// What an attempt needs to reach its peer.
@@ -25,78 +25,83 @@ pub(super) struct Way<'a> {
     pub(super) wanted: Wanted,
 }
 
-impl Way<'_> {
+impl<'a> Way<'a> {
     /// Sends a request, and makes its body meanwhile, until the head of the answer comes.
-    pub(super) async fn send(
-        self,
-        request: Request<SendBody>,
-        trace: &Trace,
-    ) -> Result<Response<Incoming>, Broken> {
-        let (head, body) = request.into_parts();
-        let (body, pump) = body.part();
-        let exchange = self.exchange(Request::from_parts(head, body), trace);
+    pub(super) fn send(self, mut request: Request<SendBody>, trace: &'a Trace) -> Sending<'a> {
+        let pump = request.body_mut().part();
+        let exchange = Box::pin(self.exchange(request, trace));
         match pump {
-            None => exchange.await,
-            Some(pump) => beside(pump, exchange).await,
+            None => exchange,
+            Some(pump) => Box::pin(beside(pump, exchange)),
         }
     }
 
     /// A connection that turns out to be closed before any of the request was written is replaced, and nothing is
     /// counted: that is no attempt.
-    async fn exchange(
+    ///
+    /// A block, as the arguments of an `async fn` are carried twice.
+    #[expect(clippy::manual_async_fn, reason = "it is smaller")]
+    fn exchange(
         self,
         mut request: Request<SendBody>,
-        trace: &Trace,
-    ) -> Result<Response<Incoming>, Broken> {
-        if request.method() == Method::CONNECT {
-            return Err(Broken {
-                fault: Fault::proven(FaultKind::Unsendable, Proof::Canceled),
-                source: Some("CONNECT is no method for a sandbox".into()),
-            });
-        }
-        loop {
-            let leased = self.host.lease(self.connector, &self.uri, self.wanted).await;
-            let Leased { lease, served, age } = leased.map_err(evidence::of_connect)?;
-            trace.leased(&self.host, &lease, served, age);
-            let hold = |on| Hold { host: Arc::clone(&self.host), age, served, on };
-            let unanswered = match lease {
-                Lease::Http1(mut connection) => {
-                    in_origin_form(&mut request, &self.uri);
-                    match connection.send(request).await {
-                        Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                            return Ok(answer.map(Incoming::of_changed_connection));
-                        }
-                        Ok(answer) => {
-                            return Ok(answer.map(|body| Incoming::new(body, hold(On::Http1(connection)))));
-                        }
-                        Err(unanswered) => unanswered,
-                    }
-                }
-                Lease::Http2(stream) => {
-                    *request.version_mut() = Version::HTTP_2;
-                    request.headers_mut().remove(TRANSFER_ENCODING);
-                    *request.uri_mut() = self.uri.clone();
-                    match stream.send(request).await {
-                        Ok(answer) => {
-                            return Ok(answer.map(|body| Incoming::new(body, hold(On::Http2(stream)))));
-                        }
-                        Err(unanswered) => {
-                            stream.connection().retire();
-                            unanswered
+        trace: &'a Trace,
+    ) -> impl Future<Output = Result<Response<Incoming>, Broken>> + Send + 'a {
+        async move {
+            if request.method() == Method::CONNECT {
+                return Err(Broken {
+                    fault: Fault::proven(FaultKind::Unsendable, Proof::Canceled),
+                    source: Some("CONNECT is no method for a sandbox".into()),
+                });
+            }
+            loop {
+                let leased = self.host.lease(self.connector, &self.uri, self.wanted).await;
+                let Leased { lease, served, age } = leased.map_err(evidence::of_connect)?;
+                trace.leased(&self.host, &lease, served, age);
+                let hold = |on| Hold { host: Arc::clone(&self.host), age, served, on };
+                let unanswered = match lease {
+                    Lease::Http1(mut connection) => {
+                        in_origin_form(&mut request, &self.uri, self.host.name());
+                        match connection.send(request).await {
+                            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                                trace.answered();
+                                return Ok(answer.map(Incoming::of_changed_connection));
+                            }
+                            Ok(answer) => {
+                                trace.answered();
+                                return Ok(
+                                    answer.map(|body| Incoming::new(body, hold(On::Http1(connection))))
+                                );
+                            }
+                            Err(unanswered) => unanswered,
                         }
                     }
-                }
-            };
-            match unanswered {
-                Unanswered { back: Some(back), .. } if served == Served::Before => {
-                    request = back;
-                    trace.came_back();
-                }
-                Unanswered { error, .. } => {
-                    if served == Served::Before {
-                        self.host.distrust(age);
+                    Lease::Http2(stream) => {
+                        *request.version_mut() = Version::HTTP_2;
+                        request.headers_mut().remove(TRANSFER_ENCODING);
+                        *request.uri_mut() = self.uri.clone();
+                        match stream.send(request).await {
+                            Ok(answer) => {
+                                trace.answered();
+                                return Ok(answer.map(|body| Incoming::new(body, hold(On::Http2(stream)))));
+                            }
+                            Err(unanswered) => {
+                                stream.connection().retire();
+                                unanswered
+                            }
+                        }
                     }
-                    return Err(evidence::of_send(error));
+                };
+                match unanswered {
+                    Unanswered { back: Some(back), .. } if served == Served::Before => {
+                        request = back;
+                        trace.came_back();
+                    }
+                    Unanswered { error, .. } => {
+                        if served == Served::Before {
+                            self.host.distrust(age);
+                        }
+                        return Err(evidence::of_send(error));
+                    }
                 }
             }
         }
@@ -105,11 +110,10 @@ impl Way<'_> {
 
 /// Makes the body while the exchange goes on. What the body fails with is the caller's own, whatever the connection
 /// makes of it. An answer that comes before the body has ended is an answer; the rest of the body follows by itself.
-async fn beside<E>(pump: Pump, exchange: E) -> Result<Response<Incoming>, Broken>
+async fn beside<E>(pump: Pump, mut exchange: E) -> Result<Response<Incoming>, Broken>
 where
-    E: Future<Output = Result<Response<Incoming>, Broken>>,
+    E: Future<Output = Result<Response<Incoming>, Broken>> + Unpin,
 {
-    let mut exchange = pin!(exchange);
     let mut making = Some(Box::pin(pump.run()));
     let answer = poll_fn(|cx| {
         if let Some(made) = &mut making
@@ -120,7 +124,7 @@ where
                 return Poll::Ready(Err(evidence::of_request_body(error)));
             }
         }
-        exchange.as_mut().poll(cx)
+        exchange.poll_unpin(cx)
     })
     .await;
     if let (Ok(_), Some(rest)) = (&answer, making) {
@@ -130,19 +134,10 @@ where
 }
 
 /// The form of a request to an origin (RFC 9112, section 3.2.1), with the host in its header.
-fn in_origin_form(request: &mut Request<SendBody>, uri: &Uri) {
+fn in_origin_form(request: &mut Request<SendBody>, uri: &Uri, host: Option<&HeaderValue>) {
     *request.version_mut() = Version::HTTP_11;
-    if let Some(authority) = uri.authority()
-        && !request.headers().contains_key(HOST)
-    {
-        let is_standard = matches!(
-            (uri.scheme_str(), uri.port_u16()),
-            (Some("http"), Some(80)) | (Some("https"), Some(443))
-        );
-        let host = if is_standard { authority.host() } else { authority.as_str() };
-        if let Ok(host) = HeaderValue::from_str(host) {
-            request.headers_mut().insert(HOST, host);
-        }
+    if let Some(host) = host {
+        request.headers_mut().entry(HOST).or_insert_with(|| host.clone());
     }
     if request.body().size_hint().exact().is_none() {
         // Said outright, so that a method that seldom has a body keeps its own.

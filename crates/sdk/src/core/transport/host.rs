@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::Uri;
+use http::{HeaderValue, Uri};
 
 use super::connect::{ConnectFault, Connector, Protocol};
 use super::connection::{Http1, Http2, Stream};
@@ -19,6 +19,8 @@ const FRESH: Duration = Duration::from_millis(1);
 
 /// The connections to one address, on one runtime.
 pub(super) struct Host {
+    /// What a request says in its `Host`.
+    name: Option<HeaderValue>,
     connections: Mutex<Connections>,
     /// Held while a connection is made that many may be waiting for.
     connecting: tokio::sync::Mutex<()>,
@@ -87,13 +89,19 @@ enum Place {
 }
 
 impl Host {
-    pub(super) fn new(protocol: Option<Protocol>) -> Self {
+    /// The connections to where the URI points.
+    pub(super) fn new(uri: &Uri, protocol: Option<Protocol>) -> Self {
         let connections = Connections { protocol, idle: Vec::new(), shared: Vec::new() };
         Self {
+            name: name_of(uri),
             connections: Mutex::new(connections),
             connecting: tokio::sync::Mutex::new(()),
             faults: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn name(&self) -> Option<&HeaderValue> {
+        self.name.as_ref()
     }
 
     /// A place for a request: on a connection that is there, or on a new one.
@@ -103,16 +111,25 @@ impl Host {
         uri: &Uri,
         wanted: Wanted,
     ) -> Result<Leased, ConnectFault> {
-        match wanted {
-            Wanted::Any => {}
-            Wanted::Fresh => return self.connect(connector, uri).await,
-            Wanted::Upgradable => return self.connect_upgradable(connector, uri).await,
-        }
-        if let Some(leased) = self.idle().await {
+        if wanted == Wanted::Any
+            && let Some(leased) = self.idle().await
+        {
             return Ok(leased);
         }
-        if self.lock().protocol == Some(Protocol::Http1) {
-            return self.connect(connector, uri).await;
+        // Boxed, as it is far more than what a call needs that finds a connection.
+        Box::pin(self.new_lease(connector, uri, wanted)).await
+    }
+
+    async fn new_lease(
+        &self,
+        connector: &Connector,
+        uri: &Uri,
+        wanted: Wanted,
+    ) -> Result<Leased, ConnectFault> {
+        match wanted {
+            Wanted::Any if self.lock().protocol != Some(Protocol::Http1) => {}
+            Wanted::Any | Wanted::Fresh => return self.connect(connector, uri).await,
+            Wanted::Upgradable => return self.connect_upgradable(connector, uri).await,
         }
         loop {
             let permit = self.connecting.lock().await;
@@ -236,6 +253,15 @@ impl Host {
     fn lock(&self) -> MutexGuard<'_, Connections> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Host and port, where that is not the one that the scheme stands for (RFC 9112, section 3.2).
+fn name_of(uri: &Uri) -> Option<HeaderValue> {
+    let authority = uri.authority()?;
+    let is_standard =
+        matches!((uri.scheme_str(), uri.port_u16()), (Some("http"), Some(80)) | (Some("https"), Some(443)));
+    let name = if is_standard { authority.host() } else { authority.as_str() };
+    HeaderValue::from_str(name).ok()
 }
 
 impl Shared {

@@ -12,11 +12,13 @@ mod incoming;
 mod link;
 mod pool;
 mod proxy;
+mod quiet;
 mod resolve;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::future::{Future, ready};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ use pool::Pools;
 pub(crate) use evidence::of_body;
 pub(crate) use host::{Served, Wanted};
 pub(crate) use incoming::Incoming;
+pub(crate) use quiet::Quiet;
 
 /// Which version of HTTP is spoken where TLS does not settle it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +76,9 @@ pub(crate) struct Broken {
     pub(crate) source: Option<Source>,
 }
 
+/// A request on its way, until the head of its answer comes.
+pub(crate) type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response<Incoming>, Broken>> + Send + 'a>>;
+
 impl Transport {
     pub(crate) fn new(settings: &TransportSettings) -> Self {
         Self {
@@ -90,38 +96,42 @@ impl Transport {
     pub(crate) async fn send_fresh(
         &self,
         request: Request<SendBody>,
-        quiet: &Quiet,
+        quiet: &mut Quiet,
     ) -> Result<Response<Incoming>, Broken> {
-        self.send(request, Wanted::Fresh, quiet.clone(), &Trace::default()).await
+        let trace = Trace::default();
+        self.bound(self.send(request, Wanted::Fresh, &trace), quiet, &trace).await
     }
 
-    /// Sends a request and waits for the head of the final answer.
-    pub(crate) async fn send(
-        &self,
+    /// Sends a request and waits for the head of the final answer, however long that takes.
+    ///
+    /// Boxed, as it is the bulk of what a call carries, and would be moved with all that surround it.
+    pub(crate) fn send<'a>(
+        &'a self,
         request: Request<SendBody>,
         wanted: Wanted,
-        quiet: Quiet,
-        trace: &Trace,
-    ) -> Result<Response<Incoming>, Broken> {
+        trace: &'a Trace,
+    ) -> Sending<'a> {
         let uri = request.uri().clone();
         let pool = self.pools.get(Pools::default).here();
-        let Some(host) = pool.and_then(|pool| pool.host(&uri, &self.connector)) else {
-            return Err(nowhere());
-        };
-        let way = Way { connector: &self.connector, host, uri, wanted };
-        // Boxed, as it is the bulk of what a call carries, and would be moved with all that surround it.
-        match quiet.bound(Box::pin(way.send(request, trace))).await {
-            Some(Ok(response)) => {
-                trace.lock().answered = true;
-                Ok(response)
-            }
-            Some(Err(broken)) => Err(broken),
-            None => {
-                trace.distrust_connection();
-                let fault = Fault { kind: FaultKind::ReadTimeout, dispatch: trace.dispatch() };
-                Err(Broken { fault, source: None })
-            }
+        match pool.and_then(|pool| pool.host(&uri, &self.connector)) {
+            Some(host) => Way { connector: &self.connector, host, uri, wanted }.send(request, trace),
+            None => Box::pin(ready(Err(nowhere()))),
         }
+    }
+
+    /// Ends what was sent when it is quiet for too long.
+    pub(crate) async fn bound(
+        &self,
+        sent: Sending<'_>,
+        quiet: &mut Quiet,
+        trace: &Trace,
+    ) -> Result<Response<Incoming>, Broken> {
+        if let Some(done) = quiet.bound(sent).await {
+            return done;
+        }
+        trace.distrust_connection();
+        let fault = Fault { kind: FaultKind::ReadTimeout, dispatch: trace.dispatch() };
+        Err(Broken { fault, source: None })
     }
 }
 
@@ -162,6 +172,11 @@ impl Trace {
         self.lock().on = None;
     }
 
+    /// The head of the answer came.
+    fn answered(&self) {
+        self.lock().answered = true;
+    }
+
     /// Whether the request can have been carried out. While it waits for a connection, or for a place on one, it
     /// cannot.
     pub(crate) fn dispatch(&self) -> Dispatch {
@@ -197,36 +212,5 @@ impl Trace {
 
     fn lock(&self) -> MutexGuard<'_, Traced> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A bound on silence: no byte in either direction for that long.
-#[derive(Clone)]
-pub(crate) struct Quiet {
-    most: Duration,
-    progress: Arc<AtomicU64>,
-}
-
-impl Quiet {
-    pub(crate) fn new(most: Duration) -> Self {
-        Self { most, progress: Arc::default() }
-    }
-
-    /// What the body of the request counts its progress in.
-    pub(crate) fn progress(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.progress)
-    }
-
-    /// Waits for `work`, or until it was quiet for too long.
-    pub(crate) async fn bound<F: Future>(&self, work: F) -> Option<F::Output> {
-        let mut work = std::pin::pin!(work);
-        loop {
-            let before = self.progress.load(Ordering::Relaxed);
-            match tokio::time::timeout(self.most, &mut work).await {
-                Ok(done) => return Some(done),
-                Err(_) if self.progress.load(Ordering::Relaxed) != before => {}
-                Err(_) => return None,
-            }
-        }
     }
 }

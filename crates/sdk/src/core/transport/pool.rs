@@ -34,18 +34,29 @@ impl Pools {
 /// The connections to all addresses.
 #[derive(Default)]
 pub(super) struct Pool {
-    hosts: Mutex<HashMap<(bool, Authority), Arc<Host>>>,
+    hosts: Mutex<Hosts>,
     is_swept: AtomicBool,
+}
+
+/// Whether it is secured, and where it is.
+type Key = (bool, Authority);
+
+#[derive(Default)]
+struct Hosts {
+    all: HashMap<Key, Arc<Host>>,
+    /// The one that was asked for last. Most clients speak to one.
+    last: Option<(Key, Arc<Host>)>,
 }
 
 impl Pool {
     /// The connections to where the URI points. `None` where it points nowhere.
     pub(super) fn host(self: &Arc<Self>, uri: &Uri, connector: &Connector) -> Option<Arc<Host>> {
-        let key = (uri.scheme() == Some(&Scheme::HTTPS), uri.authority()?.clone());
+        let (is_secured, authority) = (uri.scheme() == Some(&Scheme::HTTPS), uri.authority()?);
         let mut hosts = lock(&self.hosts);
-        let host =
-            hosts.entry(key).or_insert_with(|| Arc::new(Host::new(connector.protocol_in_advance(uri))));
-        let host = Arc::clone(host);
+        let host = match &hosts.last {
+            Some((key, host)) if key.0 == is_secured && key.1 == *authority => Arc::clone(host),
+            _ => hosts.find((is_secured, authority.clone()), uri, connector),
+        };
         drop(hosts);
         if !self.is_swept.swap(true, Ordering::Relaxed) {
             tokio::spawn(sweep(Arc::downgrade(self)));
@@ -56,8 +67,18 @@ impl Pool {
     /// Drops what was idle for too long, and says whether anything is left.
     fn sweep(&self) -> bool {
         let mut hosts = lock(&self.hosts);
-        hosts.retain(|_, host| host.sweep() || Arc::strong_count(host) > 1);
-        !hosts.is_empty()
+        hosts.last = None;
+        hosts.all.retain(|_, host| host.sweep() || Arc::strong_count(host) > 1);
+        !hosts.all.is_empty()
+    }
+}
+
+impl Hosts {
+    fn find(&mut self, key: Key, uri: &Uri, connector: &Connector) -> Arc<Host> {
+        let new = || Arc::new(Host::new(uri, connector.protocol_in_advance(uri)));
+        let host = Arc::clone(self.all.entry(key.clone()).or_insert_with(new));
+        self.last = Some((key, Arc::clone(&host)));
+        host
     }
 }
 

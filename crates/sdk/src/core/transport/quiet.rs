@@ -1,0 +1,89 @@
+//! How long a peer may be silent.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+
+/// A bound on silence: no byte in either direction for that long.
+///
+/// One timer serves an attempt from its beginning to its end. What comes does not set it anew; only where it strikes
+/// is it looked how long it has been quiet.
+pub(crate) struct Quiet {
+    most: Duration,
+    since: Instant,
+    progress: Arc<AtomicU64>,
+    /// How much of the request had gone when that was looked at last.
+    gone: u64,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Quiet {
+    /// A bound that begins now.
+    pub(crate) fn new(most: Duration) -> Self {
+        Self { most, since: Instant::now(), progress: Arc::default(), gone: 0, timer: None }
+    }
+
+    /// What the body of the request counts its progress in.
+    pub(crate) fn progress(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Something came.
+    pub(crate) fn heard(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// Waits for `work`, or until it was quiet for too long.
+    pub(crate) async fn bound<F: Future + Unpin>(&mut self, work: F) -> Option<F::Output> {
+        self.within(self.most, work).await
+    }
+
+    /// Waits for `work`, or until it was quiet for `most`.
+    pub(crate) async fn within<F: Future + Unpin>(
+        &mut self,
+        most: Duration,
+        mut work: F,
+    ) -> Option<F::Output> {
+        poll_fn(|cx| match Pin::new(&mut work).poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => self.poll_silence(most, cx).map(|()| None),
+        })
+        .await
+    }
+
+    fn poll_silence(&mut self, most: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let end = self.since.checked_add(most);
+            let timer = match &mut self.timer {
+                Some(timer) => timer,
+                None => self.timer.insert(Box::pin(sleep_until(end))),
+            };
+            ready!(timer.as_mut().poll(cx));
+            let gone = self.progress.load(Ordering::Relaxed);
+            let now = Instant::now();
+            match end {
+                Some(end) if end <= now && gone == self.gone => return Poll::Ready(()),
+                Some(end) if end <= now => {
+                    self.gone = gone;
+                    self.since = now;
+                }
+                _ => {}
+            }
+            let next = self.since.checked_add(most);
+            timer.as_mut().set(sleep_until(next));
+        }
+    }
+}
+
+fn sleep_until(end: Option<Instant>) -> Sleep {
+    match end {
+        Some(end) => tokio::time::sleep_until(end),
+        // As far away as the clock goes.
+        None => tokio::time::sleep(Duration::MAX),
+    }
+}
