@@ -42,8 +42,13 @@ Sandboxes
 Inside one
   fetch       an HTTP request to a port inside a sandbox
   exec        run a command in it
+  run         the same in a sandbox that is made for it, and deleted afterwards
+  shell       work at a shell in it
   ps          list its processes
   logs        what a process has written
+  ports       on which ports its processes listen
+  forward     reach a port of it by a port of this machine
+  mcp         give its tools to a client of the Model Context Protocol
   stop, kill  ask a process to end, or end it
   health      ask its agent how it is
   drive       list, mount and unmount drives
@@ -136,6 +141,11 @@ pub(crate) enum Command {
     Delete(commands::delete::Delete),
     Fetch(commands::fetch::Fetch),
     Exec(commands::exec::Exec),
+    Run(commands::run::Run),
+    Shell(commands::shell::Shell),
+    Ports(commands::ports::Ports),
+    Forward(commands::forward::Forward),
+    Mcp(commands::mcp::Mcp),
     Ps(commands::ps::Ps),
     Logs(commands::logs::Logs),
     Stop(commands::stop::Stop),

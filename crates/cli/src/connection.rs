@@ -7,7 +7,7 @@ use crate::output::Screen;
 use crate::report::{Asked, Failure, Place, Request};
 
 /// The platform that the commands talk to, as settings and flags name it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Connection {
     client: Client,
     typed_urls: TypedUrls,

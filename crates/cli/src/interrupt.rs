@@ -34,3 +34,40 @@ fn listen() -> io::Result<impl Future<Output = ()>> {
         interrupt.recv().await;
     })
 }
+
+/// Tells of changes of the window's size.
+#[derive(Debug)]
+pub(crate) struct WindowChanges {
+    #[cfg(unix)]
+    told: tokio::signal::unix::Signal,
+}
+
+impl WindowChanges {
+    /// # Errors
+    /// When the system does not let signals be heard.
+    #[cfg(unix)]
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let kind = tokio::signal::unix::SignalKind::window_change();
+        let told = tokio::signal::unix::signal(kind);
+        Ok(Self { told: told.map_err(|error| Failure::io("signals cannot be heard", &error))? })
+    }
+
+    /// The next one.
+    #[cfg(unix)]
+    pub(crate) async fn next(&mut self) {
+        if self.told.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        Ok(Self {})
+    }
+
+    /// There are none.
+    #[cfg(not(unix))]
+    pub(crate) async fn next(&mut self) {
+        std::future::pending().await
+    }
+}

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod attended;
 #[cfg(target_os = "linux")]
 mod claims;
 mod commands;

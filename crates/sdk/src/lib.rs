@@ -125,9 +125,9 @@ pub use core::settings::{Origin, local_host};
 pub use core::transport::HttpVersion;
 pub use error::{Error, ErrorKind};
 pub use features::{
-    CreatePreview, CreateSandbox, Drives, Exec, Forward, ListSandboxes, Mount, Network, Output, OutputEvent,
-    Plane, Ports, Previews, ProcessStream, Processes, Request, Sandbox, SandboxOrder, SandboxPages,
-    Sandboxes, System, Upgrade, WaitForEnd,
+    CreatePreview, CreateSandbox, Drives, Exec, Forward, ListSandboxes, Mcp, McpOutcome, McpTool, Mount,
+    Network, Output, OutputEvent, Plane, Ports, Previews, ProcessStream, Processes, Request, Sandbox,
+    SandboxOrder, SandboxPages, Sandboxes, System, Upgrade, WaitForEnd,
 };
 #[cfg(feature = "terminal")]
 pub use features::{OpenTerminal, Terminal, TerminalEnd, TerminalEvent, TerminalInput, Typing};

@@ -5,9 +5,10 @@ use futures_util::StreamExt;
 use reveille::{Exec as Command, ProcessStream, Processes};
 use tokio::io::AsyncReadExt;
 
+use crate::attended::{self, WhenInterrupted};
 use crate::connection::Connection;
 use crate::interrupt::asked_to_end;
-use crate::output::Screen;
+use crate::output::{Format, Screen};
 use crate::report::{Asked, Exit, Failure, Request};
 use crate::typed::{duration, pair};
 
@@ -18,77 +19,63 @@ const INPUT: usize = 64 << 10;
 ///
 /// Its output is shown as it comes, byte for byte, and its exit code is the exit code of reveille; 128 and the number
 /// of the signal that ended it. A single argument is read by the sandbox's shell; several are the command and its
-/// arguments, as they are. Ctrl-C asks the command to end, a second one kills it.
+/// arguments, as they are. Ctrl-C asks the command to end, a second one kills it. With -t the command has a terminal:
+/// every key goes there, Ctrl-C too, and Enter, ~ and . leave it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples
   reveille exec box ls -l /tmp
   reveille exec box -- 'echo $HOME | tr a-z A-Z'
   tar c dir | reveille exec -i box -- tar x -C /srv
+  reveille exec -t box -- top
   reveille exec -d --name web box -- python3 -m http.server 3000")]
 pub(crate) struct Exec {
     /// A name, or an http(s):// URL that is used as it is
     sandbox: String,
     /// Leave it running, and say what it is called
-    #[arg(long, short, conflicts_with = "interactive")]
+    #[arg(long, short, conflicts_with_all = ["interactive", "tty"])]
     detach: bool,
+    /// The name of the process
+    #[arg(long, conflicts_with = "tty")]
+    name: Option<String>,
+    /// The sandbox does not sleep while it runs
+    #[arg(long, conflicts_with = "tty")]
+    keep_alive: bool,
+    /// With --keep-alive, kill it after this long [default: 10m]
+    #[arg(long, value_name = "DUR", value_parser = duration::parse_positive, requires = "keep_alive")]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    how: How,
+    /// The command
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+/// How a command runs.
+#[derive(Debug, Args)]
+pub(crate) struct How {
     /// Hand standard input on to it; without this it reads nothing
     #[arg(long, short)]
     interactive: bool,
-    /// The name of the process
-    #[arg(long)]
-    name: Option<String>,
+    /// Give it a terminal, as large as this one
+    #[arg(long, short)]
+    tty: bool,
     /// The directory that it runs in
     #[arg(long, short, value_name = "DIR")]
     workdir: Option<String>,
     /// A variable for it; may be given again
     #[arg(long, short, value_name = "KEY=VALUE", value_parser = pair)]
     env: Vec<(String, String)>,
-    /// The sandbox does not sleep while it runs
-    #[arg(long)]
-    keep_alive: bool,
-    /// With --keep-alive, kill it after this long [default: 10m]
-    #[arg(long, value_name = "DUR", value_parser = duration::parse_positive, requires = "keep_alive")]
-    timeout: Option<Duration>,
-    /// The command
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "CMD")]
-    command: Vec<String>,
 }
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Exec) -> Result<Exit, Failure> {
-    let asking = connection.asking(&asked.sandbox, Request::new("POST", "/process"));
-    let processes = connection.sandbox(&asked.sandbox).processes();
-    let command = command(&processes, asked);
-    let name = command.named().to_owned();
-    if asked.detach {
-        let call = command.start().with_history();
-        let (process, history) = call.await.map_err(|error| asking.failed_with(&error, &name))?;
-        screen.explain(&asking.request, &history);
-        screen.started(&process, &history)?;
-        return Ok(Exit::Done);
+    if asked.how.tty {
+        return at_a_terminal(screen, connection, &asked.sandbox, &asked.how, &asked.command).await;
     }
-    let stream = command.stream().await.map_err(|error| asking.failed_with(&error, &name))?;
-    screen.explain(&asking.request, stream.history());
-    let followed = Followed { screen, asking: &asking, processes: &processes, name: &name };
-    let id = stream.id().to_owned();
-    let input = async { if asked.interactive { hand_on(&processes, id).await } else { Ok(()) } };
-    followed.to_the_end(stream, input).await
-}
-
-fn command(processes: &Processes, asked: &Exec) -> Command {
-    let line = match asked.command.as_slice() {
-        [line] => line.clone(),
-        words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
-    };
-    let mut command = processes.exec(line);
+    let processes = connection.sandbox(&asked.sandbox).processes();
+    let mut command = command(&processes, &asked.how, &asked.command);
     if let Some(name) = &asked.name {
         command = command.name(name);
-    }
-    if let Some(dir) = &asked.workdir {
-        command = command.dir(dir);
-    }
-    for (name, value) in &asked.env {
-        command = command.env(name, value);
     }
     if asked.keep_alive {
         command = command.keep_alive();
@@ -96,7 +83,93 @@ fn command(processes: &Processes, asked: &Exec) -> Command {
     if let Some(most) = asked.timeout {
         command = command.timeout(most);
     }
-    if asked.interactive { command.stdin_open() } else { command }
+    if !asked.detach {
+        return to_the_end(screen, connection, &asked.sandbox, &asked.how, command).await;
+    }
+    let asking = connection.asking(&asked.sandbox, Request::new("POST", "/process"));
+    let name = command.named().to_owned();
+    let call = command.start().with_history();
+    let (process, history) = call.await.map_err(|error| asking.failed_with(&error, &name))?;
+    screen.explain(&asking.request, &history);
+    screen.started(&process, &history)?;
+    Ok(Exit::Done)
+}
+
+/// Runs a command to its end.
+pub(super) async fn whole(
+    screen: &Screen,
+    connection: &Connection,
+    sandbox: &str,
+    how: &How,
+    words: &[String],
+) -> Result<Exit, Failure> {
+    if how.tty {
+        return at_a_terminal(screen, connection, sandbox, how, words).await;
+    }
+    let command = command(&connection.sandbox(sandbox).processes(), how, words);
+    to_the_end(screen, connection, sandbox, how, command).await
+}
+
+async fn to_the_end(
+    screen: &Screen,
+    connection: &Connection,
+    sandbox: &str,
+    how: &How,
+    command: Command,
+) -> Result<Exit, Failure> {
+    let asking = connection.asking(sandbox, Request::new("POST", "/process"));
+    let processes = connection.sandbox(sandbox).processes();
+    let name = command.named().to_owned();
+    let stream = command.stream().await.map_err(|error| asking.failed_with(&error, &name))?;
+    screen.explain(&asking.request, stream.history());
+    let followed = Followed { screen, asking: &asking, processes: &processes, name: &name };
+    let id = stream.id().to_owned();
+    let input = async { if how.interactive { hand_on(&processes, id).await } else { Ok(()) } };
+    followed.to_the_end(stream, input).await
+}
+
+async fn at_a_terminal(
+    screen: &Screen,
+    connection: &Connection,
+    sandbox: &str,
+    how: &How,
+    words: &[String],
+) -> Result<Exit, Failure> {
+    if screen.format() == Format::Json {
+        return Err(Failure::usage("what happens at a terminal is for people; there is no JSON of it"));
+    }
+    let asking = connection.asking(sandbox, Request::new("GET", "/terminal/ws"));
+    let exports: String = how
+        .env
+        .iter()
+        .map(|(name, value)| format!("export {}; ", quoted(&format!("{name}={value}"))))
+        .collect();
+    let mut opening = connection.sandbox(sandbox).terminal().command(exports + &line(words));
+    if let Some(dir) = &how.workdir {
+        opening = opening.dir(dir);
+    }
+    let again = format!("reveille shell {sandbox} --session {}", opening.named());
+    let left = attended::attend(screen, &asking, opening, WhenInterrupted::HangUp).await?;
+    screen.left(left, &again)
+}
+
+fn command(processes: &Processes, how: &How, words: &[String]) -> Command {
+    let mut command = processes.exec(line(words));
+    if let Some(dir) = &how.workdir {
+        command = command.dir(dir);
+    }
+    for (name, value) in &how.env {
+        command = command.env(name, value);
+    }
+    if how.interactive { command.stdin_open() } else { command }
+}
+
+/// What the sandbox's shell reads: one word as it is, several as words.
+fn line(words: &[String]) -> String {
+    match words {
+        [line] => line.clone(),
+        words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+    }
 }
 
 /// Hands standard input on to a process, with its end.

@@ -11,15 +11,20 @@ pub(crate) mod exec;
 pub(crate) mod faults;
 pub(crate) mod fetch;
 pub(crate) mod files;
+pub(crate) mod forward;
 pub(crate) mod get;
 pub(crate) mod health;
 pub(crate) mod host;
 pub(crate) mod kill;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod mcp;
+pub(crate) mod ports;
 pub(crate) mod ps;
 pub(crate) mod relay;
+pub(crate) mod run;
 pub(crate) mod setup;
+pub(crate) mod shell;
 pub(crate) mod sleep;
 pub(crate) mod stop;
 pub(crate) mod r#try;
@@ -52,6 +57,11 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
         Command::Delete(asked) => interruptible(delete::run(screen, &connect()?, &asked)),
         Command::Fetch(asked) => interruptible(fetch::run(screen, &connect()?, &asked)),
         Command::Exec(asked) => run_to_end(exec::run(screen, &connect()?, &asked)),
+        Command::Shell(asked) => run_to_end(shell::run(screen, &connect()?, &asked)),
+        Command::Run(asked) => run_to_end(run::run(screen, &connect()?, &asked)),
+        Command::Ports(asked) => interruptible(ports::run(screen, &connect()?, &asked)),
+        Command::Forward(asked) => interruptible(forward::run(screen, connect()?, &asked)),
+        Command::Mcp(asked) => interruptible(mcp::run(screen, &connect()?, &asked)),
         Command::Ps(asked) => interruptible(ps::run(screen, &connect()?, &asked)),
         Command::Logs(asked) => interruptible(logs::run(screen, &connect()?, &asked)),
         Command::Stop(asked) => interruptible(stop::run(screen, &connect()?, &asked)),

@@ -1,5 +1,6 @@
 //! The one place where anything is shown: on stdout what was asked for, on stderr all the rest.
 
+mod attended;
 #[cfg(target_os = "linux")]
 mod board;
 mod failed;
@@ -11,6 +12,7 @@ mod host;
 mod installed;
 mod json;
 mod line;
+mod ports;
 mod processes;
 mod progress;
 mod records;
@@ -36,6 +38,7 @@ pub(crate) use failed::misused;
 pub(crate) use fetched::Head;
 pub(crate) use files::{Copied, Detail};
 pub(crate) use line::Line;
+pub(crate) use ports::Listening;
 pub(crate) use records::SandboxView;
 pub(crate) use style::{BAD, FAINT, GOOD, STRONG, WAIT};
 pub(crate) use table::Table;

@@ -3,9 +3,10 @@
 use std::io;
 use std::time::SystemTime;
 
-use reveille::{History, OutputEvent, ProcessLogs, ProcessResponse, ProcessStatus};
+use reveille::{History, OutputEvent, ProcessLogs, ProcessResponse, ProcessStatus, TerminalEnd};
 
 use super::{BAD, FAINT, Format, GOOD, Line, STRONG, Screen, Table, WAIT};
+use crate::attended::{Left, Shell};
 use crate::report::{Exit, Failure, ago};
 
 /// How much of a command stands in a list, in letters.
@@ -107,6 +108,29 @@ impl Screen {
     /// Shows the output of a process; `exact` says whether the sandbox sends it byte for byte.
     pub(crate) fn output_of_a_process(&self, exact: Option<bool>) -> ShownOutput<'_> {
         ShownOutput { screen: self, exact, missing: None }
+    }
+
+    /// How a shell at a terminal was left; `again` is what shows it again.
+    pub(crate) fn left(&self, left: Left, again: &str) -> Result<Exit, Failure> {
+        match left {
+            Left::Ended(TerminalEnd { signal: Some(signal), .. }) => {
+                self.note(format_args!("it was ended by {}", signal_name(signal)));
+                Ok(Exit::Command(u8::try_from(128 + signal).unwrap_or(u8::MAX)))
+            }
+            Left::Ended(TerminalEnd { code, .. }) => match code.map(u8::try_from) {
+                Some(Ok(code)) => Ok(Exit::Command(code)),
+                _ => Err(Failure::new("it has ended, and the sandbox does not say how")),
+            },
+            Left::Away => {
+                self.note(format_args!("it goes on; come back with {again}"));
+                Ok(Exit::Done)
+            }
+            Left::Interrupted(Shell::Ended) => Ok(Exit::Interrupted),
+            Left::Interrupted(Shell::GoesOn) => {
+                self.note(format_args!("it may go on; look with {again}"));
+                Ok(Exit::Interrupted)
+            }
+        }
     }
 
     pub(crate) fn processes(&self, sandbox: &str, processes: &[ProcessResponse]) -> io::Result<()> {

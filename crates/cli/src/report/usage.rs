@@ -5,7 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::Failure;
 
 /// What other tools have, and what does it here.
-const ELSEWHERE: [(&str, &str); 15] = [
+const ELSEWHERE: [(&str, &str); 19] = [
     (
         "stop",
         "reveille sleep puts a sandbox to standby, reveille delete ends it, reveille host stop ends the host",
@@ -20,7 +20,11 @@ const ELSEWHERE: [(&str, &str); 15] = [
     ("suspend", "reveille sleep puts a sandbox to standby"),
     ("inspect", "reveille get shows a sandbox in full"),
     ("curl", "reveille fetch NAME PORT PATH"),
-    ("ssh", "reveille exec NAME COMMAND"),
+    ("ssh", "reveille shell NAME works at a shell, reveille exec NAME COMMAND runs a command"),
+    ("attach", "reveille shell NAME --session S finds a shell again, reveille logs -f follows a process"),
+    ("port", "reveille ports NAME lists the ports, reveille forward NAME PORT reaches one from here"),
+    ("port-forward", "reveille forward NAME LOCAL:PORT"),
+    ("top", "reveille ps NAME lists its processes, reveille exec -t NAME top shows them"),
     ("new", "reveille create makes a sandbox"),
     ("serve", "reveille host runs sandboxes on this machine"),
     ("mount", "reveille drive mount"),

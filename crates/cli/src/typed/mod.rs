@@ -1,12 +1,14 @@
 //! What a person types, read into what is meant by it.
 
 pub(crate) mod duration;
+mod forwarding;
 mod lifetime;
 mod megabytes;
 mod pair;
 pub(crate) mod place;
 mod write_out;
 
+pub(crate) use forwarding::{Forwarding, forwarding};
 pub(crate) use lifetime::lifetime;
 pub(crate) use megabytes::megabytes;
 pub(crate) use pair::pair;

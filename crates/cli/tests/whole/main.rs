@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod answers;
+mod attended;
 mod background;
 mod clients;
 mod commands;
@@ -13,12 +14,15 @@ mod ends;
 mod files;
 mod habits;
 mod input;
+mod once;
 mod ordinary;
 mod place;
 mod processes;
 mod python;
+mod reaching;
 mod readiness;
 mod relay;
 mod setup;
 mod terminal;
+mod tools;
 mod windows;

@@ -48,6 +48,12 @@ fn the_names_of_sandboxes_are_completed_where_one_is_wanted() {
     assert_eq!(complete(&["drive", "list", "b"]), "beta");
     assert!(!complete(&["create", "al"]).contains("alpha"));
     assert!(complete(&["fet"]).contains("fetch"));
+    place.run(["exec", "-d", "--name", "web", "beta", "--", "sleep 300"]).done();
+    assert_eq!(complete(&["logs", "-f", "beta", "w"]), "web");
+    assert_eq!(complete(&["logs", "-f", "be"]), "beta");
+    place.run(["sleep", "beta"]).done();
+    assert_eq!(complete(&["kill", "beta", "w"]), "", "a sandbox that sleeps is not woken for it");
+    assert_eq!(place.run(["list", "--state", "standby", "--names"]).done().text(), "beta\n");
 }
 
 #[test]

@@ -41,7 +41,9 @@ impl Crossing {
 
     /// The head of the answer came.
     pub(super) fn answered(&self, response: &Response<agent::Answer>) {
-        let is_whole = response.body().size_hint().exact().is_some();
+        // What a connection says that has changed over to another protocol has no end of its own.
+        let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let is_whole = !is_tunnel && response.body().size_hint().exact().is_some();
         self.lease.answered(if is_whole { Answer::Whole } else { Answer::Stream });
         self.passage.answered(response.status());
     }

@@ -150,7 +150,7 @@ impl Begun {
 
 impl Whole {
     /// The body, read as JSON.
-    fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
+    pub(crate) fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
         serde_json::from_slice(&self.answered.body)
             .map_err(|error| Error::of_decode(self.answered, self.record, error))
     }

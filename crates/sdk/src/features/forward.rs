@@ -6,13 +6,15 @@ use http::header::{EXPECT, HOST, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
 use reveille_retry::Replay;
 use reveille_wire::hop::{self, UnknownCoding};
-use reveille_wire::{SandboxName, SandboxPath, header};
+use reveille_wire::{AppPath, InvalidInput, Port, SandboxName, SandboxPath, header};
 
 use crate::answer::{Forwarded, Reading};
 use crate::call::{Call, Identity, Operation, Readiness, Target, like_a_call};
 use crate::core::{Body, Core};
 use crate::error::Error;
 use crate::record::Site;
+
+use super::Sandbox;
 
 /// Which of the platform's two addresses a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,7 +44,26 @@ impl Forward {
         let mut operation = aimed(&core, plane, head.method, path, &head.headers);
         operation.headers = head.headers;
         operation.body = body;
-        match for_next_hop(&mut operation.headers, head.version) {
+        Self::handed_on(core, operation, head.version)
+    }
+
+    /// One to the server on a port of a sandbox, in the name of the client.
+    pub(super) fn to_app(
+        sandbox: &Sandbox,
+        port: Result<Port, InvalidInput>,
+        request: Request<Body>,
+    ) -> Self {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let place = port.and_then(|port| Ok(format!("/port/{port}{}", AppPath::new(path)?)));
+        let mut operation = sandbox.app(head.method, place);
+        operation.headers = head.headers;
+        operation.body = body;
+        Self::handed_on(sandbox.core(), operation, head.version)
+    }
+
+    fn handed_on(core: Arc<Core>, mut operation: Operation, version: Version) -> Self {
+        match for_next_hop(&mut operation.headers, version) {
             Ok(None) => {}
             Ok(Some(_)) => operation = operation.declare(Replay::Never),
             Err(unknown) => operation.refuse(Error::input(unknown.to_string())),

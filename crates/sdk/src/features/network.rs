@@ -3,7 +3,8 @@ use std::fmt;
 use http::Method;
 use reveille_wire::{AppPath, InvalidInput, Port};
 
-use super::{Request, Sandbox};
+use super::{Forward, Request, Sandbox};
+use crate::core::Body;
 
 /// HTTP servers inside a sandbox.
 ///
@@ -54,5 +55,25 @@ impl Network {
             Ok::<_, InvalidInput>(["/port/", &*port, path.as_str()].concat())
         };
         Request::new(self.0.core(), self.0.app(Method::GET, place()))
+    }
+
+    /// A request of somebody else's, to be handed on to the server on `port` by the rules of a proxy, in the name of
+    /// this client; the `/` and what follows it in its URL is the path. As [`Client::forward`](crate::Client::forward),
+    /// whose answer says what there is to hand back.
+    ///
+    /// ```
+    /// # let server = reveille_faults::FaultServer::start(reveille_faults::Step::ok("hi"))?;
+    /// # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
+    /// # let network = client.sandbox("box").network();
+    /// let request = http::Request::get("/status").body(reveille::Body::empty())?;
+    /// let answer = network.forward(3000, request).wait()?;
+    /// assert_eq!(answer.status(), 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn forward<N>(&self, port: N, request: http::Request<Body>) -> Forward
+    where
+        N: TryInto<u16> + fmt::Display + Copy,
+    {
+        Forward::to_app(&self.0, Port::new(port), request)
     }
 }

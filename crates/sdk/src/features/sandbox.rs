@@ -140,6 +140,12 @@ impl Sandbox {
         Processes::new(self.clone())
     }
 
+    /// Its tools, by the Model Context Protocol.
+    #[must_use]
+    pub fn mcp(&self) -> super::Mcp {
+        super::Mcp::new(self.clone())
+    }
+
     /// A shell at a terminal in it.
     #[cfg(feature = "terminal")]
     pub fn terminal(&self) -> super::OpenTerminal {

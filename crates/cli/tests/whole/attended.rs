@@ -1,0 +1,228 @@
+//! Somebody at a terminal, who works at one in a sandbox.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Child;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+
+use crate::place::{Host, Place, eventually, signal};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A terminal with somebody at it, and a command of ours.
+struct Seat {
+    child: Child,
+    keys: File,
+    screen: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Seat {
+    fn take(place: &Place, arguments: &[&str]) -> Self {
+        let (pty, pts) = pty_process::blocking::open().unwrap();
+        resize(&pty, 90, 20);
+        let program = place.command();
+        let mut command =
+            pty_process::blocking::Command::new(program.get_program()).args(arguments).env_clear();
+        for (name, value) in program.get_envs() {
+            command = command.env(name, value.unwrap());
+        }
+        let child = command.env("TERM", "xterm").current_dir(place.path()).spawn(pts).unwrap();
+        let keys = File::from(OwnedFd::from(pty));
+        let mut output = keys.try_clone().unwrap();
+        let screen: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let seen = Arc::clone(&screen);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = output.read(&mut buffer) {
+                seen.lock().unwrap().extend_from_slice(&buffer[..read]);
+            }
+        });
+        Self { child, keys, screen }
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn screen(&self) -> String {
+        String::from_utf8_lossy(&self.screen.lock().unwrap()).into_owned()
+    }
+
+    #[track_caller]
+    fn until(&self, wanted: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.screen().contains(wanted) {
+            assert!(Instant::now() < end, "no {wanted:?} in {:?}", self.screen());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether every key is handed on as it is.
+    fn is_raw(&self) -> bool {
+        !tcgetattr(&self.keys).unwrap().local_modes.contains(LocalModes::ICANON)
+    }
+
+    #[track_caller]
+    fn code(&mut self) -> i32 {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap();
+            }
+            assert!(Instant::now() < end, "it does not end: {:?}", self.screen());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // It has ended where the test has got so far.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn resize(terminal: impl AsFd, cols: u16, rows: u16) {
+    let size = Winsize { ws_col: cols, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(terminal, size).unwrap();
+}
+
+fn with_box() -> (Place, Host) {
+    let place = Place::new();
+    let host = Host::start(&place, &[]);
+    place.run(["create", "box"]).done();
+    (place, host)
+}
+
+#[test]
+fn a_shell_runs_at_a_terminal_of_this_size_and_ends_with_its_own_code() {
+    let (place, _host) = with_box();
+    let mut seat = Seat::take(&place, &["shell", "box", "--shell", "/bin/sh"]);
+    seat.types("stty size; echo do''ne\n");
+    seat.until("20 90");
+    seat.until("done");
+    assert!(seat.is_raw());
+    resize(&seat.keys, 110, 25);
+    signal(seat.child.id(), "WINCH");
+    // The shell learns of it as soon as it can.
+    let end = Instant::now() + PATIENCE;
+    while !seat.screen().contains("25 110") {
+        assert!(Instant::now() < end, "{:?}", seat.screen());
+        seat.types("stty size\n");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    seat.types("exit 7\n");
+    assert_eq!(seat.code(), 7);
+    assert!(!seat.is_raw(), "the terminal is as it was");
+}
+
+#[test]
+fn keys_that_mean_something_here_go_there() {
+    let (place, _host) = with_box();
+    let mut seat = Seat::take(&place, &["shell", "box", "--shell", "/bin/sh"]);
+    seat.types("sleep 300 || echo inter''rupted; echo st''ill\n");
+    seat.until("inter''rupted");
+    // The program has the terminal once it runs.
+    std::thread::sleep(Duration::from_millis(300));
+    seat.types("\x03");
+    seat.types("echo ne''xt\n");
+    seat.until("next");
+    seat.types("exit 0\n");
+    assert_eq!(seat.code(), 0);
+}
+
+#[test]
+fn one_leaves_a_shell_that_goes_on_and_finds_it_again() {
+    let (place, _host) = with_box();
+    let mut seat = Seat::take(&place, &["shell", "box", "--session", "work", "--shell", "/bin/sh"]);
+    seat.types("kept=here; echo re''ady\n");
+    seat.until("ready");
+    seat.types("\r~.");
+    assert_eq!(seat.code(), 0);
+    seat.until("reveille shell box --session work");
+    assert!(!seat.is_raw());
+    let mut seat = Seat::take(&place, &["shell", "box", "--session", "work"]);
+    seat.types("echo it is $kept; exit 3\n");
+    seat.until("it is here");
+    assert_eq!(seat.code(), 3);
+}
+
+#[test]
+fn a_terminal_is_as_it_was_however_it_ends() {
+    let (place, _host) = with_box();
+    for name in ["TERM", "HUP", "INT"] {
+        let mut seat = Seat::take(&place, &["shell", "box", "--shell", "/bin/sh"]);
+        seat.types("echo re''ady\n");
+        seat.until("ready");
+        assert!(seat.is_raw());
+        signal(seat.child.id(), name);
+        assert_eq!(seat.code(), 130, "{name}");
+        assert!(!seat.is_raw(), "{name}");
+    }
+    // Nothing that was hung up on goes on.
+    let said = place.run(["exec", "box", "--", "ps ax 2>/dev/null | grep -c '[/]bin/sh$' || true"]);
+    assert!(!said.text().contains('3'), "{said:?}");
+    // The sandbox is deleted meanwhile.
+    let mut seat = Seat::take(&place, &["shell", "box", "--shell", "/bin/sh"]);
+    seat.types("echo re''ady\n");
+    seat.until("ready");
+    place.run(["delete", "box"]).done();
+    assert_eq!(seat.code(), 1);
+    assert!(!seat.is_raw());
+    seat.until("it is not there any more");
+}
+
+#[test]
+fn a_command_at_a_terminal_has_its_code_its_variables_and_its_directory() {
+    let (place, _host) = with_box();
+    let mut seat = Seat::take(
+        &place,
+        &["exec", "-it", "-e", "A=it's", "-w", "/tmp", "box", "--", "test -t 0 && pwd && echo $A; exit 5"],
+    );
+    seat.until("/tmp\r\nit's\r\n");
+    assert_eq!(seat.code(), 5);
+    let mut seat = Seat::take(&place, &["exec", "-t", "box", "sh", "-c", "kill -9 $$"]);
+    assert_eq!(seat.code(), 137);
+    seat.until("SIGKILL");
+}
+
+#[test]
+fn a_shell_goes_on_over_a_nap_and_an_upgrade() {
+    let (place, _host) = with_box();
+    let mut seat = Seat::take(&place, &["shell", "box", "--shell", "/bin/sh"]);
+    seat.types("kept=here; echo re''ady\n");
+    seat.until("ready");
+    place.run(["sleep", "box"]).done();
+    seat.types("echo after a nap: $kept\n");
+    seat.until("after a nap: here");
+    place.run(["upgrade", "box"]).done();
+    seat.types("echo after an upgrade: $kept\n");
+    seat.until("after an upgrade: here");
+    seat.types("exit 0\n");
+    assert_eq!(seat.code(), 0);
+    let screen = seat.screen();
+    assert_eq!(screen.matches("after a nap: here").count(), 1, "{screen:?}");
+    assert!(!screen.contains("[reveille:"), "nothing may be lost: {screen:?}");
+}
+
+#[test]
+fn a_terminal_is_wanted_where_there_is_none_and_there_is_no_json_of_it() {
+    let (place, _host) = with_box();
+    for line in [&["exec", "-t", "box", "ls"][..], &["shell", "box"]] {
+        let said = place.run(line);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.err.contains("no terminal"), "{said:?}");
+    }
+    let mut seat = Seat::take(&place, &["shell", "box", "--json"]);
+    assert_eq!(seat.code(), 2);
+    eventually("it says why", || seat.screen().contains("no JSON"));
+    let mut seat = Seat::take(&place, &["shell", "box", "--shell", "/no/such/shell"]);
+    assert_eq!(seat.code(), 1);
+    eventually("it says why", || seat.screen().contains("could not be started"));
+    assert!(!seat.is_raw());
+}
