@@ -74,6 +74,11 @@ pub struct Limits {
     pub connections: usize,
     /// Requests that wait for one sandbox to wake. 1,024.
     pub held: usize,
+    /// Requests that wait for all sandboxes together. 8,192.
+    pub held_in_all: usize,
+    /// What they may hold in memory, in bytes. 64 MiB. A request holds its head, and of its body what was read before
+    /// anybody takes it.
+    pub held_bytes: u64,
     /// How long a request waits for its sandbox to wake. 60 s, after which the platform's clients give up.
     pub hold: Duration,
     /// How long a connection may take for the head of a request, and be without one. 60 s.
@@ -91,6 +96,8 @@ impl Default for Limits {
         Self {
             connections: 4096,
             held: 1024,
+            held_in_all: 8192,
+            held_bytes: 64 * 1024 * 1024,
             hold: Duration::from_secs(60),
             head: Duration::from_secs(60),
             silence: Duration::from_secs(15 * 60),

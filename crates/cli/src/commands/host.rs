@@ -49,6 +49,12 @@ pub(crate) struct Host {
     /// What becomes of requests while their sandbox wakes
     #[arg(long, value_enum, default_value_t = Waking::Hold)]
     while_waking: Waking,
+    /// How long a request waits for its sandbox at the most
+    #[arg(long, value_name = "DUR", default_value = "60s", value_parser = duration::parse_positive)]
+    hold_for: Duration,
+    /// How many requests wait at the most, for all sandboxes together
+    #[arg(long, value_name = "N", default_value_t = 8192)]
+    hold_at_most: usize,
     /// How they are refused, with --while-waking reject [default: 503]
     #[arg(long, value_enum)]
     reject_with: Option<Refusal>,
@@ -221,6 +227,8 @@ mod here {
         settings.standby_after = asked.standby_after;
         settings.resume_delay = asked.resume_delay;
         settings.while_waking = while_waking(asked)?;
+        settings.limits.hold = asked.hold_for;
+        settings.limits.held_in_all = asked.hold_at_most;
         settings.announce = state.map(|state| state.join(LocalHost::FILE));
         Ok(settings)
     }

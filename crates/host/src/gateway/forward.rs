@@ -14,7 +14,7 @@ use super::body::Crosses;
 use super::crossing::Crossing;
 use super::refusal::{self, respond};
 use super::route::Route;
-use super::{headers, tunnel};
+use super::{headers, tunnel, weight};
 use crate::agent::{Agent, Answer, Connection, NoPassage, NotAnswered, Origin, Outgoing};
 
 /// How long a request that could not reach its agent waits before each next waking, in milliseconds; then it
@@ -100,6 +100,11 @@ where
         };
         let target = Uri::from(target.clone());
         Ok(Self { method: head.method, target, way, headers, body: Some(body), upgrade, kind, unsent: None })
+    }
+
+    /// What it holds in memory while it waits, in bytes.
+    pub(super) fn weight(&self) -> u64 {
+        weight::of_head(&self.target, &self.headers)
     }
 
     /// Whether the agent is asked to become its newest version.

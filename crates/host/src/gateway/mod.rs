@@ -7,6 +7,7 @@ mod headers;
 pub(crate) mod refusal;
 mod route;
 mod tunnel;
+mod weight;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ use forward::Forward;
 use refusal::respond;
 use route::Route;
 pub(crate) use route::climbs;
+pub(crate) use weight::H2_WINDOW;
+use weight::weight;
 
 /// Serves `/{workspace}/sandboxes/{name}/...`.
 #[derive(Clone)]
@@ -79,7 +82,7 @@ impl Gateway {
             return refusal::no_such_sandbox(&route.sandbox).into();
         };
         let passage = Arc::new(self.hub.request(&route.sandbox, request.method(), route.target.path()));
-        let lease = match resident.admit(self.patience()).await {
+        let lease = match resident.admit(self.patience(), weight(&request)).await {
             Ok(lease) => lease,
             Err(why) => return self.refuse(&why, &passage),
         };
@@ -119,7 +122,7 @@ impl Gateway {
             crossing.lost();
             // The engine may take a moment to see that an agent has ended.
             tokio::time::sleep(Duration::from_millis(pause)).await;
-            crossing = match resident.admit(self.patience()).await {
+            crossing = match resident.admit(self.patience(), forward.weight()).await {
                 Ok(lease) => Crossing::new(lease, passage),
                 Err(why) => return self.refuse(&why, passage),
             };

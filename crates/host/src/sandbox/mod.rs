@@ -1,6 +1,7 @@
 //! One sandbox as the host keeps it: whether it is awake, who uses it, who waits for it.
 
 mod lease;
+mod queue;
 mod registry;
 mod standby;
 
@@ -19,11 +20,13 @@ use crate::engine::{Engine, Generation, Issuer, Plan};
 use crate::observer::{self, Hub};
 use crate::settings::{HostSettings, Limits};
 
+use queue::Share;
 use standby::core::{Core, Entry};
 use standby::idle::{self, OpenId};
 use standby::wake::{self, Doubt, Phase, Ticket, WakingId};
 
 pub(crate) use lease::Lease;
+pub(crate) use queue::{Load, Queue};
 pub(crate) use registry::{Registered, Registry};
 pub(crate) use standby::NotSlept;
 pub(crate) use standby::idle::Answer;
@@ -37,6 +40,8 @@ pub(crate) struct Terms {
     pub(crate) standby_after: Duration,
     pub(crate) window: Duration,
     pub(crate) limits: Limits,
+    /// Those who wait for any of them.
+    pub(crate) queue: Arc<Queue>,
     pub(crate) clock: Clock,
     pub(crate) stop: CancellationToken,
     /// The latest generation of the sandboxes that were deleted.
@@ -51,12 +56,14 @@ impl Terms {
         settings: &HostSettings,
         stop: CancellationToken,
     ) -> Self {
+        let limits = settings.limits.clone();
         Self {
             engine,
             hub,
+            queue: Queue::new(Load { requests: limits.held_in_all, bytes: limits.held_bytes }),
             standby_after: settings.standby_after,
             window: settings.resume_delay,
-            limits: settings.limits.clone(),
+            limits,
             clock: settings.clock.clone(),
             stop,
             latest: Mutex::new(Generation::NONE),
@@ -165,16 +172,17 @@ impl Resident {
 
     /// Lets a request to the agent, waking the sandbox first where it sleeps.
     ///
-    /// It may be dropped at any time: the waking goes on, the place in the queue is given up.
-    pub(crate) async fn admit(self: &Arc<Self>, patience: Patience) -> Result<Lease, Refusal> {
-        let place = match self.enter(patience) {
+    /// While it waits it holds so many bytes in memory. It may be dropped at any time: the waking goes on, the place
+    /// in the queue is given up.
+    pub(crate) async fn admit(self: &Arc<Self>, patience: Patience, bytes: u64) -> Result<Lease, Refusal> {
+        let place = match self.enter(patience, bytes) {
             Entered::Now(result) => return result,
             Entered::Held(place) => place,
         };
         place.wait(self.terms.limits.hold).await
     }
 
-    fn enter(self: &Arc<Self>, patience: Patience) -> Entered {
+    fn enter(self: &Arc<Self>, patience: Patience, bytes: u64) -> Entered {
         let mut kept = self.kept();
         kept.last_used = Some(self.terms.clock.now());
         let (entry, command) = kept.core.arrive(now(), patience);
@@ -183,11 +191,17 @@ impl Resident {
             Entry::Refused { left } => Entered::Now(Err(Refusal::Waking { left })),
             Entry::Full => Entered::Now(Err(Refusal::Full)),
             Entry::Gone => Entered::Now(Err(Refusal::Gone)),
-            Entry::Held(ticket) => {
-                let (call, called) = oneshot::channel();
-                kept.held.insert(ticket, call);
-                Entered::Held(Place { resident: Arc::clone(self), ticket, called })
-            }
+            Entry::Held(ticket) => match self.terms.queue.enter(bytes) {
+                Some(share) => {
+                    let (call, called) = oneshot::channel();
+                    kept.held.insert(ticket, call);
+                    Entered::Held(Place { resident: Arc::clone(self), ticket, called, _share: share })
+                }
+                None => {
+                    kept.core.abandon(ticket);
+                    Entered::Now(Err(Refusal::Full))
+                }
+            },
         };
         self.end(kept, command);
         entered
@@ -256,6 +270,7 @@ struct Place {
     resident: Arc<Resident>,
     ticket: Ticket,
     called: oneshot::Receiver<Result<Lease, Refusal>>,
+    _share: Share,
 }
 
 impl Place {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::crowd::Held;
 use super::front::Front;
 use super::socket::{Begun, Reset, Socket};
+use crate::gateway::H2_WINDOW;
 
 /// The largest list of headers of an HTTP/2 request, in bytes.
 const MAX_HEADER_LIST: u32 = hop::MAX_HEAD as u32;
@@ -107,6 +108,8 @@ fn server(head: Duration) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_header_list_size(MAX_HEADER_LIST)
         .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(H2_WINDOW)
+        .initial_connection_window_size(H2_WINDOW)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     server

@@ -3,7 +3,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use http_body_util::Full;
 use reveille_host::observer::{Events, Observation, Outcome, Phase, Seen, What};
-use reveille_host::{Refuse, WhileWaking};
+use reveille_host::{HostSettings, Refuse, WhileWaking};
 use reveille_wire::{GatewayAnswer, refusal_of};
 
 use crate::Stand;
@@ -101,6 +101,60 @@ async fn only_so_many_requests_wait() {
         answered += usize::from(answer.status() == 200);
     }
     assert_eq!((answered, stand.engine.app("box").arrived()), (2, 2));
+}
+
+/// The answers to five requests to two sleepers of a host that holds only so much, and how many of them arrived.
+async fn to_two_sleepers(body: &'static str, change: impl FnOnce(&mut HostSettings)) -> (Vec<Answer>, usize) {
+    let stand = Stand::with_sleeping_box(change).await;
+    assert_eq!(stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"other"}}"#).await.status(), 200);
+    assert_eq!(stand.client.post("/v0/sandboxes/other/standby", "").await.status(), 200);
+    stand.engine.script(|script| script.gated_wake = true);
+    let requests: Vec<_> = ["box", "other", "box", "other", "box"]
+        .map(|name| {
+            let client = stand.client.clone();
+            tokio::spawn(async move { client.post(&format!("/local/sandboxes/{name}/x"), body).await })
+        })
+        .into_iter()
+        .collect();
+    until(|| requests.iter().filter(|request| request.is_finished()).count() == 3).await;
+    stand.engine.script(|script| script.gated_wake = false);
+    stand.engine.go.notify_one();
+    until(|| {
+        stand.engine.go.notify_one();
+        requests.iter().all(|request| request.is_finished())
+    })
+    .await;
+    let mut answers = Vec::new();
+    for request in requests {
+        answers.push(request.await.unwrap());
+    }
+    (answers, stand.engine.app("box").arrived() + stand.engine.app("other").arrived())
+}
+
+/// Two went through, and the others hear that nothing of them was carried out, and when to come back.
+fn two_of_five(answers: &[Answer], arrived: usize) {
+    assert_eq!((answers.iter().filter(|answer| answer.status() == 200).count(), arrived), (2, 2));
+    for refused in answers.iter().filter(|answer| answer.status() != 200) {
+        assert!(proves_not_dispatched(refused), "{refused:?}");
+        assert_eq!(
+            (refused.header("retry-after"), refused.header("retry-after-ms")),
+            (Some("1"), Some("1000"))
+        );
+        assert_eq!(refused.header("x-should-retry"), None);
+    }
+}
+
+#[tokio::test]
+async fn only_so_many_requests_wait_for_all_sandboxes_together() {
+    let (answers, arrived) = to_two_sleepers("1", |settings| settings.limits.held_in_all = 2).await;
+    two_of_five(&answers, arrived);
+}
+
+#[tokio::test]
+async fn requests_that_wait_hold_only_so_much_together() {
+    let body: &str = Box::leak("x".repeat(20_000).into_boxed_str());
+    let (answers, arrived) = to_two_sleepers(body, |settings| settings.limits.held_bytes = 50_000).await;
+    two_of_five(&answers, arrived);
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ pub(super) async fn resume(
     Path(name): Path<String>,
 ) -> Result<Response, Failure> {
     let resident = control.reach(&name)?;
-    match resident.admit(Patience::Wait).await {
+    match resident.admit(Patience::Wait, 0).await {
         Ok(lease) => drop(lease),
         Err(Refusal::Gone) => return Err(Failure::no_such_sandbox(resident.name())),
         Err(refusal) => return Err(Failure::not_woken(&refusal)),

@@ -12,7 +12,7 @@ use crate::store::Turn;
 
 /// Starts a new sandbox and waits until it answers.
 pub(in crate::control) async fn start(resident: &Arc<Resident>) -> Result<(), Failure> {
-    match resident.admit(Patience::Wait).await {
+    match resident.admit(Patience::Wait, 0).await {
         Ok(lease) => {
             drop(lease);
             Ok(())
