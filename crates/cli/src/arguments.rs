@@ -34,6 +34,7 @@ Begin here
 Sandboxes
   create      make one and start it
   list        those there are, and whether they are awake
+  status      which run and which sleep, as it changes
   get         one, in full
   sleep       put one to standby now
   wake        wake one now
@@ -135,6 +136,7 @@ pub(crate) enum Command {
     Doctor(commands::doctor::Doctor),
     Create(commands::create::Create),
     List(commands::list::List),
+    Status(commands::status::Status),
     Get(commands::get::Get),
     Sleep(commands::sleep::Sleep),
     Wake(commands::wake::Wake),

@@ -19,7 +19,7 @@ use crate::gateway::Gateway;
 use crate::observer::{Hub, Observation};
 use crate::preview::Previews;
 use crate::sandbox::{Registry, Terms};
-use crate::server::{self, Bounds, Front};
+use crate::server::{self, AccessLog, Bounds, Front};
 use crate::settings::{HostSettings, WhileWaking};
 use crate::store::Store;
 
@@ -132,7 +132,11 @@ impl Host {
         control::finish_snapshots(&control);
         tokio::spawn(control::expire(Arc::clone(&control)));
         tokio::spawn(watch_engine(Arc::clone(&control), stop.clone()));
+        let access = settings.access_log.as_deref().map(AccessLog::open).transpose()?;
         let front = Front {
+            hub: Arc::clone(&hub),
+            queue: Arc::clone(&control.terms.queue),
+            access,
             key: Arc::clone(&key),
             workspace: settings.workspace.clone(),
             gateway: Gateway::new(registry, Arc::clone(&key), hub, &settings),

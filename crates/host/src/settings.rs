@@ -33,6 +33,9 @@ pub struct HostSettings {
     pub agent: AgentCommand,
     /// The file in which the host's address and key are left for clients of the same user.
     pub announce: Option<PathBuf>,
+    /// Where each request is told of in a line of JSON, when its answer has ended: a file, which may be moved away to
+    /// get a new one, or `-` for stdout.
+    pub access_log: Option<PathBuf>,
     /// What is bounded, and by how much.
     pub limits: Limits,
     /// What time it is, for whatever expires.
@@ -125,6 +128,7 @@ impl HostSettings {
             network: Network::default(),
             agent,
             announce: None,
+            access_log: None,
             limits: Limits::default(),
             clock: Clock::default(),
         }

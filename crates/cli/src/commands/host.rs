@@ -4,6 +4,8 @@ mod background;
 mod status;
 #[cfg(target_os = "linux")]
 mod stop;
+#[cfg(target_os = "linux")]
+mod unit;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -64,6 +66,12 @@ pub(crate) struct Host {
     /// What sandboxes reach of the outside that do not say themselves
     #[arg(long, value_enum, default_value_t = Outside::Proxied)]
     network: Outside,
+    /// Add a line of JSON to FILE for each request, with its time and status; - is stdout
+    #[arg(long, value_name = "FILE")]
+    access_log: Option<PathBuf>,
+    /// Print the unit by which systemd runs a host with these flags, and end
+    #[arg(long, conflicts_with = "detach")]
+    print_unit: bool,
     /// Show what happens: every request and what became of it, every waking and falling asleep
     #[arg(long)]
     log: bool,
@@ -126,6 +134,7 @@ pub(crate) use here::run;
 mod here {
     use std::env::VarError;
     use std::fs::DirBuilder;
+    use std::io::Write as _;
     use std::os::unix::fs::DirBuilderExt as _;
     use std::path::{Path, PathBuf};
     use std::time::Duration;
@@ -135,7 +144,7 @@ mod here {
     use reveille_host::{Error, Host as Running, HostSettings, LocalHost, Refuse, WhileWaking, state_dir};
 
     use super::background::{self, Background};
-    use super::{Host, Outside, Refusal, Waking, What, status, stop};
+    use super::{Host, Outside, Refusal, Waking, What, status, stop, unit};
     use crate::arguments::Global;
     use crate::interrupt::asked_to_end;
     use crate::output::Screen;
@@ -150,9 +159,35 @@ mod here {
         match asked.what {
             Some(What::Stop) => stop::run(screen),
             Some(What::Status) => status::run(screen),
+            None if asked.print_unit => print_unit(global, asked),
             None if asked.detach && !background::is_here() => background::start(),
             None => serve(screen, global, asked),
         }
+    }
+
+    fn print_unit(global: &Global, asked: &Host) -> Result<Exit, Failure> {
+        // Flags that make no sense are refused now and not by systemd.
+        let settings = settings(global, asked)?;
+        let mut flags = unit::flags(std::env::args_os())?;
+        for (flag, value) in [("--data", Some(settings.data)), ("--key-file", asked.key_file.clone())] {
+            let Some(value) = value else { continue };
+            let value = std::path::absolute(&value).unwrap_or(value);
+            let value = value.into_os_string().into_string();
+            let value = value.map_err(|_| Failure::usage("a unit can hold text only"))?;
+            unit::set(&mut flags, flag, value);
+        }
+        if let Some(workspace) = &global.workspace {
+            unit::set(&mut flags, "--workspace", workspace.clone());
+        }
+        let environment: Vec<_> = ["XDG_STATE_HOME", "HOME"]
+            .into_iter()
+            .filter_map(|name| Some((name, std::env::var(name).ok()?)))
+            .collect();
+        let is_root = rustix::process::geteuid().is_root();
+        let whose = if is_root { unit::Whose::Machines } else { unit::Whose::Users };
+        let unit = unit::Unit { whose, program: &program::path()?, flags: &flags, environment: &environment };
+        std::io::stdout().write_all(unit.text().as_bytes())?;
+        Ok(Exit::Done)
     }
 
     fn serve(screen: &Screen, global: &Global, asked: &Host) -> Result<Exit, Failure> {
@@ -224,6 +259,7 @@ mod here {
             Outside::None => Network::None,
             Outside::Host => Network::Machine,
         };
+        settings.access_log.clone_from(&asked.access_log);
         settings.standby_after = asked.standby_after;
         settings.resume_delay = asked.resume_delay;
         settings.while_waking = while_waking(asked)?;

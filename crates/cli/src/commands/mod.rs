@@ -26,6 +26,7 @@ pub(crate) mod run;
 pub(crate) mod setup;
 pub(crate) mod shell;
 pub(crate) mod sleep;
+pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod r#try;
 pub(crate) mod upgrade;
@@ -50,6 +51,7 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
         Command::Host(asked) => host::run(screen, global, &asked),
         Command::Doctor(asked) => doctor::run(screen, &asked),
         Command::Create(asked) => interruptible(create::run(screen, &connect()?, &asked)),
+        Command::Status(asked) => interruptible(status::run(screen, &connect()?, &asked)),
         Command::List(asked) => interruptible(list::run(screen, &connect()?, &asked)),
         Command::Get(asked) => interruptible(get::run(screen, &connect()?, &asked)),
         Command::Sleep(asked) => interruptible(sleep::run(screen, &connect()?, &asked)),

@@ -113,6 +113,7 @@ impl Screen {
     pub(crate) fn happened(&self, event: &Event) -> io::Result<()> {
         let sandbox = event.sandbox.as_str();
         let at = humantime::format_rfc3339_millis(event.at);
+        let when = Line::new().styled(FAINT, humantime::format_rfc3339_seconds(event.at)).text("  ");
         match &event.what {
             What::RequestEnded(ended) if self.format == Format::Json => {
                 let (what, status) = named(ended.outcome);
@@ -122,24 +123,24 @@ impl Screen {
                     "tookMs": millis(ended.took),
                 }}))
             }
-            What::RequestEnded(ended) => self.request(sandbox, ended),
+            What::RequestEnded(ended) => self.request(when, sandbox, ended),
             What::Phase(phase) if self.format == Format::Json => self.json(
                 &json!({"phase": {"at": at.to_string(), "sandbox": sandbox, "phase": phase.to_string()}}),
             ),
             What::Phase(phase @ (Phase::Awake | Phase::Asleep | Phase::Gone)) => {
-                self.line(Line::from(sandbox).text("  ").styled(FAINT, phase))
+                self.line(when.text(sandbox).text("  ").styled(FAINT, phase))
             }
             What::WakeFailed { reason } if self.format == Format::Json => self.json(&json!({"wakeFailed": {
                 "at": at.to_string(), "sandbox": sandbox, "reason": &**reason,
             }})),
             What::WakeFailed { reason } => {
-                self.line(Line::from(sandbox).text("  ").styled(BAD, "did not wake").text("  ").text(reason))
+                self.line(when.text(sandbox).text("  ").styled(BAD, "did not wake").text("  ").text(reason))
             }
             _ => Ok(()),
         }
     }
 
-    fn request(&self, sandbox: &str, ended: &Ended) -> io::Result<()> {
+    fn request(&self, when: Line, sandbox: &str, ended: &Ended) -> io::Result<()> {
         let Ended { method, path, outcome, .. } = ended;
         let style = match outcome {
             Outcome::Answered(_) => GOOD,
@@ -147,7 +148,7 @@ impl Screen {
             _ => BAD,
         };
         let (sent, received) = (size(ended.sent), size(ended.received));
-        let line = Line::from(format_args!("{sandbox}  {method:<7} {path}  ")).styled(style, outcome);
+        let line = when.text(format_args!("{sandbox}  {method:<7} {path}  ")).styled(style, outcome);
         let line = line.text(format_args!("  {}  ", duration(ended.took)));
         self.line(line.styled(FAINT, format_args!("{sent} in, {received} out")))
     }

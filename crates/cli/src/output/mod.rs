@@ -12,11 +12,13 @@ mod host;
 mod installed;
 mod json;
 mod line;
+mod live;
 mod ports;
 mod processes;
 mod progress;
 mod records;
 mod relay;
+mod status;
 mod style;
 mod table;
 mod terminal;
@@ -38,12 +40,14 @@ pub(crate) use failed::misused;
 pub(crate) use fetched::Head;
 pub(crate) use files::{Copied, Detail};
 pub(crate) use line::Line;
+pub(crate) use live::Live;
 pub(crate) use ports::Listening;
 pub(crate) use records::SandboxView;
 pub(crate) use style::{BAD, FAINT, GOOD, STRONG, WAIT};
 pub(crate) use table::Table;
 #[cfg(target_os = "linux")]
-pub(crate) use terminal::{Letters, Terminal};
+pub(crate) use terminal::Letters;
+pub(crate) use terminal::Terminal;
 
 /// Whom the output is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

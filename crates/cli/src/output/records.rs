@@ -194,7 +194,7 @@ fn upgrades(health: &Health) -> String {
     times(usize::try_from(health.upgrade_count).unwrap_or(usize::MAX))
 }
 
-fn state(state: Option<SandboxState>) -> Line {
+pub(super) fn state(state: Option<SandboxState>) -> Line {
     match state {
         Some(SandboxState::Running) => Line::new().styled(GOOD, "running"),
         Some(SandboxState::Standby) => Line::new().styled(WAIT, "standby"),

@@ -23,6 +23,7 @@ mod reaching;
 mod readiness;
 mod relay;
 mod setup;
+mod telling;
 mod terminal;
 mod tools;
 mod windows;

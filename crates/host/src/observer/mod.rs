@@ -4,18 +4,21 @@
 //! a gap between the two. Telling never waits: a listener that is too slow is told how much it has missed.
 
 mod event;
+mod metrics;
 mod passage;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
-use http::Method;
+use http::{Method, StatusCode};
 use reveille_wire::SandboxName;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 pub use event::{Began, Ended, Event, Outcome, Phase, RequestId, SandboxSeen, Seen, Snapshot, What};
+use metrics::Metrics;
+pub(crate) use metrics::{Now, Room};
 pub(crate) use passage::Passage;
 
 /// How many events a listener may be behind before it misses some.
@@ -26,6 +29,7 @@ const BACKLOG: usize = 4096;
 pub(crate) struct Hub {
     known: Mutex<Known>,
     events: broadcast::Sender<Event>,
+    metrics: Metrics,
 }
 
 /// What is true now.
@@ -34,6 +38,8 @@ struct Known {
     said: u64,
     requests: u64,
     phases: BTreeMap<SandboxName, Phase>,
+    /// Since when sandboxes wake that do.
+    waking: BTreeMap<SandboxName, Instant>,
     open: BTreeMap<RequestId, Began>,
 }
 
@@ -53,7 +59,8 @@ pub struct Events(broadcast::Receiver<Event>);
 
 impl Hub {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { known: Mutex::default(), events: broadcast::channel(BACKLOG).0 })
+        let events = broadcast::channel(BACKLOG).0;
+        Arc::new(Self { known: Mutex::default(), events, metrics: Metrics::new() })
     }
 
     /// What is true now, and everything that happens from now on.
@@ -95,12 +102,35 @@ impl Hub {
             _ => known.phases.insert(sandbox.clone(), phase),
         };
         if before != Some(phase) {
+            self.count_phase(&mut known, sandbox, before, phase);
             self.say(&mut known, sandbox, What::Phase(phase));
         }
     }
 
+    fn count_phase(&self, known: &mut Known, sandbox: &SandboxName, before: Option<Phase>, phase: Phase) {
+        let since = known.waking.remove(sandbox);
+        match (phase, since) {
+            (Phase::Waking, _) => drop(known.waking.insert(sandbox.clone(), Instant::now())),
+            (Phase::Awake, Some(since)) => self.metrics.woke(since.elapsed()),
+            (Phase::Asleep, _) if before == Some(Phase::Settling) => self.metrics.fell_asleep(),
+            _ => {}
+        }
+    }
+
+    /// A client was answered; `None`: its connection was reset.
+    pub(crate) fn served(&self, room: Room, status: Option<StatusCode>) {
+        self.metrics.answered(room, status);
+    }
+
+    /// Everything that is counted, as Prometheus reads it.
+    pub(crate) fn metrics(&self, now: Now) -> String {
+        let known = self.known();
+        self.metrics.text(known.open.len(), known.phases.values().copied(), now)
+    }
+
     /// A sandbox did not wake.
     pub(crate) fn wake_failed(&self, sandbox: &SandboxName, reason: Arc<str>) {
+        self.metrics.did_not_wake();
         self.say(&mut self.known(), sandbox, What::WakeFailed { reason });
     }
 
@@ -111,6 +141,7 @@ impl Hub {
     fn ended(&self, sandbox: &SandboxName, ended: Ended) {
         let mut known = self.known();
         known.open.remove(&ended.id);
+        self.metrics.ended(&ended);
         self.say(&mut known, sandbox, What::RequestEnded(ended));
     }
 
@@ -149,8 +180,6 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
-
     use super::*;
 
     fn name() -> SandboxName {

@@ -39,6 +39,11 @@ pub(crate) struct Visit {
 }
 
 impl Previews {
+    /// Whether a request is to a preview, be it one that is none.
+    pub(crate) fn is_for<B>(&self, request: &Request<B>) -> bool {
+        Named::by(request).is_some()
+    }
+
     /// What a request to a preview becomes: one to the sandbox behind it. `None`: it is to no preview.
     pub(crate) fn visit<B>(&self, request: &mut Request<B>) -> Option<Result<Visit, Closed>> {
         let named = Named::by(request)?;

@@ -125,6 +125,11 @@ impl Seat {
         }
     }
 
+    /// How many connections there are.
+    pub(super) fn all(&self) -> usize {
+        self.crowd.seats().len()
+    }
+
     /// A request on it is being served, until this is dropped.
     pub(super) fn serve(self: &Arc<Self>) -> Served {
         self.served.fetch_add(1, Ordering::Relaxed);

@@ -7,23 +7,27 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse as _;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use reveille_wire::{GatewayCode, Refusal, header};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
 
+use super::access::AccessLog;
 use super::crowd::Seat;
+use super::entry::Entry;
 use super::received::{Answering, Exchange, Received};
 use crate::auth::{Credentials, Key};
 use crate::control::Failure;
 use crate::gateway::refusal::{self, respond};
 use crate::gateway::{Gateway, Served};
+use crate::observer::{Hub, Now, Room};
 use crate::preview::{Closed, Previews, Visit};
+use crate::sandbox::Queue;
 
-/// The longest id of a request that is taken over.
-const MAX_ID: usize = 128;
+/// The form of metrics.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The way in.
 pub(crate) struct Front {
@@ -32,30 +36,17 @@ pub(crate) struct Front {
     pub(crate) gateway: Gateway,
     pub(crate) control: Router,
     pub(crate) previews: Previews,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) access: Option<Arc<AccessLog>>,
     /// The host stops: what comes now is refused.
     pub(crate) stop: CancellationToken,
-}
-
-/// Which room answers.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Room {
-    Control,
-    Gateway,
 }
 
 /// Why a request does not get in.
 struct NoEntry {
     code: GatewayCode,
     message: String,
-}
-
-/// What the access log tells of a request.
-struct Entry {
-    at: Instant,
-    method: Method,
-    path: String,
-    version: Version,
-    id: HeaderValue,
 }
 
 impl Front {
@@ -67,27 +58,46 @@ impl Front {
         seat: &Arc<Seat>,
     ) -> Option<Response<Body>> {
         let serving = seat.serve();
-        let entry = Entry::of(&request);
+        let log = self.access.clone();
         let (request, exchange) = Exchange::begin(request);
+        let mut entry = Entry::of(&request, client, exchange.received(), log);
+        let room = self.room(&request);
         let is_stopping = self.stop.is_cancelled();
         let served = if is_stopping {
             Some(respond(refusal::unavailable("the host is stopping")))
         } else {
-            self.answer(request, client, &entry.id, seat).await
+            self.answer(request, client, room, entry.id(), seat).await
         };
-        entry.log(client, served.as_ref().map(Response::status));
+        let status = served.as_ref().map(Response::status);
+        self.hub.served(room, status);
+        entry.answered(status);
         let mut response = served?;
         exchange.answer(&mut response);
         if is_stopping {
             exchange.end(&mut response);
         }
-        Some(response.map(|body| Body::new(Answering::new(body, serving))))
+        Some(response.map(|body| Body::new(Answering::new(body, entry, serving))))
+    }
+
+    /// Which room a request is for.
+    fn room<B>(&self, request: &Request<B>) -> Room {
+        let path = request.uri().path();
+        if self.previews.is_for(request) {
+            Room::Preview
+        } else if path.strip_prefix("/v0").is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            Room::Control
+        } else if path == "/metrics" {
+            Room::Metrics
+        } else {
+            Room::Gateway
+        }
     }
 
     async fn answer(
         &self,
         mut request: Request<Received>,
         client: SocketAddr,
+        room: Room,
         id: &HeaderValue,
         seat: &Seat,
     ) -> Option<Response<Body>> {
@@ -97,10 +107,6 @@ impl Front {
             }
             return self.visit(visit, request, client, id).await;
         }
-        let path = request.uri().path();
-        let is_control =
-            path.strip_prefix("/v0").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let room = if is_control { Room::Control } else { Room::Gateway };
         let entry = self.let_in(&request);
         if entry.is_ok() {
             seat.known();
@@ -108,7 +114,8 @@ impl Front {
         let mut response = match (entry, room) {
             (Err(no_entry), room) => no_entry.into_response(room),
             (Ok(()), Room::Control) => self.control(request).await,
-            (Ok(()), Room::Gateway) => match self.gateway.serve(request, client).await {
+            (Ok(()), Room::Metrics) => self.metrics(seat),
+            (Ok(()), Room::Gateway | Room::Preview) => match self.gateway.serve(request, client).await {
                 Served::Answer(response) => response,
                 Served::Reset => return None,
             },
@@ -141,6 +148,15 @@ impl Front {
             response.headers_mut().insert(header::REQUEST_ID, id.clone());
         }
         Some(response)
+    }
+
+    /// What is counted, for Prometheus.
+    fn metrics(&self, seat: &Seat) -> Response<Body> {
+        let load = self.queue.load();
+        let now = Now { held: load.requests, held_bytes: load.bytes, connections: seat.all() };
+        let mut response = Response::new(Body::from(self.hub.metrics(now)));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
+        response
     }
 
     async fn control(&self, request: Request<Received>) -> Response<Body> {
@@ -178,34 +194,7 @@ impl NoEntry {
             Room::Control => {
                 Failure::new(self.code.status(), self.code.as_str(), self.message).into_response()
             }
-            Room::Gateway => respond(Refusal::new(self.code, self.message)),
+            Room::Gateway | Room::Preview | Room::Metrics => respond(Refusal::new(self.code, self.message)),
         }
     }
-}
-
-impl Entry {
-    fn of(request: &Request<Incoming>) -> Self {
-        let given = request.headers().get(&header::REQUEST_ID);
-        let id = given.filter(|id| id.len() <= MAX_ID && id.as_bytes().iter().all(u8::is_ascii_graphic));
-        Self {
-            at: Instant::now(),
-            method: request.method().clone(),
-            path: request.uri().path().to_owned(),
-            version: request.version(),
-            id: id.cloned().unwrap_or_else(new_id),
-        }
-    }
-
-    fn log(&self, client: SocketAddr, status: Option<StatusCode>) {
-        let Self { at, method, path, version, id } = self;
-        let took = at.elapsed();
-        let id = id.to_str().unwrap_or_default();
-        let status = status.as_ref().map_or("reset", StatusCode::as_str);
-        tracing::info!(target: "reveille_host::access", %client, %method, path, ?version, status, ?took, id);
-    }
-}
-
-fn new_id() -> HeaderValue {
-    let id = format!("{:016x}", fastrand::u64(..));
-    HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("-"))
 }

@@ -1,8 +1,10 @@
 //! The listener: connections, credentials, and which room a request goes to.
 
+mod access;
 mod answer;
 mod connection;
 mod crowd;
+mod entry;
 mod front;
 mod received;
 mod socket;
@@ -19,6 +21,7 @@ use self::connection::Visit;
 use self::crowd::Crowd;
 use crate::gateway::refusal;
 
+pub(crate) use access::AccessLog;
 pub(crate) use front::Front;
 
 /// How long to wait for a file after somebody was told to leave.

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use axum::body::Bytes;
@@ -12,24 +12,34 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::crowd::Served;
+use super::entry::Entry;
 
 /// A body that says when it has been read to its end.
 pub(super) struct Received {
     body: Incoming,
     ended: Option<Arc<AtomicBool>>,
+    bytes: Arc<AtomicU64>,
 }
 
 /// The exchange of one request, for whoever has to say whether another one may follow on its connection.
 pub(super) struct Exchange {
     version: Version,
     ended: Option<Arc<AtomicBool>>,
+    received: Arc<AtomicU64>,
 }
 
 impl Exchange {
     pub(super) fn begin(request: Request<Incoming>) -> (Request<Received>, Self) {
         let ended = (!request.body().is_end_stream()).then(Arc::default);
-        let exchange = Self { version: request.version(), ended: ended.clone() };
-        (request.map(|body| Received { body, ended }), exchange)
+        let bytes = Arc::<AtomicU64>::default();
+        let exchange =
+            Self { version: request.version(), ended: ended.clone(), received: Arc::clone(&bytes) };
+        (request.map(|body| Received { body, ended, bytes }), exchange)
+    }
+
+    /// Counts what came of the request's body, in bytes.
+    pub(super) fn received(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.received)
     }
 
     /// Tells the client not to use its connection again where its body is not read to the end: what it still sends
@@ -49,15 +59,25 @@ impl Exchange {
     }
 }
 
-/// The body of an answer, during which its connection counts as served.
+/// The body of an answer, during which its connection counts as served. When it ends or is dropped, its request is
+/// told of.
 pub(super) struct Answering {
     body: axum::body::Body,
+    entry: Entry,
     _serving: Served,
 }
 
 impl Answering {
-    pub(super) fn new(body: axum::body::Body, serving: Served) -> Self {
-        Self { body, _serving: serving }
+    pub(super) fn new(body: axum::body::Body, entry: Entry, serving: Served) -> Self {
+        Self { body, entry, _serving: serving }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        if self.body.is_end_stream() {
+            self.entry.ended();
+        }
     }
 }
 
@@ -69,7 +89,13 @@ impl Body for Answering {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => self.entry.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(_)) => {}
+            None => self.entry.ended(),
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -90,6 +116,10 @@ impl Body for Received {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
         let is_over = match &frame {
             None => true,
             Some(Ok(_)) => self.body.is_end_stream(),

@@ -17,6 +17,7 @@ mod settings;
 mod shapes;
 mod storage;
 mod store;
+mod telling;
 mod waking;
 
 use std::path::PathBuf;

@@ -12,7 +12,7 @@ use crate::client::{Answer, request};
 const APP: &str = "/local/sandboxes/box/x";
 
 /// Waits for what another task is about to bring about.
-async fn until(what: impl Fn() -> bool) {
+pub(crate) async fn until(what: impl Fn() -> bool) {
     while !what() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -121,7 +121,7 @@ async fn to_two_sleepers(body: &'static str, change: impl FnOnce(&mut HostSettin
     stand.engine.go.notify_one();
     until(|| {
         stand.engine.go.notify_one();
-        requests.iter().all(|request| request.is_finished())
+        requests.iter().all(tokio::task::JoinHandle::is_finished)
     })
     .await;
     let mut answers = Vec::new();

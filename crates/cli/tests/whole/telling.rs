@@ -1,0 +1,84 @@
+//! What a host tells its operator.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::place::{Host, Place, said};
+
+#[test]
+fn the_status_counts_those_that_run_and_those_that_sleep_and_wakes_none() {
+    let place = Place::new();
+    let _host = Host::start(&place, &[]);
+    let none = place.run(["status"]).done();
+    assert!(none.text().contains("0 running, 0 in standby"), "{none:?}");
+    for name in ["awake", "asleep"] {
+        place.run(["create", name]).done();
+    }
+    place.run(["sleep", "asleep"]).done();
+    for _ in 0..2 {
+        let said = place.run(["status"]).done();
+        assert!(said.text().contains("1 running, 1 in standby"), "{said:?}");
+        let (awake, asleep) = (said.text().find("\nawake").unwrap(), said.text().find("\nasleep").unwrap());
+        assert!(awake < asleep, "those that run come first: {said:?}");
+    }
+    let json = place.run(["status", "--json"]).done().json();
+    assert_eq!((&json["running"], &json["standby"], &json["other"]), (&1.into(), &1.into(), &0.into()));
+    assert_eq!(json["sandboxes"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn on_a_terminal_the_status_goes_on_until_ctrl_c_and_leaves_it_as_it_was() {
+    let place = Place::new();
+    let _host = Host::start(&place, &[]);
+    if Command::new("script").arg("--version").output().is_err() {
+        return eprintln!("SKIPPED: there is no script(1) here to give a terminal");
+    }
+    let line = format!("timeout -s INT 2 {} status --every 50ms", env!("CARGO_BIN_EXE_reveille"));
+    let mut command = place.command();
+    let environment: Vec<_> =
+        command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+    command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).envs(environment).env("TERM", "xterm");
+    let text = said(command.stdin(std::process::Stdio::null())).text();
+    assert!(text.matches("0 running").count() > 2, "{text:?}");
+    assert!(text.trim_end().ends_with("\u{1b}[?7h") || text.contains("\u{1b}[?7h"), "{text:?}");
+    assert_eq!(text.matches("\u{1b}[?7l").count(), text.matches("\u{1b}[?7h").count(), "{text:?}");
+}
+
+#[test]
+fn a_unit_runs_the_host_with_the_flags_it_was_asked_for_with() {
+    let place = Place::new();
+    let file = place.path().join("reveille.service");
+    let said = place.run(["host", "--print-unit", "--listen", "127.0.0.1:7979", "--data", "da ta%"]).done();
+    let unit = said.text();
+    std::fs::write(&file, &unit).unwrap();
+    let start = unit.lines().find(|line| line.starts_with("ExecStart=")).unwrap();
+    assert!(start.contains(" host --listen 127.0.0.1:7979 --data "), "{start}");
+    assert!(start.contains("da ta%%\"") && !start.contains("print-unit"), "{start}");
+    assert!(unit.contains("\nDelegate=yes\n") && unit.contains("\nTimeoutStopSec=60\n"), "{unit}");
+    assert_eq!(place.run(["host", "--print-unit", "--reject-with", "404"]).code, Some(2));
+    match Command::new("systemd-analyze").arg("verify").arg("--man=no").arg(&file).output() {
+        Err(_) => eprintln!("SKIPPED: there is no systemd-analyze here to read the unit"),
+        Ok(output) => {
+            let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!complaint.contains("reveille.service"), "{complaint}");
+        }
+    }
+}
+
+#[test]
+fn an_access_log_has_a_line_of_json_for_each_request() {
+    let place = Place::new();
+    let log = place.path().join("access.log");
+    let host = Host::start(&place, &["--access-log", log.to_str().unwrap()]);
+    place.run(["create", "box"]).done();
+    place.run(["health", "box"]).done();
+    drop(host);
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let has = |method: &str, path: &str| {
+        lines.iter().any(|line| line["method"] == method && line["path"] == path && line["status"] == 200)
+    };
+    assert!(has("POST", "/v0/sandboxes") && has("GET", "/local/sandboxes/box/health"), "{text}");
+}
