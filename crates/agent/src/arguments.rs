@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::Command;
 
 use reveille_wire::{DriveMount, DriveName, MountPath};
 
@@ -19,9 +20,11 @@ usage: agent --listen stdin|ADDRESS:PORT [--drives DIR | --no-drives REASON] [--
                          the same, and nothing in the sandbox can write to it
   --scratch MB=PATH      mount an empty place of so many megabytes
   --keep-output BYTES    how much of each stream of a process is kept (default: 67108864)
-  --program PATH         what an upgrade executes (default: the running program)";
+  --program PATH         what an upgrade executes (default: the running program)
+  --loader PATH          what loads that program, where the sandbox has nothing that would
+  --libraries DIR        what it is linked to then";
 
-const WITH_VALUE: [&str; 9] = [
+const WITH_VALUE: [&str; 11] = [
     "--listen",
     "--drives",
     "--no-drives",
@@ -31,6 +34,8 @@ const WITH_VALUE: [&str; 9] = [
     "--scratch",
     "--keep-output",
     "--program",
+    "--loader",
+    "--libraries",
 ];
 
 /// How much of each stream of a process is kept when nothing was said, in bytes.
@@ -49,9 +54,19 @@ pub(crate) struct Arguments {
     pub(crate) output_kept: u64,
     /// What an upgrade executes.
     pub(crate) program: PathBuf,
+    /// What loads it, where it needs something for that.
+    pub(crate) loader: Option<Loader>,
     pub(crate) start: Start,
     /// All that was given but [`Start`], to be handed on to the next program of an upgrade.
     pub(crate) given: Vec<OsString>,
+}
+
+/// What loads a program where the sandbox's own root has nothing that would: a dynamic loader, and the directory of the
+/// libraries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Loader {
+    program: PathBuf,
+    libraries: PathBuf,
 }
 
 /// Where requests come from.
@@ -104,6 +119,8 @@ impl Arguments {
         let mut attached = Vec::new();
         let mut output_kept = OUTPUT_KEPT;
         let mut program = None;
+        let mut loader = None;
+        let mut libraries = PathBuf::new();
         let mut start = Start::Fresh;
         let mut kept = Vec::new();
         let mut words = given.into_iter();
@@ -124,6 +141,8 @@ impl Arguments {
                         }
                         "--scratch" => attached.push(scratch(&value.to_string_lossy())?),
                         "--keep-output" => output_kept = bytes(&value.to_string_lossy())?,
+                        "--loader" => loader = Some(PathBuf::from(&value)),
+                        "--libraries" => libraries = PathBuf::from(&value),
                         _ => program = Some(PathBuf::from(&value)),
                     }
                     kept.extend([flag, value]);
@@ -134,7 +153,22 @@ impl Arguments {
         let listen = listen.ok_or("--listen is missing")?;
         let running = || std::env::current_exe().map_err(|error| format!("--program is missing: {error}"));
         let program = program.map_or_else(running, Ok)?;
-        Ok(Self { listen, drives, volumes, attached, output_kept, program, start, given: kept })
+        let loader = loader.map(|program| Loader { program, libraries });
+        Ok(Self { listen, drives, volumes, attached, output_kept, program, loader, start, given: kept })
+    }
+
+    /// The next program of an upgrade, with what was given to this one.
+    pub(crate) fn next_program(&self) -> Command {
+        let mut command = match &self.loader {
+            None => Command::new(&self.program),
+            Some(Loader { program, libraries }) => {
+                let mut command = Command::new(program);
+                command.arg("--library-path").arg(libraries).arg(&self.program);
+                command
+            }
+        };
+        command.arg("agent").args(&self.given);
+        command
     }
 }
 

@@ -72,6 +72,7 @@ impl Host {
             sandboxes: store.directory().sandboxes(),
             drives: store.directory().drives(),
             volumes: store.directory().volumes(),
+            images: store.directory().images(),
             snapshots: store.directory().snapshots(),
             ..LocalEngineSettings::new(settings.agent.clone(), store.directory().engine())
         };
@@ -119,6 +120,7 @@ impl Host {
             previews: store.shelf(),
             drives: store.shelf(),
             volumes: store.shelf(),
+            images: store.shelf(),
             snapshots: store.shelf(),
             store,
             started: settings.clock.now(),
@@ -128,6 +130,7 @@ impl Host {
             url: url(address),
             expiries: Notify::new(),
         });
+        control.sweep_images();
         control::bring_back(&control);
         control::finish_snapshots(&control);
         tokio::spawn(control::expire(Arc::clone(&control)));

@@ -15,6 +15,7 @@ pub mod engine;
 mod error;
 mod gateway;
 mod host;
+mod image;
 pub mod observer;
 mod preview;
 mod sandbox;

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::PoisonError;
 
 use super::{handover, program};
@@ -42,7 +41,7 @@ pub(crate) async fn begin(agent: &Agent, arguments: &Arguments, listener: &Liste
 fn execute(arguments: &Arguments) -> Result<Infallible, String> {
     let program = &arguments.program;
     privilege::hand_on().map_err(|error| format!("the right to mount cannot be handed on: {error}"))?;
-    let error = Command::new(program).arg("agent").args(&arguments.given).arg("--resume").exec();
+    let error = arguments.next_program().arg("--resume").exec();
     if let Err(error) = privilege::keep() {
         tracing::warn!(%error, "what this agent starts can mount drives, too");
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -29,8 +29,8 @@ pub(crate) async fn check(processes: &Processes, arguments: &Arguments, wanted: 
     if !file.is_file() || file.permissions().mode() & 0o111 == 0 {
         return Err(format!("{name} cannot be used: it is no program"));
     }
-    let mut command = Command::new(program);
-    command.arg("agent").args(&arguments.given).arg("--check");
+    let mut command = arguments.next_program();
+    command.arg("--check");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let pipe =
         processes.start_unlisted(command).await.map_err(|error| format!("{name} cannot be run: {error}"))?;

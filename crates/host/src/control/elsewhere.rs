@@ -5,7 +5,7 @@ use axum::http::{StatusCode, Uri};
 use super::answer::Failure;
 
 /// What is the platform's own, by the word that names it in a path: `/v0/WORD` and below.
-const RESOURCES: [&str; 3] = ["images", "schedule-executions", "schedules"];
+const RESOURCES: [&str; 2] = ["schedule-executions", "schedules"];
 
 /// The same below `/v0/sandboxes/{name}`.
 const OF_A_SANDBOX: [&str; 4] = ["archive", "schedule-executions", "schedules", "unarchive"];

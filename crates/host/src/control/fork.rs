@@ -17,6 +17,7 @@ use super::snapshots::{id_of, refused};
 use super::spec;
 use super::state::Control;
 use crate::engine::{Engine, EngineError, SnapshotId};
+use crate::image::Pinned;
 
 pub(super) fn routes() -> Router<Arc<Control>> {
     Router::new()
@@ -47,20 +48,20 @@ async fn fork_sandbox(
     asked::Json(fork): asked::Json<Fork>,
 ) -> Result<Json<Value>, Failure> {
     let record = control.find(&name)?;
-    let (files, spec) = match &fork.snapshot_id {
+    let (files, spec, image) = match &fork.snapshot_id {
         Some(id) => {
             let snapshot = control.snapshot(id)?;
-            (Files::Snapshot(id_of(&snapshot)?), snapshot.spec.clone())
+            (Files::Snapshot(id_of(&snapshot)?), snapshot.spec.clone(), snapshot.image.clone())
         }
         None if !record.is_live() => {
             return Err(Failure::conflict(format!("{name} has ended: nothing can be copied of it")));
         }
         None => {
             let sandbox = SandboxName::new(name).map_err(|_| Failure::broken_off())?;
-            (Files::Sandbox(sandbox), record.sandbox.spec.clone())
+            (Files::Sandbox(sandbox), record.sandbox.spec.clone(), record.image.clone())
         }
     };
-    made(control, files, spec, fork).await
+    made(control, files, (spec, image), fork).await
 }
 
 async fn fork_snapshot(
@@ -70,13 +71,14 @@ async fn fork_snapshot(
 ) -> Result<Json<Value>, Failure> {
     let snapshot = control.snapshot(&id)?;
     let fork = Fork { snapshot_id: Some(id), ..fork };
-    made(control, Files::Snapshot(id_of(&snapshot)?), snapshot.spec.clone(), fork).await
+    let of = (snapshot.spec.clone(), snapshot.image.clone());
+    made(control, Files::Snapshot(id_of(&snapshot)?), of, fork).await
 }
 
 async fn made(
     control: Arc<Control>,
     files: Files,
-    mut spec: SandboxSpec,
+    (mut spec, image): (SandboxSpec, Option<Pinned>),
     fork: Fork,
 ) -> Result<Json<Value>, Failure> {
     if fork.target_type.as_deref().is_some_and(|kind| kind != "sandbox") {
@@ -105,7 +107,7 @@ async fn made(
         let engine = Arc::clone(&control.terms.engine);
         let copied = target.clone();
         let copy = async move { copy(&*engine, &files, &copied).await.map_err(|error| refused(&error)) };
-        control.create_with(draft, copy).await
+        control.create_with(draft, image, copy).await
     });
     let record = making.await.map_err(|_| Failure::broken_off())??;
     let name = &record.sandbox.metadata.name;

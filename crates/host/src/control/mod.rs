@@ -5,6 +5,7 @@ mod asked;
 mod elsewhere;
 mod features;
 mod fork;
+mod images;
 mod paging;
 mod previews;
 mod record;
@@ -35,6 +36,7 @@ pub(crate) fn routes(control: Arc<Control>) -> Router {
         .merge(storage::routes())
         .merge(snapshots::routes())
         .merge(fork::routes())
+        .merge(images::routes())
         .merge(features::routes());
     Router::new()
         .nest("/v0", all)

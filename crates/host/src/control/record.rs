@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spec::Life;
 use crate::clock;
+use crate::image::Pinned;
 use crate::store::Document;
 
 /// The most events that are kept of one sandbox; the oldest go first.
@@ -22,6 +23,9 @@ pub(crate) struct Record {
     /// Whether its files are being copied from elsewhere: cut off in the middle, it is nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     copying: bool,
+    /// The image that it is made of, where that is not the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) image: Option<Pinned>,
 }
 
 impl Document for Record {
@@ -29,8 +33,8 @@ impl Document for Record {
 }
 
 impl Record {
-    pub(super) fn new(sandbox: Sandbox) -> Self {
-        Self { sandbox, terminated_at: None, copying: false }
+    pub(super) fn new(sandbox: Sandbox, image: Option<Pinned>) -> Self {
+        Self { sandbox, terminated_at: None, copying: false, image }
     }
 
     /// The same while its files are copied.

@@ -17,6 +17,7 @@ use super::asked::{self, Path, Query};
 use super::paging::{Key, Paging};
 use super::state::Control;
 use crate::engine::{EngineError, EngineErrorKind, SnapshotId};
+use crate::image::Pinned;
 use crate::store::Document;
 
 const MAX_NAME: usize = 128;
@@ -31,6 +32,9 @@ pub(crate) struct Snapshot {
     /// When that was made: another one of its name is not the source.
     source_made: Option<String>,
     pub(super) spec: SandboxSpec,
+    /// The image below the files, where that is not the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) image: Option<Pinned>,
     created: String,
     stage: Stage,
 }
@@ -217,6 +221,7 @@ impl Control {
             source: source.to_owned(),
             source_made: record.sandbox.metadata.created_at.clone(),
             spec: record.sandbox.spec.clone(),
+            image: record.image.clone(),
             created: self.clock.stamp(),
             stage: Stage::Pending,
         };

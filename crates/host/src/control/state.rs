@@ -13,6 +13,7 @@ use super::spec::{self, Expiry};
 use super::storage::{Drive, Volume};
 use crate::clock::{self, Clock};
 use crate::engine::{Network, Plan};
+use crate::image::{Image, Pinned};
 use crate::preview;
 use crate::sandbox::{Origin, Registered, Registry, Resident, Terms};
 use crate::store::{Shelf, Store, Turn};
@@ -30,6 +31,7 @@ pub(crate) struct Control {
     pub(crate) previews: Arc<Shelf<preview::Record>>,
     pub(crate) drives: Arc<Shelf<Drive>>,
     pub(crate) volumes: Arc<Shelf<Volume>>,
+    pub(crate) images: Arc<Shelf<Image>>,
     pub(crate) snapshots: Arc<Shelf<Snapshot>>,
     pub(crate) clock: Clock,
     pub(crate) workspace: String,
@@ -129,10 +131,9 @@ impl Control {
         let network = network.unwrap_or_else(|| self.network.clone());
         // What cannot be attached was refused when it came.
         let attachments = spec::attachments(&record.sandbox.spec).unwrap_or_default();
-        Plan::new(name.clone())
-            .with_environment(environment)
-            .with_network(network)
-            .with_attachments(attachments)
+        let base = record.image.as_ref().map(Pinned::base).unwrap_or_default();
+        let plan = Plan::new(name.clone()).with_environment(environment).with_network(network);
+        plan.with_attachments(attachments).with_base(base)
     }
 
     /// Writes down when a sandbox was used last. The record is as good as before without it.

@@ -8,6 +8,7 @@
 
 mod error;
 mod generation;
+mod image;
 mod isolation;
 mod local;
 mod memory;
@@ -24,7 +25,9 @@ use crate::egress::Domains;
 
 pub use error::{EngineError, EngineErrorKind};
 pub use generation::{Generation, Issuer};
+pub use image::ImageId;
 pub use isolation::{Freezer, Isolation, Namespaces};
+pub(crate) use local::remove_directory;
 pub use local::{AgentCommand, LocalEngine, LocalEngineSettings};
 pub use memory::Memory;
 pub use snapshot::SnapshotId;
@@ -143,6 +146,26 @@ pub struct Plan {
     pub network: Network,
     /// What is mounted in it before anything runs, in this order.
     pub attachments: Vec<Attachment>,
+    /// What its root is made of.
+    pub base: Base,
+}
+
+/// What the root of a sandbox is made of. Its own layer lies over it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Base {
+    /// The programs of the machine that it runs on.
+    #[default]
+    Machine,
+    /// An image, and nothing of the machine.
+    Image {
+        /// Which.
+        id: ImageId,
+        /// Its variables; the plan's own come before them.
+        environment: Vec<(String, String)>,
+        /// Where commands begin, where the image says so.
+        directory: Option<String>,
+    },
 }
 
 /// Something that is mounted in a sandbox for as long as it runs.
@@ -203,7 +226,13 @@ impl Plan {
     /// A sandbox without variables.
     #[must_use]
     pub fn new(name: SandboxName) -> Self {
-        Self { name, environment: Vec::new(), network: Network::default(), attachments: Vec::new() }
+        Self {
+            name,
+            environment: Vec::new(),
+            network: Network::default(),
+            attachments: Vec::new(),
+            base: Base::Machine,
+        }
     }
 
     /// The same with these variables for everything that runs in it.
@@ -217,6 +246,13 @@ impl Plan {
     #[must_use]
     pub fn with_attachments(mut self, attachments: impl IntoIterator<Item = Attachment>) -> Self {
         self.attachments = attachments.into_iter().collect();
+        self
+    }
+
+    /// The same, made of this.
+    #[must_use]
+    pub fn with_base(mut self, base: Base) -> Self {
+        self.base = base;
         self
     }
 

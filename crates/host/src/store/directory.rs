@@ -17,6 +17,7 @@ pub(crate) struct Directory {
 const SANDBOXES: &str = "sandboxes";
 const DRIVES: &str = "drives";
 const VOLUMES: &str = "volumes";
+const IMAGES: &str = "images";
 
 impl Directory {
     /// Takes the directory, and makes it where only it is missing.
@@ -27,7 +28,7 @@ impl Directory {
         // The engine and the agents run in other directories than the host.
         let directory = Self { root: root.canonicalize().map_err(no)? };
         directory.refuse_what_has_lost_its_store()?;
-        for part in [SANDBOXES, DRIVES, VOLUMES] {
+        for part in [SANDBOXES, DRIVES, VOLUMES, IMAGES] {
             files::make_private_directory(&directory.root.join(part)).map_err(no)?;
         }
         Ok((directory, lock))
@@ -60,6 +61,11 @@ impl Directory {
     /// Where the volumes are.
     pub(crate) fn volumes(&self) -> PathBuf {
         self.root.join(VOLUMES)
+    }
+
+    /// Where the images are.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.root.join(IMAGES)
     }
 
     /// Where the snapshots are.

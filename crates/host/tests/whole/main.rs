@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod crash;
+mod images;
 mod passage;
 mod stand;
 mod volumes;
@@ -66,6 +67,11 @@ fn trials() -> Vec<Trial> {
         trial("a drive that is mounted, awake or asleep, is not deleted", a_mounted_drive_stays),
         trial("a snapshot is laid back, forked, and outlives its sandbox", a_snapshot_outlives_its_sandbox),
         trial("a fork has the files and the environment of its source, and starts anew", a_fork_starts_anew),
+        trial(
+            "a sandbox is made of an image, and of nothing else",
+            images::a_sandbox_is_made_of_an_image_and_of_nothing_else,
+        ),
+        trial("an archive that breaks off leaves nothing", images::an_archive_that_breaks_off_leaves_nothing),
         trial(
             "a volume outlives its sandbox, and is in one at a time",
             volumes::a_volume_outlives_its_sandbox_and_is_in_one_at_a_time,

@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use reveille_host::{AgentCommand, Host, HostSettings};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
 
 const KEY: &str = "test-key";
 
@@ -85,19 +86,39 @@ impl Stand {
         self.send(method, path, body).await
     }
 
+    /// Puts bytes to a path.
+    pub(crate) async fn upload(&self, path: &str, body: Vec<u8>) -> Answer {
+        try_send(self.host.address(), "PUT", path, body).await.unwrap()
+    }
+
+    /// Puts the beginning of a longer body to a path, and leaves.
+    pub(crate) async fn break_off(&self, path: &str, beginning: &[u8]) {
+        let mut stream = tokio::net::TcpStream::connect(self.host.address()).await.unwrap();
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nhost: x\r\nx-blaxel-authorization: Bearer {KEY}\r\ncontent-length: 1000000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(beginning).await.unwrap();
+    }
+
     async fn send(&self, method: &str, path: &str, body: String) -> Answer {
         try_send(self.host.address(), method, path, body).await.unwrap()
     }
 }
 
 /// What a host answers; `None` where it ends before it has.
-pub(crate) async fn try_send(address: SocketAddr, method: &str, path: &str, body: String) -> Option<Answer> {
+pub(crate) async fn try_send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: impl Into<Bytes>,
+) -> Option<Answer> {
     let stream = tokio::net::TcpStream::connect(address).await.ok()?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     tokio::spawn(connection);
     let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1");
     let request = request.header("x-blaxel-authorization", format!("Bearer {KEY}"));
-    let answer = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.ok()?;
+    let answer = sender.send_request(request.body(Full::new(body.into())).unwrap()).await.ok()?;
     let status = answer.status().as_u16();
     Some(Answer { status, body: answer.into_body().collect().await.ok()?.to_bytes() })
 }

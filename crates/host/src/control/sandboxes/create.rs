@@ -13,6 +13,7 @@ use super::super::record::Record;
 use super::super::spec;
 use super::super::state::Control;
 use super::start::{end, start};
+use crate::image::Pinned;
 use crate::sandbox::Origin;
 use crate::store::Turn;
 
@@ -79,27 +80,31 @@ impl Control {
         taken: Taken,
         deadline: Option<Duration>,
     ) -> Result<Arc<Record>, Failure> {
-        let (turn, record) = match self.take_name(draft, taken).await? {
+        let (turn, mut record) = match self.take_name(draft, taken).await? {
             Named::There(record) => return Ok(record),
             Named::New(turn, record) => (turn, *record),
         };
-        let claimed = self.claim(&record.sandbox.spec).await?;
+        let volumes = self.claim(&record.sandbox.spec).await?;
+        let image = self.claim_image(&record.sandbox.spec).await?;
+        record.image = image.as_ref().map(|claimed| claimed.pinned.clone());
         turn.put(record.clone()).await?;
         // From here on the record says whose they are.
-        drop(claimed);
+        drop((volumes, image));
         self.make(turn, record, deadline).await
     }
 
-    /// Makes a sandbox that starts with the files that `copy` brings.
+    /// Makes a sandbox that starts with the files that `copy` brings, over those of `image`.
     pub(in crate::control) async fn create_with(
         self: Arc<Self>,
         draft: Sandbox,
+        image: Option<Pinned>,
         copy: impl Future<Output = Result<(), Failure>> + Send,
     ) -> Result<Arc<Record>, Failure> {
-        let (turn, record) = match self.take_name(draft, Taken::Refused).await? {
+        let (turn, mut record) = match self.take_name(draft, Taken::Refused).await? {
             Named::There(record) => return Ok(record),
             Named::New(turn, record) => (turn, record.while_copying()),
         };
+        record.image = image;
         turn.put(record.clone()).await?;
         if let Err(failure) = copy.await {
             take_back(&self, &turn, &record).await;
@@ -141,7 +146,7 @@ impl Control {
         sandbox.last_used_at = None;
         sandbox.expires_in = None;
         sandbox.events.clear();
-        Record::new(sandbox).with_status(Status::Deploying, self.clock.now(), "it is being made")
+        Record::new(sandbox, None).with_status(Status::Deploying, self.clock.now(), "it is being made")
     }
 
     /// Starts what a record describes; what cannot be started, or not in time, is taken away again.

@@ -8,6 +8,7 @@ mod span;
 use reveille_wire::{EnvVar, Sandbox, SandboxName, SandboxRuntime, SandboxSpec};
 
 use super::answer::Failure;
+use crate::image::Named;
 
 pub(super) use attached::{attachments, volumes};
 pub(crate) use expiry::{Expiry, Life};
@@ -107,8 +108,8 @@ fn check_runtime(runtime: &SandboxRuntime) -> Result<(), Failure> {
         let message = format!("spec.runtime.memory is {memory} MB: it must be from {least} to {most}");
         return Err(Failure::bad_request(message));
     }
-    if runtime.image.as_ref().is_some_and(|image| image.is_empty() || image.contains(char::is_whitespace)) {
-        return Err(Failure::bad_request("spec.runtime.image is no name of an image"));
+    if let Some(image) = &runtime.image {
+        Named::read(image).map_err(|error| Failure::bad_request(format!("spec.runtime.image: {error}")))?;
     }
     bounded("spec.runtime.ports", runtime.ports.len(), MAX_PORTS)?;
     if runtime.ports.iter().any(|port| port.target == 0) {

@@ -9,6 +9,7 @@ use rustix::process::geteuid;
 
 use super::cgroup::{self, Cgroup};
 use super::launch::try_out;
+use super::libraries::Libraries;
 use super::programs::Programs;
 use super::remove::remove_directory;
 use super::root::{Ingredients, Layers, Machine, Root};
@@ -32,6 +33,8 @@ pub(super) struct OwnRoot {
     pub(super) machine: Machine,
     pub(super) layers: Layers,
     pub(super) programs: Programs,
+    /// For roots that are made of an image.
+    pub(super) libraries: Libraries,
 }
 
 /// Tries the best first. `name` is for a cgroup of this host's own, or says why there can be none: on a full disk
@@ -79,7 +82,8 @@ fn choose_namespaces(
 fn try_own_root(settings: &LocalEngineSettings, missing: &mut Vec<String>) -> io::Result<OwnRoot> {
     let machine = Machine::look()?;
     let programs = Programs::keep(&settings.agent.program, settings.directory.join("agent"))?;
-    let mut ground = OwnRoot { machine, layers: Layers::Writable, programs };
+    let libraries = Libraries::keep(settings.directory.join("libraries"));
+    let mut ground = OwnRoot { machine, layers: Layers::Writable, programs, libraries };
     let Err(first) = try_layers(settings, &ground) else { return Ok(ground) };
     ground.layers = Layers::ReadOnly;
     // The reason that is worth telling is the first one.
@@ -96,6 +100,7 @@ fn try_layers(settings: &LocalEngineSettings, ground: &OwnRoot) -> io::Result<()
         directory: &directory,
         machine: &ground.machine,
         layers: ground.layers,
+        image: None,
         programs: ground.programs.directory(),
         drives: &directory.join("drives"),
         volumes: &[],

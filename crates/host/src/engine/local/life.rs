@@ -18,15 +18,17 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStat
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::Cgroup;
+use super::ladder::OwnRoot;
 use super::launch::{Launch, PROXY_PORT, Whose, launch};
+use super::libraries::Taken;
 use super::log::Log;
 use super::process::{Process, carrying, tree};
-use super::root::{self, Ingredients, Root};
+use super::root::{self, Image, Ingredients, Root};
 use super::sandbox::Ground;
 use super::signals::{self, Stopped};
 use super::{Namespaces, Network};
 use crate::egress::WayOut;
-use crate::engine::{Access, Attached, Attachment};
+use crate::engine::{Access, Attached, Attachment, Base};
 
 const NO_MOUNTS: &str = "this machine gives sandboxes no mount namespace, so drives cannot be mounted";
 
@@ -47,6 +49,7 @@ pub(super) struct Birth {
     pub(super) directory: PathBuf,
     pub(super) drives: PathBuf,
     pub(super) attachments: Vec<Attachment>,
+    pub(super) base: Base,
     pub(super) environment: Vec<(String, String)>,
     pub(super) network: Network,
 }
@@ -206,7 +209,7 @@ fn start(
         network: if birth.network == Network::Machine { Whose::Machines } else { Whose::Own },
         hostname: birth.name.to_string(),
         arguments: arguments(&birth.ground.agent.arguments, namespaces, &inside, &birth.attachments)?,
-        program: inside.program,
+        program: inside.loaded_by.map_or(inside.program, |LoadedBy(loader)| loader),
         environment,
         directory: inside.files,
         root: inside.root,
@@ -246,8 +249,12 @@ fn start(
 struct Inside {
     root: Option<Root>,
     program: PathBuf,
+    /// What loads the program, where the root has nothing that would.
+    loaded_by: Option<LoadedBy>,
+    /// Where commands begin.
     files: PathBuf,
     home: PathBuf,
+    shell: &'static str,
     drives: PathBuf,
     volumes: PathBuf,
 }
@@ -258,30 +265,86 @@ impl Inside {
         let Some(own) = &birth.ground.own_root else {
             let program = birth.ground.agent.program.clone();
             let (drives, volumes) = (birth.drives.clone(), birth.ground.volumes.clone());
-            return Ok(Self { root: None, program, home: files.clone(), files, drives, volumes });
+            if birth.base != Base::Machine {
+                let what = "an image needs a root of its own, which this machine does not give sandboxes";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+            }
+            let shell = shell(Path::new("/"));
+            let (home, loaded_by) = (files.clone(), None);
+            return Ok(Self { root: None, program, loaded_by, home, files, shell, drives, volumes });
         };
         let programs = own.programs.refresh().map_err(|error| {
             let program = birth.ground.agent.program.display();
             io::Error::new(error.kind(), format!("running its program: {program}: {error}"))
         })?;
+        let image = Made::of(birth, own)?;
         let root = Root::prepare(&Ingredients {
             directory: &birth.directory,
             machine: &own.machine,
             layers: own.layers,
+            image: image.as_ref().map(Made::ingredient),
             programs,
             drives: &birth.drives,
             volumes: &volumes(birth),
             hostname: birth.name.as_str(),
         })?;
+        let directory = image.as_ref().and_then(|image| image.directory);
         Ok(Self {
             root: Some(root),
             program: root::program(own.programs.file()),
-            files: root::FILES.into(),
+            files: directory.unwrap_or(root::FILES).into(),
             home: root::home().into(),
+            shell: shell(image.as_ref().map_or(Path::new("/"), |image| &image.root)),
+            loaded_by: image.and_then(|image| image.loaded_by),
             drives: root::DRIVES.into(),
             volumes: root::VOLUMES.into(),
         })
     }
+}
+
+/// What a root is made of that is made of an image.
+struct Made<'a> {
+    root: PathBuf,
+    directory: Option<&'a str>,
+    libraries: &'a Path,
+    loaded_by: Option<LoadedBy>,
+}
+
+impl<'a> Made<'a> {
+    fn of(birth: &'a Birth, own: &'a OwnRoot) -> io::Result<Option<Self>> {
+        let Base::Image { id, directory, .. } = &birth.base else { return Ok(None) };
+        let loaded_by = match own.libraries.take()? {
+            Taken::Nothing => None,
+            Taken::Loader(name) => Some(LoadedBy(Path::new(root::LIBRARIES).join(name))),
+        };
+        Ok(Some(Self {
+            root: birth.ground.images.join(id.as_str()),
+            directory: directory.as_deref(),
+            libraries: own.libraries.directory(),
+            loaded_by,
+        }))
+    }
+
+    fn ingredient(&self) -> Image<'_> {
+        let libraries = self.loaded_by.is_some().then_some(self.libraries);
+        Image { root: &self.root, libraries, directory: self.directory }
+    }
+}
+
+/// The loader of the agent's program, inside.
+#[derive(Debug)]
+struct LoadedBy(PathBuf);
+
+impl LoadedBy {
+    /// What stands before the program for its loader.
+    fn arguments(&self, program: &Path) -> [OsString; 3] {
+        ["--library-path".into(), root::LIBRARIES.into(), program.into()]
+    }
+}
+
+/// The better one of the shells that a root has.
+fn shell(root: &Path) -> &'static str {
+    if root.join("bin/bash").symlink_metadata().is_ok() { "/bin/bash" } else { "/bin/sh" }
 }
 
 /// The directories of the volumes that are attached.
@@ -299,8 +362,17 @@ fn arguments(
     inside: &Inside,
     attachments: &[Attachment],
 ) -> io::Result<Vec<OsString>> {
-    let mut arguments = given.to_vec();
+    let mut arguments = Vec::new();
+    if let Some(loaded_by) = &inside.loaded_by {
+        arguments.extend(loaded_by.arguments(&inside.program));
+    }
+    arguments.extend_from_slice(given);
     arguments.extend(["--listen", "stdin"].map(OsString::from));
+    if let Some(LoadedBy(loader)) = &inside.loaded_by {
+        arguments.extend(["--program".into(), inside.program.clone().into_os_string()]);
+        arguments.extend(["--loader".into(), loader.clone().into_os_string()]);
+        arguments.extend(["--libraries", root::LIBRARIES].map(OsString::from));
+    }
     if !namespaces.can_mount() {
         if !attachments.is_empty() {
             return Err(io::Error::new(io::ErrorKind::Unsupported, NO_MOUNTS));
@@ -328,19 +400,26 @@ fn environment(inside: &Inside, birth: &Birth) -> io::Result<Vec<(OsString, OsSt
     let of_the_host = |name, otherwise: &str| std::env::var_os(name).unwrap_or_else(|| otherwise.into());
     let usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     // Where the host's programs are that its user has installed is nothing that another root has.
+    let images: &[(String, String)] = match &birth.base {
+        Base::Image { environment, .. } => environment,
+        Base::Machine => &[],
+    };
+    let usual = images.iter().find(|(name, _)| name == "PATH").map_or(usual, |(_, path)| path);
     let path = match &inside.root {
         // The agent's program is a command inside as well.
         Some(_) => format!("{usual}:{}", root::programs().display()).into(),
         None => of_the_host("PATH", usual),
     };
-    let shell = if Path::new("/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" };
     let mut all = BTreeMap::from([
         (OsString::from("HOME"), inside.home.clone().into()),
         ("LANG".into(), of_the_host("LANG", "C.UTF-8")),
         ("PATH".into(), path),
-        ("SHELL".into(), shell.into()),
+        ("SHELL".into(), inside.shell.into()),
         ("WORKDIR".into(), inside.files.clone().into()),
     ]);
+    for (name, value) in images.iter().filter(|(name, _)| name != "PATH") {
+        all.insert(name.into(), value.into());
+    }
     if inside.root.is_some() && matches!(birth.network, Network::Proxied(_)) {
         all.extend(proxy_variables());
     }

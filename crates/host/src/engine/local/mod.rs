@@ -5,6 +5,7 @@ mod earlier;
 mod graves;
 mod ladder;
 mod launch;
+mod libraries;
 mod life;
 mod log;
 mod process;
@@ -43,6 +44,7 @@ use sandbox::{Ground, NotDone, Sandbox, overtaken};
 use snapshots::Snapshots;
 use sockets::Sockets;
 
+pub(crate) use remove::remove_directory;
 pub use settings::{AgentCommand, LocalEngineSettings};
 
 /// How long agents may take to end by themselves at a shutdown.
@@ -131,6 +133,7 @@ impl LocalEngine {
             sandboxes: settings.sandboxes,
             drives: settings.drives,
             volumes: settings.volumes,
+            images: settings.images,
             snapshots,
             changes: broadcast::channel(CHANGES).0,
         });

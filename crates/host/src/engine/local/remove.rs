@@ -16,7 +16,7 @@ const DEPTH: usize = 64;
 
 /// Removes a directory and everything in it. Follows no link and stays on the directory's own file system.
 /// One that is not there is no error.
-pub(super) fn remove_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_directory(path: &Path) -> io::Result<()> {
     let top = match open(CWD, path) {
         Err(Errno::NOENT) => return Ok(()),
         other => other?,

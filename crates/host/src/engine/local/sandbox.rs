@@ -43,6 +43,7 @@ pub(super) struct Ground {
     pub(super) sandboxes: PathBuf,
     pub(super) drives: PathBuf,
     pub(super) volumes: PathBuf,
+    pub(super) images: PathBuf,
     pub(super) snapshots: Snapshots,
     pub(super) changes: broadcast::Sender<Change>,
 }
@@ -213,6 +214,7 @@ impl Sandbox {
             directory,
             drives: self.ground.drives.clone(),
             attachments: plan.attachments.clone(),
+            base: plan.base.clone(),
             environment: plan.environment.clone(),
             network: plan.network.clone(),
         };

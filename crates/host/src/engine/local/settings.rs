@@ -25,6 +25,8 @@ pub struct LocalEngineSettings {
     pub drives: PathBuf,
     /// Where the volumes are that may be attached, one directory each.
     pub volumes: PathBuf,
+    /// Where the images are, one root each.
+    pub images: PathBuf,
     /// Where the snapshots are.
     pub snapshots: PathBuf,
     /// Only these namespaces are tried; none: the best that the machine allows.
@@ -38,7 +40,18 @@ impl LocalEngineSettings {
     #[must_use]
     pub fn new(agent: AgentCommand, directory: PathBuf) -> Self {
         let (sandboxes, drives) = (directory.join("boxes"), directory.join("drives"));
-        let (volumes, snapshots) = (directory.join("volumes"), directory.join("snapshots"));
-        Self { agent, directory, sandboxes, drives, volumes, snapshots, namespaces: None, freezer: None }
+        let (volumes, images) = (directory.join("volumes"), directory.join("images"));
+        let snapshots = directory.join("snapshots");
+        Self {
+            agent,
+            directory,
+            sandboxes,
+            drives,
+            volumes,
+            images,
+            snapshots,
+            namespaces: None,
+            freezer: None,
+        }
     }
 }

@@ -58,7 +58,7 @@ impl Machine {
 /// Lays the machine's part of a root.
 pub(super) fn lay(make: &mut Make, of: &Ingredients<'_>) -> io::Result<()> {
     for part in &of.machine.parts {
-        let at = make.at(part.name);
+        let at = make.own.join(part.name);
         match &part.kind {
             PartKind::Link(to) => make_link(&to.to_string_lossy(), &at)?,
             PartKind::Directory => {
@@ -98,7 +98,7 @@ fn lay_directory(make: &mut Make, of: &Ingredients<'_>, name: &str, at: &Path) -
 }
 
 /// The files by which a machine knows its own name and those of others. What a sandbox has changed stays.
-fn say_who_it_is(etc: &Path, hostname: &str) -> io::Result<()> {
+pub(super) fn say_who_it_is(etc: &Path, hostname: &str) -> io::Result<()> {
     let hosts =
         format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{hostname}\n");
     let resolve = fs::read("/etc/resolv.conf").unwrap_or_default();

@@ -13,6 +13,7 @@
 //! Of `/etc` only what everybody on the machine may read is there.
 
 mod act;
+mod image;
 mod machine;
 mod secrets;
 
@@ -37,6 +38,9 @@ const PROGRAMS: &str = "run/reveille/bin";
 pub(super) const DRIVES: &str = "/run/reveille/drives";
 /// Where the volumes are that are attached, inside.
 pub(super) const VOLUMES: &str = "/run/reveille/volumes";
+
+/// Where the libraries are that the agent's program is linked to, inside a root that is made of an image.
+pub(super) const LIBRARIES: &str = "/run/reveille/lib";
 
 /// What cannot be read, or only be read, in a sandbox's `/proc`: the machine's own, and not the sandbox's.
 const PROC_READ_ONLY: [&str; 5] = ["sys", "irq", "bus", "fs", "sysrq-trigger"];
@@ -65,12 +69,25 @@ pub(super) struct Ingredients<'a> {
     pub(super) directory: &'a Path,
     pub(super) machine: &'a Machine,
     pub(super) layers: Layers,
+    /// An image in place of the machine's programs.
+    pub(super) image: Option<Image<'a>>,
     /// A directory that holds the agent's program, or the program alone.
     pub(super) programs: &'a Path,
     pub(super) drives: &'a Path,
     /// The directories of the volumes that are attached; no others are to be seen.
     pub(super) volumes: &'a [PathBuf],
     pub(super) hostname: &'a str,
+}
+
+/// An image that a root is made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Image<'a> {
+    /// Its files.
+    pub(super) root: &'a Path,
+    /// What the agent's program is linked to, which the image need not have.
+    pub(super) libraries: Option<&'a Path>,
+    /// Where commands begin, where the image says so.
+    pub(super) directory: Option<&'a str>,
 }
 
 impl Root {
@@ -80,11 +97,16 @@ impl Root {
     /// When a directory cannot be made.
     pub(super) fn prepare(of: &Ingredients<'_>) -> io::Result<Self> {
         let place = of.directory.join("root");
-        let mut make = Make { place: place.clone(), acts: Vec::new() };
         make_directory(&place, 0o755)?;
-        make.acts.push(Act::bind(&place, &place)?);
-        machine::lay(&mut make, of)?;
-        make.own_directories()?;
+        let mut make = match &of.image {
+            None => {
+                let mut make = Make::new(&place, &place, Act::bind(&place, &place)?);
+                machine::lay(&mut make, of)?;
+                make.own_directories()?;
+                make
+            }
+            Some(image) => image::lay(&place, of, image)?,
+        };
         make.bind(&of.directory.join("files"), &FILES[1..])?;
         make.proc()?;
         make.sys()?;
@@ -114,18 +136,30 @@ impl Root {
 
 /// A root in the making.
 struct Make {
+    /// Where it comes to be.
     place: PathBuf,
+    /// Where what it keeps of its own is, on the disk: what is made there is at the place once it is a root.
+    own: PathBuf,
     acts: Vec<Act>,
 }
 
 impl Make {
+    fn new(place: &Path, own: &Path, first: Act) -> Self {
+        Self { place: place.to_owned(), own: own.to_owned(), acts: vec![first] }
+    }
+
     fn at(&self, inside: &str) -> PathBuf {
         self.place.join(inside)
     }
 
+    /// A directory that is there before anything is mounted.
+    fn directory(&self, inside: &str, mode: u32) -> io::Result<PathBuf> {
+        make_directory(&self.own.join(inside), mode)?;
+        Ok(self.at(inside))
+    }
+
     fn bind(&mut self, from: &Path, to: &str) -> io::Result<()> {
-        let to = self.at(to);
-        make_directory(&to, 0o755)?;
+        let to = self.directory(to, 0o755)?;
         self.acts.push(Act::bind(from, &to)?);
         Ok(())
     }
@@ -147,15 +181,14 @@ impl Make {
             ("var/spool", 0o755),
             ("run", 0o755),
         ] {
-            make_directory(&self.at(name), mode)?;
+            self.directory(name, mode)?;
         }
-        make_link("/run", &self.at("var/run"))?;
-        make_link("/run/lock", &self.at("var/lock"))
+        make_link("/run", &self.own.join("var/run"))?;
+        make_link("/run/lock", &self.own.join("var/lock"))
     }
 
     fn proc(&mut self) -> io::Result<()> {
-        let at = self.at("proc");
-        make_directory(&at, 0o555)?;
+        let at = self.directory("proc", 0o555)?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         self.acts.push(Act::fresh("proc", &at, flags, "")?);
         for name in PROC_READ_ONLY {
@@ -174,8 +207,7 @@ impl Make {
     }
 
     fn sys(&mut self) -> io::Result<()> {
-        let at = self.at("sys");
-        make_directory(&at, 0o555)?;
+        let at = self.directory("sys", 0o555)?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
         // Programs live without it, and some machines do not give it.
         self.acts.push(Act::fresh("sysfs", &at, flags, "")?.if_it_can());
@@ -183,8 +215,7 @@ impl Make {
     }
 
     fn devices(&mut self) -> io::Result<()> {
-        let at = self.at("dev");
-        make_directory(&at, 0o755)?;
+        let at = self.directory("dev", 0o755)?;
         let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
         self.acts.push(Act::fresh("tmpfs", &at, flags, "mode=755,size=64k")?);
         for name in ["null", "zero", "full", "random", "urandom", "tty"] {
@@ -231,6 +262,12 @@ impl Make {
         self.acts.push(Act::directory(&drives, 0o700)?);
         fs::create_dir_all(of.drives)?;
         self.acts.push(Act::bind(of.drives, &drives)?);
+        if let Some(libraries) = of.image.as_ref().and_then(|image| image.libraries) {
+            let at = self.at(&LIBRARIES[1..]);
+            self.acts.push(Act::directory(&at, 0o755)?);
+            self.acts.push(Act::bind(libraries, &at)?);
+            self.acts.push(Act::read_only(&at, machine::flags_of(libraries)?)?);
+        }
         let volumes = self.at(&VOLUMES[1..]);
         self.acts.push(Act::directory(&volumes, 0o700)?);
         for volume in of.volumes {

@@ -1,0 +1,123 @@
+//! Sandboxes that are made of images.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::stand::{Stand, until};
+
+/// An image with a shell and what that is linked to, in two layers as `docker save` has them; `None` where this machine
+/// does not tell what its shell is linked to.
+fn image() -> Option<Vec<u8>> {
+    let linked = Command::new("ldd").arg("/bin/sh").output().ok().filter(|linked| linked.status.success())?;
+    let linked = String::from_utf8(linked.stdout).ok()?;
+    let libraries = linked.split_whitespace().filter(|word| word.starts_with('/'));
+    let mut below = tar::Builder::new(Vec::new());
+    for file in libraries.chain(["/bin/sh"]) {
+        let content = std::fs::read(file).ok()?;
+        append(&mut below, file.trim_start_matches('/'), &content);
+    }
+    append(&mut below, "etc/secret", b"taken away");
+    append(&mut below, "etc/os-release", b"NAME=first\n");
+    let mut above = tar::Builder::new(Vec::new());
+    append(&mut above, "etc/.wh.secret", b"");
+    append(&mut above, "etc/os-release", b"NAME=second\n");
+    let config = json!({"config": {"Env": ["GREETING=hello", "PATH=/bin"], "WorkingDir": "/app/here"}});
+    let manifest = json!([{"Config": "c.json", "Layers": ["0.tar", "1.tar"]}]);
+    let mut archive = tar::Builder::new(Vec::new());
+    append(&mut archive, "c.json", config.to_string().as_bytes());
+    append(&mut archive, "0.tar", &below.into_inner().ok()?);
+    append(&mut archive, "1.tar", &above.into_inner().ok()?);
+    append(&mut archive, "manifest.json", manifest.to_string().as_bytes());
+    archive.into_inner().ok()
+}
+
+fn append(to: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8]) {
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o755);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(content.len() as u64);
+    header.set_cksum();
+    to.append_data(&mut header, path, content).unwrap();
+}
+
+async fn run(stand: &Stand, command: &str) -> String {
+    let body = json!({"command": command, "waitForCompletion": true});
+    let path = "/local/sandboxes/made/process";
+    let ended = stand.ask("POST", path, body.to_string()).await.json();
+    [&ended["stdout"], &ended["stderr"]].map(|text| text.as_str().unwrap_or_default().to_owned()).concat()
+}
+
+async fn create(stand: &Stand, image: &str) -> (u16, Value) {
+    let body = json!({"metadata": {"name": "made"}, "spec": {"runtime": {"image": image}}}).to_string();
+    let made = stand.control("POST", "/sandboxes", &body).await;
+    (made.status, made.json())
+}
+
+pub(crate) async fn a_sandbox_is_made_of_an_image_and_of_nothing_else() {
+    let Some(archive) = image() else {
+        eprintln!("SKIPPED: this machine has no `ldd`, or its shell is linked to nothing");
+        return;
+    };
+    let stand = Stand::with_box(|_| {}).await;
+    let (status, refused) = create(&stand, "mine").await;
+    assert_eq!((status, refused["error"].as_str()), (400, Some("IMAGE_NOT_FOUND")), "{refused}");
+    let import = |archive: Vec<u8>| {
+        let stand = &stand;
+        async move { stand.upload("/v0/images/mine:1", archive).await }
+    };
+    let imported = import(archive.clone()).await;
+    assert_eq!((imported.status, &imported.json()["metadata"]["name"]), (200, &json!("mine:1")));
+    let (status, made) = create(&stand, "mine:1").await;
+    if status == 500 {
+        eprintln!("SKIPPED: this machine cannot give sandboxes a root of their own: {made}");
+        return;
+    }
+    assert_eq!(status, 200, "{made}");
+    let seen = "pwd; echo $GREETING; read name < /etc/os-release; echo $name; for f in /usr /etc/secret; do [ -e $f ] && echo $f; done; echo kept > own";
+    assert_eq!(run(&stand, seen).await, "/app/here\nhello\nNAME=second\n");
+
+    assert_eq!(stand.control("DELETE", "/images/mine:1", "").await.status, 409, "a sandbox is made of it");
+    assert_eq!(import(archive).await.status, 200, "the name may go to another one");
+    let upgraded = stand.ask("POST", "/local/sandboxes/made/upgrade", String::new()).await;
+    assert_eq!(upgraded.status, 200);
+    let mut count = 0;
+    while count == 0 {
+        let health = stand.ask("GET", "/local/sandboxes/made/health", String::new()).await.json();
+        assert_ne!(health["lastUpgrade"]["status"], "failed", "{health}");
+        count = health["upgradeCount"].as_u64().unwrap();
+    }
+    let stand = stand.restarted().await;
+    assert_eq!(
+        run(&stand, "read kept < own; echo $kept; read name < /etc/os-release; echo $name").await,
+        "kept\nNAME=second\n"
+    );
+    assert_eq!(stand.control("DELETE", "/sandboxes/made", "").await.status, 200);
+    assert_eq!(stand.control("DELETE", "/images/mine:1", "").await.status, 200);
+    let stand = stand.restarted().await;
+    let images = stand.data("images");
+    until(|| directory_is_empty(&images)).await;
+    stand.host.stop().await;
+}
+
+fn directory_is_empty(path: &Path) -> bool {
+    std::fs::read_dir(path).unwrap().next().is_none()
+}
+
+pub(crate) async fn an_archive_that_breaks_off_leaves_nothing() {
+    let stand = Stand::with_box(|_| {}).await;
+    let refused = stand.upload("/v0/images/mine", b"no archive at all".to_vec()).await;
+    assert_eq!(refused.status, 400);
+    for name in ["Upper", "blaxel/mine", "a:b:c%20d"] {
+        assert_eq!(stand.upload(&format!("/v0/images/{name}"), Vec::new()).await.status, 400, "{name}");
+    }
+    stand.break_off("/v0/images/mine", b"the beginning of an archive").await;
+    let images = stand.data("images");
+    until(|| directory_is_empty(&images)).await;
+    let listed = stand.control("GET", "/images", "").await.json();
+    assert_eq!(listed["data"].as_array().or(listed.as_array()).map(Vec::len), Some(0), "{listed}");
+    stand.host.stop().await;
+}
