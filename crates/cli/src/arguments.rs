@@ -39,6 +39,7 @@ Sandboxes
   sleep       put one to standby now
   wake        wake one now
   delete      end one, or all, and remove the files
+  image       import what sandboxes on this machine are made of
 
 Inside one
   fetch       an HTTP request to a port inside a sandbox
@@ -163,6 +164,7 @@ pub(crate) enum Command {
     Watch(commands::files::watch::Watch),
     Health(commands::health::Health),
     Drive(commands::drive::Drive),
+    Image(commands::image::Image),
     Upgrade(commands::upgrade::Upgrade),
     Relay(commands::relay::Relay),
     Faults(commands::faults::Faults),

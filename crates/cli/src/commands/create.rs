@@ -17,7 +17,7 @@ pub(crate) struct Create {
     /// A label; may be given again
     #[arg(long, short, value_name = "KEY=VALUE", value_parser = pair)]
     label: Vec<(String, String)>,
-    /// What it is made of; the platform's own when missing, and nothing to a local host
+    /// What it is made of; the platform's own when missing, and to a local host one that was imported
     #[arg(long)]
     image: Option<String>,
     /// MB, or with a unit: 4096, 512m, 4g

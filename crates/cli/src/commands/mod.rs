@@ -15,6 +15,7 @@ pub(crate) mod forward;
 pub(crate) mod get;
 pub(crate) mod health;
 pub(crate) mod host;
+pub(crate) mod image;
 pub(crate) mod kill;
 pub(crate) mod list;
 pub(crate) mod logs;
@@ -79,6 +80,7 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
         Command::Watch(asked) => interruptible(files::watch::run(screen, &connect()?, &asked)),
         Command::Health(asked) => interruptible(health::run(screen, &connect()?, &asked)),
         Command::Drive(asked) => interruptible(drive::run(screen, &connect()?, &asked)),
+        Command::Image(asked) => interruptible(image::run(screen, &connect()?, &asked)),
         Command::Upgrade(asked) => interruptible(upgrade::run(screen, &connect()?, &asked)),
         Command::Setup(asked) => setup::run(screen, &asked),
         Command::Relay(asked) => relay::run(screen, global, &asked),

@@ -8,9 +8,10 @@ use reveille::{
     UpgradeAccepted, UpgradeStatus,
 };
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{FAINT, Format, GOOD, Line, STRONG, Screen, Table, WAIT};
-use crate::report::{Facts, ago, duration, times};
+use crate::report::{Facts, ago, duration, size, times};
 
 /// How much of a sandbox is shown to people.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +83,37 @@ impl Screen {
                 state(sandbox.state),
                 since(&sandbox.metadata.created_at).into(),
                 since(&sandbox.last_used_at).into(),
+            ]);
+        }
+        table.lines().try_for_each(|line| self.line(line))
+    }
+
+    /// What became of an image.
+    pub(crate) fn image(&self, what: &str, image: &Value) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.json(image);
+        }
+        let name = image["metadata"]["name"].as_str().unwrap_or_default();
+        self.line(Line::new().styled(STRONG, name).text(" ").text(what))
+    }
+
+    pub(crate) fn images(&self, images: &[Value]) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.json(&images);
+        }
+        if images.is_empty() {
+            self.note("no images yet; sandboxes are made of the programs of this machine");
+            return Ok(());
+        }
+        let now = SystemTime::now();
+        let mut table = Table::new(["NAME", "SIZE", "IMPORTED"]);
+        for image in images {
+            let word = |part: &str, name: &str| image[part][name].as_str().unwrap_or_default();
+            let length = image["spec"]["size"].as_u64().unwrap_or_default();
+            table.add([
+                word("metadata", "name").into(),
+                size(length).into(),
+                ago(word("metadata", "createdAt"), now).into(),
             ]);
         }
         table.lines().try_for_each(|line| self.line(line))

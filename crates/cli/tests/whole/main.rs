@@ -13,6 +13,7 @@ mod documents;
 mod ends;
 mod files;
 mod habits;
+mod images;
 mod input;
 mod once;
 mod ordinary;

@@ -12,6 +12,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use futures_util::StreamExt;
 use reveille_wire::SandboxSpec;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
@@ -26,8 +27,22 @@ use crate::store::{Turn, Unwritten};
 
 pub(super) fn routes() -> Router<Arc<Control>> {
     Router::new()
-        .route("/images", get(list))
-        .route("/images/{*name}", get(get_one).put(import).delete(delete))
+        .route("/images", get(list).post(build))
+        .route("/images/{*name}", get(get_one).put(import).post(build).delete(delete))
+}
+
+/// What only the platform does with images.
+async fn build() -> Failure {
+    let message =
+        "builds of images: the platform has these, the local host imports archives (PUT /v0/images/NAME)";
+    Failure::new(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message)
+}
+
+#[derive(Debug, Deserialize)]
+struct Asked {
+    /// The platform's way to begin a build.
+    #[serde(default)]
+    upload: bool,
 }
 
 async fn list(
@@ -56,8 +71,12 @@ async fn get_one(
 async fn import(
     State(control): State<Arc<Control>>,
     asked::Path(name): asked::Path<String>,
+    Query(asked): Query<Asked>,
     body: Body,
 ) -> Result<Json<Value>, Failure> {
+    if asked.upload {
+        return Err(build().await);
+    }
     let name = ImageName::new(&name).map_err(Failure::bad_request)?;
     if let Ok(Named::Machine) = Named::read(name.as_str()) {
         return Err(Failure::bad_request(format!("{name} is the platform's own: choose another name")));

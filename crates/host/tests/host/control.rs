@@ -128,7 +128,7 @@ async fn secrets_reach_the_sandbox_and_are_shown_only_to_who_asks() {
 #[tokio::test]
 async fn an_update_changes_what_may_change() {
     let stand = Stand::new().await;
-    let body = r#"{"metadata":{"name":"box"},"spec":{"runtime":{"image":"a","envs":[
+    let body = r#"{"metadata":{"name":"box"},"spec":{"runtime":{"image":"blaxel/a","envs":[
         {"name":"TOKEN","value":"hidden","secret":true}]}}}"#;
     let mut record = stand.client.post("/v0/sandboxes", body).await.json();
     record["metadata"]["labels"] = json!({"team": "blue"});
@@ -139,7 +139,7 @@ async fn an_update_changes_what_may_change() {
     );
     let open = stand.client.get("/v0/sandboxes/box?show_secrets=true").await.json();
     assert_eq!(open["spec"]["runtime"]["envs"][0]["value"], "hidden", "the mask did not become the value");
-    record["spec"]["runtime"]["image"] = json!("b");
+    record["spec"]["runtime"]["image"] = json!("blaxel/b");
     let refused = stand.client.method(Method::PUT, "/v0/sandboxes/box", &record.to_string()).await;
     assert_eq!(refused.status(), 400);
     assert_eq!(stand.client.method(Method::PUT, "/v0/sandboxes/none", "{}").await.status(), 404);

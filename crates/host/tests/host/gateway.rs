@@ -166,7 +166,9 @@ async fn large_bodies_go_through_in_either_direction_without_being_kept() {
     let counted =
         stand.client.open(up.unwrap()).await.unwrap().into_body().collect().await.unwrap().to_bytes();
     assert_eq!(counted, LARGE.to_string());
-    assert!(peak() - before < LARGE as u64 / 4, "grew by {} bytes", peak() - before);
+    // The kernel counts in batches, so that the peak may even seem to have sunk.
+    let grown = peak().saturating_sub(before);
+    assert!(grown < LARGE as u64 / 4, "grew by {grown} bytes");
 }
 
 #[tokio::test]
