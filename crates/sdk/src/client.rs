@@ -111,6 +111,25 @@ impl Client {
         Forward::new(Arc::clone(&self.0), plane, request)
     }
 
+    /// Sends a request of another client's to wherever its URL leads. Below [`run_url`](Self::run_url),
+    /// [`api_url`](Self::api_url), a URL that the environment forces, or at a sandbox's own address (below `.bl.run`),
+    /// it goes as one that is [handed on](Self::forward). Anywhere else there is no window to survive: there it is
+    /// sent once, whatever comes.
+    ///
+    /// ```
+    /// # let server = reveille_faults::FaultServer::start(reveille_faults::Step::ok("hello"))?;
+    /// # let client = reveille::Client::builder().api_key("k").workspace("w").build()?;
+    /// use reveille::Body;
+    ///
+    /// let request = http::Request::get(format!("{}/page", server.url())).body(Body::empty())?;
+    /// let answer = client.send(request).wait()?;
+    /// assert_eq!((answer.status().as_u16(), answer.history().len()), (200, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send(&self, request: http::Request<Body>) -> Forward {
+        Forward::to_url(Arc::clone(&self.0), request)
+    }
+
     /// What is wrong with the settings. Each was passed over, and is also a warning in the log (`tracing`).
     #[must_use]
     pub fn warnings(&self) -> &[String] {

@@ -121,6 +121,7 @@ pub use answer::{Fitted, Forwarded, ForwardedBody, Response, StreamResponse, Tun
 pub use call::{Call, CallFuture, WithHistory};
 pub use client::{Client, ClientBuilder};
 pub use core::Body;
+pub use core::runtime::process_runtime;
 pub use core::settings::{Origin, local_host};
 pub use core::transport::HttpVersion;
 pub use error::{Error, ErrorKind};

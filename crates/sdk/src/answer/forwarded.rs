@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use http::header::PROXY_AUTHENTICATE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Version};
 use http_body::{Frame, SizeHint};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -25,6 +25,7 @@ use crate::record::Record;
 /// on, the body as it comes, trailers.
 pub struct Forwarded {
     status: StatusCode,
+    version: Version,
     headers: HeaderMap,
     record: Record,
     body: ForwardedBody,
@@ -38,7 +39,7 @@ impl Forwarded {
             let whole = answer.into_whole();
             return Err(Error::of_decode(whole.answered, whole.record, unknown));
         }
-        let Begun { status, mut headers, body, record, change, .. } = answer;
+        let Begun { status, version, mut headers, body, record, change } = answer;
         // It was read a moment ago without an error.
         let _ = hop::strip(&mut headers);
         headers.remove(PROXY_AUTHENTICATE);
@@ -47,13 +48,19 @@ impl Forwarded {
             hop::write_upgrade(&mut headers, protocol);
         }
         let body = ForwardedBody::new(body, record.clone());
-        Ok(Self { status, headers, record, body, change: change.filter(|_| changes) })
+        Ok(Self { status, version, headers, record, body, change: change.filter(|_| changes) })
     }
 
     /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The version of HTTP that was spoken.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// The headers.

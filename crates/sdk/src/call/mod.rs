@@ -89,6 +89,19 @@ impl<T> Call<T> {
         self
     }
 
+    /// How long it may take to connect, TLS included, in place of the client's bound. Zero counts as a nanosecond.
+    pub fn connect_timeout(mut self, most: Duration) -> Self {
+        self.tuning.connect_timeout = Some(most.max(Duration::from_nanos(1)));
+        self
+    }
+
+    /// How long an attempt may be silent, in both directions, in place of the client's bound. Zero counts as a
+    /// nanosecond.
+    pub fn read_timeout(mut self, most: Duration) -> Self {
+        self.tuning.read_timeout = Some(most.max(Duration::from_nanos(1)));
+        self
+    }
+
     /// Sends nothing but this call, and lets it wait for nobody's word; see [readiness](crate#readiness).
     pub fn no_probe(mut self) -> Self {
         self.tuning.probe = Probe::Never;
@@ -241,6 +254,18 @@ macro_rules! like_a_call {
             /// How long one attempt may take, its body included.
             pub fn attempt_timeout(mut self, most: std::time::Duration) -> Self {
                 self.call = self.call.attempt_timeout(most);
+                self
+            }
+
+            /// How long it may take to connect, TLS included, in place of the client's bound.
+            pub fn connect_timeout(mut self, most: std::time::Duration) -> Self {
+                self.call = self.call.connect_timeout(most);
+                self
+            }
+
+            /// How long an attempt may be silent, in both directions, in place of the client's bound.
+            pub fn read_timeout(mut self, most: std::time::Duration) -> Self {
+                self.call = self.call.read_timeout(most);
                 self
             }
 

@@ -80,6 +80,8 @@ pub(crate) struct Tuning {
     pub(crate) policy: Option<RetryPolicy>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) attempt_timeout: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) read_timeout: Option<Duration>,
     pub(crate) on_attempt: Option<OnAttempt>,
 }
 

@@ -20,7 +20,25 @@ use super::per_process::PerProcess;
 
 static SHARED: PerProcess<io::Result<Runtime>> = PerProcess::new();
 
-/// The runtime of the process, or why this machine does not give one.
+/// The runtime that this crate keeps for the process, with a thread of its own; a child that was forked off has its
+/// own, too. For who has calls to wait for and no runtime: another language, say.
+///
+/// ```
+/// # let server = reveille_faults::FaultServer::start(reveille_faults::Step::ok("hello"))?;
+/// # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
+/// let call = client.sandbox("box").network().fetch(3000, "/");
+/// let (told, heard) = std::sync::mpsc::channel();
+/// reveille::process_runtime()?.spawn(async move { told.send(call.await) });
+/// assert_eq!(heard.recv()??.text(), "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Where this machine gives none.
+pub fn process_runtime() -> io::Result<Handle> {
+    shared()
+}
+
 pub(crate) fn shared() -> io::Result<Handle> {
     let runtime = SHARED
         .get(|| Builder::new_multi_thread().worker_threads(1).thread_name("reveille").enable_all().build());

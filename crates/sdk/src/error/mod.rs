@@ -34,6 +34,8 @@ struct Inner {
     process: Option<String>,
     source: Option<Source>,
     probe: Option<Probed>,
+    /// What a stream broke by, after the head of its answer.
+    broke: Option<FaultKind>,
 }
 
 /// What kind of failure it is.
@@ -90,6 +92,7 @@ impl Error {
             process: None,
             source: None,
             probe: None,
+            broke: None,
         }))
     }
 
@@ -222,6 +225,7 @@ impl Error {
         let mut error =
             Self::of_broken_stream(&format!("the body ended after {received}{of} bytes: {why}"), record);
         error.0.source = source;
+        error.0.broke = Some(kind);
         error
     }
 
@@ -381,9 +385,12 @@ impl Error {
         self.0.process.as_deref()
     }
 
-    /// The fault of the last attempt, where it was one.
+    /// The fault of the last attempt, where it was one, or the one that a stream broke by.
     #[must_use]
     pub fn last_fault(&self) -> Option<Fault> {
+        if let Some(kind) = self.0.broke {
+            return Some(Fault::answered(kind));
+        }
         match self.last()? {
             Attempt { seen: Seen::Fault(kind), dispatch, .. } => {
                 Some(Fault { kind: *kind, dispatch: *dispatch })

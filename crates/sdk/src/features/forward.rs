@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use http::header::{EXPECT, HOST, PROXY_AUTHORIZATION};
-use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use reveille_retry::Replay;
 use reveille_wire::hop::{self, UnknownCoding};
 use reveille_wire::{AppPath, InvalidInput, Port, SandboxName, SandboxPath, header};
@@ -25,7 +26,8 @@ pub enum Plane {
     Data,
 }
 
-/// A request of another client's on its way; made by [`Client::forward`](crate::Client::forward).
+/// A request of another client's on its way; made by [`Client::forward`](crate::Client::forward)
+/// and [`Client::send`](crate::Client::send).
 ///
 /// It is sent as it came: its path and query byte by byte, its headers without those that belong to the connection it
 /// came on (RFC 9110, section 7.6.1), its body and trailers. Nobody's credentials are added; a probe that precedes it
@@ -40,11 +42,9 @@ pub struct Forward {
 impl Forward {
     pub(crate) fn new(core: Arc<Core>, plane: Plane, request: Request<Body>) -> Self {
         let (head, body) = request.into_parts();
-        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-        let mut operation = aimed(&core, plane, head.method, path, &head.headers);
-        operation.headers = head.headers;
-        operation.body = body;
-        Self::handed_on(core, operation, head.version)
+        let path = path_of(&head.uri);
+        let operation = aimed(&core, plane, head.method.clone(), path, &head.headers);
+        Self { call: handed_on(core, operation, head, body) }
     }
 
     /// One to the server on a port of a sandbox, in the name of the client.
@@ -54,21 +54,34 @@ impl Forward {
         request: Request<Body>,
     ) -> Self {
         let (head, body) = request.into_parts();
-        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let path = path_of(&head.uri);
         let place = port.and_then(|port| Ok(format!("/port/{port}{}", AppPath::new(path)?)));
-        let mut operation = sandbox.app(head.method, place);
-        operation.headers = head.headers;
-        operation.body = body;
-        Self::handed_on(sandbox.core(), operation, head.version)
+        let operation = sandbox.app(head.method.clone(), place);
+        Self { call: handed_on(sandbox.core(), operation, head, body) }
     }
 
-    fn handed_on(core: Arc<Core>, mut operation: Operation, version: Version) -> Self {
-        match for_next_hop(&mut operation.headers, version) {
-            Ok(None) => {}
-            Ok(Some(_)) => operation = operation.declare(Replay::Never),
-            Err(unknown) => operation.refuse(Error::input(unknown.to_string())),
-        }
-        Self { call: Call::new(core, operation, Reading::Stream(Box::new(Forwarded::of))) }
+    /// A request to wherever its own URL leads.
+    pub(crate) fn to_url(core: Arc<Core>, request: Request<Body>) -> Self {
+        let (head, body) = request.into_parts();
+        let url = head.uri.to_string();
+        let known = [(Plane::Data, &core.settings.run_url), (Plane::Control, &core.settings.api_url)];
+        let below = known.into_iter().filter_map(|(plane, base)| Some((plane, below(&url, base)?)));
+        // One base may be below the other, as on a local host: the longer one is meant.
+        let below = below.min_by_key(|(_, path)| path.len());
+        let call = if let Some((plane, path)) = below {
+            let operation = aimed(&core, plane, head.method.clone(), path, &head.headers);
+            handed_on(core, operation, head, body)
+        } else if let Some((base, path, readiness)) = at_sandbox(&core, &head.uri, &url) {
+            let operation = to_sandbox(head.method.clone(), base, path).readiness(readiness);
+            handed_on(core, operation, head, body)
+        } else {
+            let path = path_of(&head.uri);
+            let base = url.strip_suffix(path).unwrap_or_default();
+            let target = Target::new(base, path, Site::App);
+            let operation = Operation::new(head.method.clone(), target).identity(Identity::Theirs);
+            handed_on(core, operation, head, body).no_retry().read_as(streamed())
+        };
+        Self { call }
     }
 
     /// Sends it in the client's name: its credentials stand in place of those that came along, its workspace where
@@ -78,16 +91,63 @@ impl Forward {
         self
     }
 
-    /// A read gets a short answer whole or not at all, so that one that breaks off is asked for again.
     fn into_call(self) -> Call<Forwarded> {
-        match self.call.operation.replay() {
-            Replay::Read => self.call.read_as(Reading::Short(Box::new(Forwarded::of))),
-            _ => self.call,
-        }
+        self.call
     }
 }
 
 like_a_call!(Forward => Forwarded);
+
+/// The call that hands a request on. A read gets a short answer whole or not at all, so that one that breaks off is
+/// asked for again.
+fn handed_on(core: Arc<Core>, mut operation: Operation, head: Parts, body: Body) -> Call<Forwarded> {
+    operation.headers = head.headers;
+    operation.body = body;
+    match for_next_hop(&mut operation.headers, head.version) {
+        Ok(None) => {}
+        Ok(Some(_)) => operation = operation.declare(Replay::Never),
+        Err(unknown) => operation.refuse(Error::input(unknown.to_string())),
+    }
+    let reading = match operation.replay() {
+        Replay::Read => Reading::Short(Box::new(Forwarded::of)),
+        _ => streamed(),
+    };
+    Call::new(core, operation, reading)
+}
+
+fn streamed() -> Reading<Forwarded> {
+    Reading::Stream(Box::new(Forwarded::of))
+}
+
+fn path_of(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |path| path.as_str())
+}
+
+/// What of a URL follows a base.
+fn below<'a>(url: &'a str, base: &str) -> Option<&'a str> {
+    url.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+}
+
+/// The sandbox that a URL leads to by an address of its own: one that the environment forces, which is asked nothing
+/// but what is sent there, or the platform's (`https://sbx-{id}-{workspace}.{region}.bl.run`).
+fn at_sandbox<'a>(core: &Core, uri: &Uri, url: &'a str) -> Option<(String, &'a str, Readiness)> {
+    let forced = core.settings.forced.values().map(|base| base.trim_end_matches('/'));
+    let mut forced = forced.filter_map(|base| Some((base.to_owned(), below(url, base)?)));
+    if let Some((base, path)) = forced.next() {
+        return Some((base, path, Readiness::OfNothing));
+    }
+    let host = uri.host().filter(|host| host.starts_with("sbx-") && host.ends_with(".bl.run"))?;
+    let base = format!("https://{host}");
+    let path = below(url, &base)?;
+    Some((base, path, Readiness::OfTarget))
+}
+
+/// A request to the sandbox at `base`, or to an app behind one of its ports.
+fn to_sandbox(method: Method, base: String, below: &str) -> Operation {
+    let may_be_app = SandboxPath { sandbox: "", below }.may_lead_to_app();
+    let site = if may_be_app { Site::App } else { Site::Agent };
+    Operation::new(method, Target::new(base, below, site)).identity(Identity::Theirs)
+}
 
 /// Where a request goes, and what that has to do with the readiness of a sandbox.
 fn aimed(core: &Core, plane: Plane, method: Method, path: &str, headers: &HeaderMap) -> Operation {
@@ -98,8 +158,7 @@ fn aimed(core: &Core, plane: Plane, method: Method, path: &str, headers: &Header
         }
         (Plane::Data, Some(named)) => {
             let base = format!("{}{}", core.settings.run_url, named.sandbox);
-            let site = if named.may_lead_to_app() { Site::App } else { Site::Agent };
-            (Target::new(base, named.below, site), Readiness::OfTarget)
+            return to_sandbox(method, base, named.below).readiness(Readiness::OfTarget);
         }
         (Plane::Data, None) => {
             (Target::new(core.settings.run_url.as_str(), path, Site::App), Readiness::OfNothing)

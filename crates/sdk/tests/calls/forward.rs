@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use reveille::{Body, ErrorKind, Forwarded, Plane, RetryPolicy, Seen, StopReason};
-use reveille_faults::{Arrival, BodyState, End, FaultServer, Moment, Script, Step};
+use reveille::{Body, ErrorKind, FaultKind, Forwarded, Plane, RetryPolicy, Seen, StopReason};
+use reveille_faults::{Arrival, BlackHole, BodyState, End, FaultServer, Moment, Script, Step};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{BOTH, builder, everywhere, probing};
@@ -284,4 +284,76 @@ fn an_app_cannot_have_a_mutation_repeated_by_a_proof_of_its_own() {
             matches!(last, Seen::Status(status) if status.as_u16() == if sends == 2 { 200 } else { 404 })
         );
     }
+}
+
+#[test]
+fn a_request_to_a_url_below_the_platform_survives_the_window() {
+    let window = || Script::new().step(Step::status(503)).then(Step::ok("awake"));
+    everywhere(BOTH, window, |server, client, way| {
+        let url = format!("{}{BOX}/health?full=1", server.url());
+        let request = http::Request::get(url).body(Body::empty()).unwrap();
+        let (answer, history) = way.finish(client.send(request).with_history()).unwrap();
+        assert_eq!((answer.status().as_u16(), history.to_string()), (200, "503, 200".to_owned()));
+        let arrivals = server.arrivals();
+        assert!(arrivals.iter().all(|it| it.target == format!("{BOX}/health?full=1")), "{arrivals:?}");
+    });
+}
+
+#[test]
+fn a_request_to_a_url_elsewhere_is_sent_once_and_as_it_came() {
+    let elsewhere = FaultServer::start(Script::new().then(Step::status(503))).unwrap();
+    let client = probing("http://127.0.0.1:9").retry(RetryPolicy::new()).build().unwrap();
+    for (method, body) in [("GET", Body::empty()), ("POST", Body::from("x"))] {
+        let url = format!("{}{BOX}/process?a=%20b", elsewhere.url());
+        let request = http::Request::builder().method(method).uri(url).body(body).unwrap();
+        let (answer, history) = client.send(request).with_history().wait().unwrap();
+        assert_eq!((answer.status().as_u16(), history.len()), (503, 1));
+    }
+    let arrived: Vec<_> = elsewhere.arrivals().into_iter().map(|it| (it.method, it.target)).collect();
+    let target = format!("{BOX}/process?a=%20b");
+    assert_eq!(arrived, [("GET".into(), target.clone()), ("POST".into(), target)]);
+}
+
+#[test]
+fn a_url_that_only_begins_like_the_platforms_is_elsewhere() {
+    let server = FaultServer::start(Script::new().then(Step::status(503))).unwrap();
+    let client = builder(&format!("{}/run", server.url())).build().unwrap();
+    let request = http::Request::get(format!("{}/runaway{BOX}", server.url())).body(Body::empty()).unwrap();
+    assert_eq!(client.send(request).wait().unwrap().history().len(), 1);
+}
+
+#[test]
+fn a_call_bears_silence_for_as_long_as_it_says() {
+    let server = FaultServer::start(Script::new().then(Step::hang(Moment::AfterRequest))).unwrap();
+    let client = builder(&server.url()).build().unwrap();
+    let request = http::Request::get(format!("{}{BOX}/health", server.url())).body(Body::empty()).unwrap();
+    let error = client.send(request).no_retry().read_timeout(Duration::from_millis(20)).wait().unwrap_err();
+    assert_eq!(error.last_fault().map(|fault| fault.kind), Some(FaultKind::ReadTimeout));
+}
+
+#[test]
+fn a_call_connects_in_the_time_that_it_says() {
+    let hole = BlackHole::new().unwrap();
+    let client = builder("http://127.0.0.1:9").build().unwrap();
+    let request = http::Request::get(format!("https://{}/", hole.address())).body(Body::empty()).unwrap();
+    let error =
+        client.send(request).no_probe().connect_timeout(Duration::from_millis(20)).wait().unwrap_err();
+    assert_eq!(error.last_fault().map(|fault| fault.kind), Some(FaultKind::ConnectTimeout));
+}
+
+#[test]
+fn a_sleep_asked_for_by_its_url_makes_the_next_mutation_ask_first_where_one_base_is_below_the_other() {
+    let server = FaultServer::start(Script::new().then(Step::ok("{}"))).unwrap();
+    let client = probing(&server.url()).api_url(format!("{}/v0", server.url())).build().unwrap();
+    let to = |method: &str, path: &str| {
+        let request = http::Request::builder().method(method).uri(format!("{}{path}", server.url()));
+        client.send(request.header("x-blaxel-workspace", "acme").body(Body::empty()).unwrap()).wait().unwrap()
+    };
+    to("GET", &format!("{BOX}/health"));
+    to("POST", "/v0/sandboxes/box/standby");
+    to("POST", &format!("{BOX}/process"));
+    let arrived: Vec<_> = server.arrivals().into_iter().map(|it| (it.method, it.target)).collect();
+    let health = ("GET".to_owned(), format!("{BOX}/health"));
+    let sleep = ("POST".to_owned(), "/v0/sandboxes/box/standby".to_owned());
+    assert_eq!(arrived, [health.clone(), sleep, health, ("POST".to_owned(), format!("{BOX}/process"))]);
 }

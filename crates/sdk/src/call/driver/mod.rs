@@ -81,7 +81,7 @@ impl Driver {
             None => session,
         };
         let quiet = match operation.patience {
-            Patience::Usual => core.transport.read_timeout(),
+            Patience::Usual => tuning.read_timeout.unwrap_or(core.transport.read_timeout()),
             Patience::Waiting => Duration::MAX,
         };
         let is_shared = operation.readiness == Readiness::OfTarget

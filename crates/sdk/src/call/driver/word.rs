@@ -138,7 +138,7 @@ async fn ask(core: Arc<Core>, base: String, identity: Identity, asker: HeaderMap
     *request.method_mut() = Method::GET;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    let (word, seen) = match core.transport.send_fresh(request, &mut quiet).await {
+    let (word, seen) = match core.transport.send_fresh(request, None, &mut quiet).await {
         Ok(answer) => {
             let (status, headers) = (answer.status(), answer.headers());
             let is_window =

@@ -109,6 +109,13 @@ impl Connector {
         }
     }
 
+    /// The same, with another bound on how long it may take to connect.
+    pub(super) fn within(&self, most: Duration) -> Self {
+        let mut hurried = self.clone();
+        hurried.tcp.set_connect_timeout(Some(most));
+        Self { timeout: most, ..hurried }
+    }
+
     /// The version that is spoken to such an address, where it is known before anybody is asked.
     pub(super) fn protocol_in_advance(&self, uri: &Uri) -> Option<Protocol> {
         match self.version {

@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
@@ -23,6 +24,8 @@ pub(super) struct Way<'a> {
     pub(super) host: Arc<Host>,
     pub(super) uri: Uri,
     pub(super) wanted: Wanted,
+    /// How long connecting may take, where it is not as the client says.
+    pub(super) connect_in: Option<Duration>,
 }
 
 impl<'a> Way<'a> {
@@ -54,7 +57,7 @@ impl<'a> Way<'a> {
                 });
             }
             loop {
-                let leased = self.host.lease(self.connector, &self.uri, self.wanted).await;
+                let leased = self.host.lease(self.connector, &self.uri, self.wanted, self.connect_in).await;
                 let Leased { lease, served, age } = leased.map_err(evidence::of_connect)?;
                 trace.leased(&self.host, &lease, served, age);
                 let hold = |on| Hold { host: Arc::clone(&self.host), age, served, on };

@@ -110,6 +110,7 @@ impl Host {
         connector: &Connector,
         uri: &Uri,
         wanted: Wanted,
+        connect_in: Option<Duration>,
     ) -> Result<Leased, ConnectFault> {
         if wanted == Wanted::Any
             && let Some(leased) = self.idle().await
@@ -117,7 +118,10 @@ impl Host {
             return Ok(leased);
         }
         // Boxed, as it is far more than what a call needs that finds a connection.
-        Box::pin(self.new_lease(connector, uri, wanted)).await
+        match connect_in {
+            None => Box::pin(self.new_lease(connector, uri, wanted)).await,
+            Some(most) => Box::pin(self.new_lease(&connector.within(most), uri, wanted)).await,
+        }
     }
 
     async fn new_lease(

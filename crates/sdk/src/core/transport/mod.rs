@@ -96,25 +96,31 @@ impl Transport {
     pub(crate) async fn send_fresh(
         &self,
         request: Request<SendBody>,
+        connect_in: Option<Duration>,
         quiet: &mut Quiet,
     ) -> Result<Response<Incoming>, Broken> {
         let trace = Trace::default();
-        self.bound(self.send(request, Wanted::Fresh, &trace), quiet, &trace).await
+        self.bound(self.send(request, Wanted::Fresh, connect_in, &trace), quiet, &trace).await
     }
 
-    /// Sends a request and waits for the head of the final answer, however long that takes.
+    /// Sends a request and waits for the head of the final answer, however long that takes. Connecting takes no longer
+    /// than `connect_in`, else than the client says.
     ///
     /// Boxed, as it is the bulk of what a call carries, and would be moved with all that surround it.
     pub(crate) fn send<'a>(
         &'a self,
         request: Request<SendBody>,
         wanted: Wanted,
+        connect_in: Option<Duration>,
         trace: &'a Trace,
     ) -> Sending<'a> {
         let uri = request.uri().clone();
         let pool = self.pools.get(Pools::default).here();
         match pool.and_then(|pool| pool.host(&uri, &self.connector)) {
-            Some(host) => Way { connector: &self.connector, host, uri, wanted }.send(request, trace),
+            Some(host) => {
+                let way = Way { connector: &self.connector, host, uri, wanted, connect_in };
+                way.send(request, trace)
+            }
             None => Box::pin(ready(Err(nowhere()))),
         }
     }
