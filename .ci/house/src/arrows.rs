@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, Metadata, Package};
 
 /// From each room to the rooms that it may use. What stands in no row may use none.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     (
         "reveille-cli",
         &[
@@ -16,6 +16,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
         ],
     ),
     ("reveille-relay", &["reveille", "reveille-wire"]),
+    ("reveille-python", &["reveille"]),
     ("reveille", &["reveille-retry", "reveille-wire"]),
     ("reveille-host", &["reveille-wire"]),
     ("reveille-agent", &["reveille-wire"]),

@@ -1,0 +1,110 @@
+//! The client, as Python makes one.
+
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use reveille::{HttpVersion, RetryPolicy};
+
+use crate::call::seconds;
+use crate::error::raised;
+
+/// A client of the SDK.
+#[pyclass(frozen, module = "reveille_sandbox._native")]
+pub struct Client(pub(crate) reveille::Client);
+
+/// What Python says of a client.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Settings {
+    api_key: Option<String>,
+    client_credentials: Option<(String, String)>,
+    workspace: Option<String>,
+    api_url: Option<String>,
+    run_url: Option<String>,
+    region: Option<String>,
+    retries: Option<u32>,
+    standby: bool,
+    deadline: Option<f64>,
+    probe: bool,
+    connect_timeout: Option<f64>,
+    read_timeout: Option<f64>,
+    http2: bool,
+    roots: Vec<Vec<u8>>,
+}
+
+impl Settings {
+    fn build(self) -> Result<reveille::Client, reveille::Error> {
+        let mut builder = reveille::Client::builder();
+        if let Some(key) = self.api_key {
+            builder = builder.api_key(key);
+        }
+        if let Some((id, secret)) = self.client_credentials {
+            builder = builder.client_credentials(id, secret);
+        }
+        if let Some(workspace) = self.workspace {
+            builder = builder.workspace(workspace);
+        }
+        if let Some(url) = self.api_url {
+            builder = builder.api_url(url);
+        }
+        if let Some(url) = self.run_url {
+            builder = builder.run_url(url);
+        }
+        if let Some(region) = self.region {
+            builder = builder.region(region);
+        }
+        if self.standby {
+            builder = builder.retry(RetryPolicy::standby());
+        }
+        if let Some(retries) = self.retries {
+            builder = builder.retries(retries);
+        }
+        if let Some(deadline) = self.deadline.and_then(seconds) {
+            builder = builder.deadline(deadline);
+        }
+        if !self.probe {
+            builder = builder.no_probe();
+        }
+        if let Some(most) = self.connect_timeout {
+            builder = builder.connect_timeout(seconds(most).unwrap_or(Duration::MAX));
+        }
+        if let Some(most) = self.read_timeout {
+            builder = builder.read_timeout(seconds(most).unwrap_or(Duration::MAX));
+        }
+        if self.http2 {
+            builder = builder.http_version(HttpVersion::Http2);
+        }
+        for root in self.roots {
+            builder = builder.add_root_certificate(root);
+        }
+        builder.build()
+    }
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    fn new(py: Python<'_>, settings: Settings) -> PyResult<Self> {
+        py.detach(|| settings.build()).map(Self).map_err(|error| raised(py, &error))
+    }
+
+    #[getter]
+    fn api_url(&self) -> &str {
+        self.0.api_url()
+    }
+
+    #[getter]
+    fn run_url(&self) -> &str {
+        self.0.run_url()
+    }
+
+    #[getter]
+    fn workspace(&self) -> Option<&str> {
+        self.0.workspace()
+    }
+
+    #[getter]
+    fn warnings(&self) -> Vec<String> {
+        self.0.warnings().to_vec()
+    }
+}
