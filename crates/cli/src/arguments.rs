@@ -29,6 +29,7 @@ pub(crate) const OVERVIEW: &str = "\
 Begin here
   try         see it: a sandbox sleeps and wakes on this machine, every claim checked
   host        run sandboxes on this machine, until Ctrl-C
+  key         give keys of the host to others, and take them away
   doctor      what keeps sandboxes apart on this machine, and what is missing
 
 Sandboxes
@@ -138,6 +139,7 @@ pub(crate) enum Command {
     Create(commands::create::Create),
     List(commands::list::List),
     Status(commands::status::Status),
+    Key(commands::key::Key),
     Get(commands::get::Get),
     Sleep(commands::sleep::Sleep),
     Wake(commands::wake::Wake),

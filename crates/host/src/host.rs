@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::announce::{Announced, Announcement};
-use crate::auth::Key;
+use crate::auth::{Key, Keys};
 use crate::control::{self, Control};
 use crate::engine::{Engine, Isolation, LocalEngine, LocalEngineSettings};
 use crate::error::{Error, ErrorKind};
@@ -47,7 +47,7 @@ use crate::store::Store;
 #[derive(Debug)]
 pub struct Host {
     address: SocketAddr,
-    key: Arc<Key>,
+    keys: Arc<Keys>,
     workspace: String,
     control: Arc<Control>,
     serving: Option<JoinHandle<()>>,
@@ -108,7 +108,8 @@ impl Host {
         mut store: Store,
     ) -> Result<Self, Error> {
         let address = listener.local_addr().map_err(|error| not_listening(settings.listen, error))?;
-        let key = Arc::new(Key::given_or_kept(settings.key.take(), &store.directory().key())?);
+        let own = Key::given_or_kept(settings.key.take(), &store.directory().key())?;
+        let keys = Arc::new(Keys { own, made: store.shelf(), clock: settings.clock.clone() });
         let stop = CancellationToken::new();
         let registry = Arc::new(Registry::default());
         let hub = Hub::new();
@@ -123,6 +124,7 @@ impl Host {
             images: store.shelf(),
             snapshots: store.shelf(),
             store,
+            keys: Arc::clone(&keys),
             started: settings.clock.now(),
             clock: settings.clock.clone(),
             workspace: settings.workspace.clone(),
@@ -140,15 +142,15 @@ impl Host {
             hub: Arc::clone(&hub),
             queue: Arc::clone(&control.terms.queue),
             access,
-            key: Arc::clone(&key),
+            keys: Arc::clone(&keys),
             workspace: settings.workspace.clone(),
-            gateway: Gateway::new(registry, Arc::clone(&key), hub, &settings),
+            gateway: Gateway::new(registry, Arc::clone(&keys), hub, &settings),
             control: control::routes(Arc::clone(&control)),
             previews: Previews {
                 shelf: Arc::clone(&control.previews),
                 clock: settings.clock.clone(),
                 workspace: settings.workspace.clone(),
-                key: Arc::clone(&key),
+                keys: Arc::clone(&keys),
             },
             stop: stop.clone(),
         };
@@ -160,7 +162,7 @@ impl Host {
         let serving = tokio::spawn(server::serve(listener, Arc::new(front), bounds, stop.clone()));
         let mut host = Self {
             address,
-            key,
+            keys,
             workspace: settings.workspace,
             control,
             serving: Some(serving),
@@ -193,7 +195,7 @@ impl Host {
     /// The API key that it wants.
     #[must_use]
     pub fn key(&self) -> &str {
-        self.key.as_str()
+        self.keys.own.as_str()
     }
 
     /// The workspace that its sandboxes are in.

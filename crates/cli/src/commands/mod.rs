@@ -16,6 +16,7 @@ pub(crate) mod get;
 pub(crate) mod health;
 pub(crate) mod host;
 pub(crate) mod image;
+pub(crate) mod key;
 pub(crate) mod kill;
 pub(crate) mod list;
 pub(crate) mod logs;
@@ -52,6 +53,7 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
         Command::Host(asked) => host::run(screen, global, &asked),
         Command::Doctor(asked) => doctor::run(screen, &asked),
         Command::Create(asked) => interruptible(create::run(screen, &connect()?, &asked)),
+        Command::Key(asked) => interruptible(key::run(screen, &connect()?, &asked)),
         Command::Status(asked) => interruptible(status::run(screen, &connect()?, &asked)),
         Command::List(asked) => interruptible(list::run(screen, &connect()?, &asked)),
         Command::Get(asked) => interruptible(get::run(screen, &connect()?, &asked)),

@@ -1,4 +1,4 @@
-//! What a host tells its operator.
+//! What a host tells its operator, and the keys that its operator gives to others.
 
 use std::process::Command;
 
@@ -81,4 +81,28 @@ fn an_access_log_has_a_line_of_json_for_each_request() {
         lines.iter().any(|line| line["method"] == method && line["path"] == path && line["status"] == 200)
     };
     assert!(has("POST", "/v0/sandboxes") && has("GET", "/local/sandboxes/box/health"), "{text}");
+}
+
+#[test]
+fn a_key_is_shown_once_opens_the_host_and_is_revoked() {
+    let place = Place::new();
+    let _host = Host::start(&place, &[]);
+    let made = place.run(["key", "create", "ci", "--expires", "30d"]).done();
+    let key = made.text().trim().to_owned();
+    assert!(key.starts_with("rv_") && !key.contains(char::is_whitespace), "{made:?}");
+    let list = place.run(["key", "list"]).done();
+    assert!(list.text().contains("ci") && !list.text().contains(&key), "{list:?}");
+    let url = place.run(["host", "status", "--json"]).done().json()["url"].as_str().unwrap().to_owned();
+    let guest = |words: &[&str]| {
+        let mut command = place.command();
+        command.env("BL_API_URL", format!("{url}/v0")).env("BL_RUN_URL", &url);
+        said(command.env("BL_WORKSPACE", "local").env("BL_API_KEY", &key).args(words))
+    };
+    guest(&["create", "box"]).done();
+    assert_eq!(guest(&["exec", "box", "--", "echo hello"]).done().text(), "hello\n");
+    assert_eq!(guest(&["key", "create", "more"]).code, Some(1));
+    place.run(["key", "revoke", "ci"]).done();
+    let refused = guest(&["list"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert_eq!(place.run(["key", "revoke", "ci"]).code, Some(1));
 }

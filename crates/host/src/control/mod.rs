@@ -6,6 +6,7 @@ mod elsewhere;
 mod features;
 mod fork;
 mod images;
+mod keys;
 mod paging;
 mod previews;
 mod record;
@@ -37,6 +38,7 @@ pub(crate) fn routes(control: Arc<Control>) -> Router {
         .merge(snapshots::routes())
         .merge(fork::routes())
         .merge(images::routes())
+        .merge(keys::routes())
         .merge(features::routes());
     Router::new()
         .nest("/v0", all)

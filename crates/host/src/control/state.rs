@@ -11,6 +11,7 @@ use super::sandboxes::secrets::{self, Hidden};
 use super::snapshots::Snapshot;
 use super::spec::{self, Expiry};
 use super::storage::{Drive, Volume};
+use crate::auth::Keys;
 use crate::clock::{self, Clock};
 use crate::engine::{Network, Plan};
 use crate::image::{Image, Pinned};
@@ -33,6 +34,7 @@ pub(crate) struct Control {
     pub(crate) volumes: Arc<Shelf<Volume>>,
     pub(crate) images: Arc<Shelf<Image>>,
     pub(crate) snapshots: Arc<Shelf<Snapshot>>,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) clock: Clock,
     pub(crate) workspace: String,
     /// What sandboxes reach of the outside that do not say.

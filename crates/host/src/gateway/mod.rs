@@ -17,7 +17,7 @@ use axum::body::{Body, Bytes};
 use http::{Request, Response};
 use reveille_wire::hop::UnknownCoding;
 
-use crate::auth::Key;
+use crate::auth::Keys;
 use crate::observer::{Hub, Passage};
 use crate::sandbox::Patience;
 use crate::sandbox::{Lease, Refusal as NotAdmitted, Registry, Resident};
@@ -34,7 +34,7 @@ use weight::weight;
 #[derive(Clone)]
 pub(crate) struct Gateway {
     residents: Arc<Registry>,
-    key: Arc<Key>,
+    keys: Arc<Keys>,
     workspace: String,
     while_waking: WhileWaking,
     hub: Arc<Hub>,
@@ -56,13 +56,13 @@ impl From<reveille_wire::Refusal> for Served {
 impl Gateway {
     pub(crate) fn new(
         residents: Arc<Registry>,
-        key: Arc<Key>,
+        keys: Arc<Keys>,
         hub: Arc<Hub>,
         settings: &HostSettings,
     ) -> Self {
         Self {
             residents,
-            key,
+            keys,
             workspace: settings.workspace.clone(),
             while_waking: settings.while_waking,
             hub,
@@ -101,7 +101,7 @@ impl Gateway {
     where
         B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
     {
-        self.key.strip(request.headers_mut());
+        self.keys.strip(request.headers_mut());
         let mut forward = match Forward::new(request, route, client) {
             Ok(forward) => forward,
             Err(UnknownCoding) => {

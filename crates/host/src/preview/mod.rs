@@ -12,7 +12,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::{Request, Response};
 
-use crate::auth::{Credentials, Key};
+use crate::auth::{Credentials, Keys};
 use crate::clock::Clock;
 use crate::store::Shelf;
 pub(crate) use place::Urls;
@@ -28,7 +28,7 @@ pub(crate) struct Previews {
     pub(crate) shelf: Arc<Shelf<Record>>,
     pub(crate) clock: Clock,
     pub(crate) workspace: String,
-    pub(crate) key: Arc<Key>,
+    pub(crate) keys: Arc<Keys>,
 }
 
 /// What a preview does to the answer of its app.
@@ -54,7 +54,7 @@ impl Previews {
         let now = self.clock.now();
         let record = self.shelf.read(&named.id).filter(|record| record.is_open(now));
         let record = record.ok_or_else(|| Closed::Unknown(named.id.clone()))?;
-        let has_key = self.key.check(request.headers()) == Credentials::Right;
+        let has_key = matches!(self.keys.check(request.headers()), Credentials::Right(_));
         let entry = door::enter(request, &record, named, has_key, now)?;
         record.dress_request(request.headers_mut());
         *request.uri_mut() = named.behind(&record, &self.workspace, request.uri())?;

@@ -18,7 +18,7 @@ use super::access::AccessLog;
 use super::crowd::Seat;
 use super::entry::Entry;
 use super::received::{Answering, Exchange, Received};
-use crate::auth::{Credentials, Key};
+use crate::auth::{Credentials, Holder, Keys};
 use crate::control::Failure;
 use crate::gateway::refusal::{self, respond};
 use crate::gateway::{Gateway, Served};
@@ -31,7 +31,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// The way in.
 pub(crate) struct Front {
-    pub(crate) key: Arc<Key>,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) workspace: String,
     pub(crate) gateway: Gateway,
     pub(crate) control: Router,
@@ -113,9 +113,12 @@ impl Front {
         }
         let mut response = match (entry, room) {
             (Err(no_entry), room) => no_entry.into_response(room),
-            (Ok(()), Room::Control) => self.control(request).await,
-            (Ok(()), Room::Metrics) => self.metrics(seat),
-            (Ok(()), Room::Gateway | Room::Preview) => match self.gateway.serve(request, client).await {
+            (Ok(holder), Room::Control) => {
+                request.extensions_mut().insert(holder);
+                self.control(request).await
+            }
+            (Ok(_), Room::Metrics) => self.metrics(seat),
+            (Ok(_), Room::Gateway | Room::Preview) => match self.gateway.serve(request, client).await {
                 Served::Answer(response) => response,
                 Served::Reset => return None,
             },
@@ -166,10 +169,10 @@ impl Front {
         }
     }
 
-    fn let_in<B>(&self, request: &Request<B>) -> Result<(), NoEntry> {
+    fn let_in<B>(&self, request: &Request<B>) -> Result<Holder, NoEntry> {
         let no_entry = |code, message: &str| Err(NoEntry { code, message: message.to_owned() });
-        match self.key.check(request.headers()) {
-            Credentials::Right => {}
+        let holder = match self.keys.check(request.headers()) {
+            Credentials::Right(holder) => holder,
             Credentials::Wrong => {
                 return no_entry(GatewayCode::AuthenticationFailed, "this is not the API key of this host");
             }
@@ -177,13 +180,13 @@ impl Front {
                 let message = "send the host's API key as X-Blaxel-Authorization: Bearer KEY";
                 return no_entry(GatewayCode::AuthenticationRequired, message);
             }
-        }
+        };
         match request.headers().get(&header::WORKSPACE) {
             Some(workspace) if workspace.as_bytes() != self.workspace.as_bytes() => {
                 let message = format!("this key is for the workspace {:?} only", self.workspace);
                 no_entry(GatewayCode::Forbidden, &message)
             }
-            _ => Ok(()),
+            _ => Ok(holder),
         }
     }
 }

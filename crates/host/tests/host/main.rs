@@ -10,6 +10,7 @@ mod engine;
 mod exchange;
 mod expiry;
 mod gateway;
+mod keys;
 mod order;
 mod previews;
 mod sandbox_app;
