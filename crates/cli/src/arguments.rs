@@ -41,6 +41,7 @@ Sandboxes
   wake        wake one now
   delete      end one, or all, and remove the files
   image       import what sandboxes on this machine are made of
+  volume      files that outlive sandboxes, to create one with
 
 Inside one
   fetch       an HTTP request to a port inside a sandbox
@@ -167,6 +168,7 @@ pub(crate) enum Command {
     Health(commands::health::Health),
     Drive(commands::drive::Drive),
     Image(commands::image::Image),
+    Volume(commands::volume::Volume),
     Upgrade(commands::upgrade::Upgrade),
     Relay(commands::relay::Relay),
     Faults(commands::faults::Faults),

@@ -1,11 +1,11 @@
-//! All sandboxes that there are, page by page.
+//! All that there is of a kind, page by page.
 
 use futures_util::StreamExt;
-use reveille::SandboxList;
+use reveille::{Call, Page, SandboxList};
 
 use crate::connection::Connection;
 use crate::output::Screen;
-use crate::report::{Failure, Request};
+use crate::report::{Asked, Failure, Request};
 
 /// How many sandboxes are read at the most, against a list that does not end.
 const MOST: usize = 100_000;
@@ -48,4 +48,31 @@ pub(crate) async fn whole(screen: &Screen, connection: &Connection) -> Result<Li
         lost = Some(Failure::new(format!("the list holds {} more that are not shown", list.left_out)));
     }
     Ok(Listed { list, lost })
+}
+
+/// Reads the pages of another list to its end.
+///
+/// # Errors
+/// When a page does not come, or the list leads back to where it came from.
+pub(crate) async fn pages<T>(
+    asking: &Asked,
+    page: impl Fn(Option<&str>) -> Call<Page<T>>,
+) -> Result<Vec<T>, Failure>
+where
+    T: Send + 'static,
+{
+    let mut all = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let read = page(cursor.as_deref()).await.map_err(|error| asking.failed(&error))?;
+        all.extend(read.data);
+        let next = read.meta.next_cursor.filter(|_| read.meta.has_more);
+        if next.is_none() {
+            return Ok(all);
+        }
+        if next == cursor || all.len() >= MOST {
+            return Err(Failure::new("the list does not end: it leads back to where it came from"));
+        }
+        cursor = next;
+    }
 }

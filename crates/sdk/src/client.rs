@@ -12,7 +12,7 @@ use crate::core::settings::{Environment, Origin, Overrides, Probing, Settings};
 use crate::core::transport::{HttpVersion, TransportSettings};
 use crate::core::{Body, Core, Secret};
 use crate::error::Error;
-use crate::features::{Forward, Plane, Request, Sandbox, Sandboxes};
+use crate::features::{Forward, Images, Plane, Request, Sandbox, Sandboxes, Volumes, WorkspaceDrives};
 use crate::record::Site;
 
 /// The way to the platform, or to the local host. It is cheap to clone, and may be used from any number of
@@ -67,6 +67,24 @@ impl Client {
     #[must_use]
     pub fn sandboxes(&self) -> Sandboxes {
         Sandboxes::new(Arc::clone(&self.0))
+    }
+
+    /// The volumes of the workspace.
+    #[must_use]
+    pub fn volumes(&self) -> Volumes {
+        Volumes::new(Arc::clone(&self.0))
+    }
+
+    /// The drives of the workspace.
+    #[must_use]
+    pub fn drives(&self) -> WorkspaceDrives {
+        WorkspaceDrives::new(Arc::clone(&self.0))
+    }
+
+    /// The images that sandboxes are made of.
+    #[must_use]
+    pub fn images(&self) -> Images {
+        Images::new(Arc::clone(&self.0))
     }
 
     /// A request to an endpoint of the control plane that this crate has no method for; `path` with its query,

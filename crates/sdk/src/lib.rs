@@ -126,9 +126,10 @@ pub use core::settings::{Origin, local_host};
 pub use core::transport::HttpVersion;
 pub use error::{Error, ErrorKind};
 pub use features::{
-    CreatePreview, CreateSandbox, Drives, Exec, Forward, ListSandboxes, Mcp, McpOutcome, McpTool, Mount,
-    Network, Output, OutputEvent, Plane, Ports, Previews, ProcessStream, Processes, Request, Sandbox,
-    SandboxOrder, SandboxPages, Sandboxes, System, Upgrade, WaitForEnd,
+    CreatePreview, CreateSandbox, CreateVolume, Drives, Exec, Forward, Images, ListSandboxes, Mcp,
+    McpOutcome, McpTool, Mount, Network, Output, OutputEvent, Plane, Ports, Previews, ProcessStream,
+    Processes, Request, Sandbox, SandboxOrder, SandboxPages, Sandboxes, System, Upgrade, Volumes, WaitForEnd,
+    WorkspaceDrives,
 };
 #[cfg(feature = "terminal")]
 pub use features::{OpenTerminal, Terminal, TerminalEnd, TerminalEvent, TerminalInput, Typing};
@@ -144,9 +145,9 @@ pub use reveille_retry::{
     RetryPolicyBuilder, Seen, StatusSet, StopReason,
 };
 pub use reveille_wire::{
-    DriveMount, EnvVar, ExecFrame, ExecFrameKind, Health, InvalidInput, LocalHost, Metadata, OutputStream,
-    PageMeta, PortSpec, Preview, PreviewMetadata, PreviewSpec, PreviewToken, PreviewTokenSpec, ProcessLogs,
-    ProcessResponse, ProcessSocket, ProcessStatus, Sandbox as SandboxRecord, SandboxList, SandboxName,
-    SandboxRuntime, SandboxSpec, SandboxState, Status, UnmountOutcome, UpgradeAccepted, UpgradeState,
-    UpgradeStatus,
+    Drive, DriveMount, EnvVar, ExecFrame, ExecFrameKind, Health, Image, InvalidInput, LocalHost, Metadata,
+    OutputStream, Page, PageMeta, PortSpec, Preview, PreviewMetadata, PreviewSpec, PreviewToken,
+    PreviewTokenSpec, ProcessLogs, ProcessResponse, ProcessSocket, ProcessStatus, Sandbox as SandboxRecord,
+    SandboxList, SandboxName, SandboxRuntime, SandboxSpec, SandboxState, Status, UnmountOutcome,
+    UpgradeAccepted, UpgradeState, UpgradeStatus, Volume, VolumeSpec, VolumeState,
 };

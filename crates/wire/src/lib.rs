@@ -32,6 +32,7 @@ mod process;
 mod refusal;
 mod route;
 mod search;
+mod storage;
 mod system;
 mod terminal;
 mod upload;
@@ -57,6 +58,7 @@ pub use process::{KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse, Proce
 pub use refusal::Refusal;
 pub use route::SandboxPath;
 pub use search::{ContentMatch, ContentMatches, FindMatch, FindMatches, FoundKind, FuzzyMatch, FuzzyMatches};
+pub use storage::{Drive, Image, Page, Volume, VolumeSpec, VolumeState};
 pub use system::{Health, UpgradeAccepted, UpgradeRequest, UpgradeState, UpgradeStatus};
 pub use terminal::{TerminalInput, TerminalOutput, terminal_bytes};
 pub use upload::{

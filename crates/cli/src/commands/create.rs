@@ -4,7 +4,7 @@ use reveille::CreateSandbox;
 use crate::connection::Connection;
 use crate::output::{SandboxView, Screen};
 use crate::report::{Exit, Failure, Request};
-use crate::typed::{lifetime, megabytes, pair};
+use crate::typed::{Access, Attachment, attachment, lifetime, megabytes, pair};
 
 /// Make a sandbox and start it
 #[derive(Debug, Args)]
@@ -23,6 +23,9 @@ pub(crate) struct Create {
     /// MB, or with a unit: 4096, 512m, 4g
     #[arg(long, short, value_name = "SIZE", value_parser = megabytes)]
     memory: Option<u64>,
+    /// A volume at a place in it, NAME:/PATH, or NAME:/PATH:ro to read it only; may be given again
+    #[arg(long, short, value_name = "NAME:PATH", value_parser = attachment)]
+    volume: Vec<Attachment>,
     /// Where it runs
     #[arg(long)]
     region: Option<String>,
@@ -53,6 +56,12 @@ fn wanted(connection: &Connection, asked: &Create) -> CreateSandbox {
     }
     if let Some(region) = &asked.region {
         call = call.region(region);
+    }
+    for Attachment { name, path, access } in &asked.volume {
+        call = match access {
+            Access::ReadWrite => call.volume(name, path),
+            Access::ReadOnly => call.read_only_volume(name, path),
+        };
     }
     let call = asked.env.iter().fold(call, |call, (name, value)| call.env(name, value));
     asked.label.iter().fold(call, |call, (key, value)| call.label(key, value))

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use futures_util::{Stream, StreamExt, stream};
-use reveille::{Body, Method};
-use serde_json::Value;
+use reveille::Body;
 use tokio_util::io::{ReaderStream, SyncIoBridge};
 
 use crate::connection::Connection;
+use crate::listing;
 use crate::output::Screen;
 use crate::report::{Exit, Failure, Request};
 
@@ -65,57 +65,32 @@ pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Image)
 }
 
 async fn import(screen: &Screen, connection: &Connection, asked: &Import) -> Result<Exit, Failure> {
-    let image = send(screen, connection, Method::PUT, &asked.name, body(&asked.from)?).await?;
-    screen.image("is imported", &image)?;
+    let asking = connection.asking(&asked.name, Request::new("PUT", format!("/images/{}", asked.name)));
+    let call = connection.client().images().import(&asked.name, body(&asked.from)?).with_history();
+    let (image, history) = call.await.map_err(|error| asking.failed(&error))?;
+    screen.explain(&asking.request, &history);
+    screen.image("is imported", &image, &history)?;
     Ok(Exit::Done)
 }
 
 async fn list(screen: &Screen, connection: &Connection) -> Result<Exit, Failure> {
+    let images = connection.client().images();
     let asking = connection.asking("", Request::new("GET", "/images"));
-    let mut images = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let mut request = connection.client().request(Method::GET, "/images").query("limit", "200");
-        if let Some(cursor) = &cursor {
-            request = request.query("cursor", cursor);
-        }
-        let answer = request.await.and_then(reveille::Response::error_for_status);
-        let answer = answer.map_err(|error| asking.failed(&error))?;
-        screen.explain(&asking.request, answer.history());
-        let page: Value = answer.json().map_err(|error| asking.failed(&error))?;
-        let found = page["data"].as_array().or(page.as_array());
-        images.extend(found.into_iter().flatten().cloned());
-        let next = page["meta"]["nextCursor"].as_str().map(ToOwned::to_owned);
-        // A cursor that leads nowhere new would lead there for ever.
-        if next.is_none() || next == cursor || found.is_none_or(Vec::is_empty) {
-            break;
-        }
-        cursor = next;
-    }
-    screen.images(&images)?;
+    let found = listing::pages(&asking, |cursor| match cursor {
+        None => images.list(),
+        Some(cursor) => images.list_from(cursor),
+    });
+    screen.images(&found.await?)?;
     Ok(Exit::Done)
 }
 
 async fn remove(screen: &Screen, connection: &Connection, asked: &Remove) -> Result<Exit, Failure> {
-    let image = send(screen, connection, Method::DELETE, &asked.name, Body::empty()).await?;
-    screen.image("is removed", &image)?;
+    let asking = connection.asking(&asked.name, Request::new("DELETE", format!("/images/{}", asked.name)));
+    let call = connection.client().images().delete(&asked.name).with_history();
+    let (image, history) = call.await.map_err(|error| asking.failed(&error))?;
+    screen.explain(&asking.request, &history);
+    screen.image("is removed", &image, &history)?;
     Ok(Exit::Done)
-}
-
-async fn send(
-    screen: &Screen,
-    connection: &Connection,
-    method: Method,
-    name: &str,
-    body: Body,
-) -> Result<Value, Failure> {
-    let path = format!("/images/{name}");
-    let asking = connection.asking(name, Request::new(method.as_str(), &path));
-    let answer = connection.client().request(method, &path).body(body).await;
-    let answer =
-        answer.and_then(reveille::Response::error_for_status).map_err(|error| asking.failed(&error))?;
-    screen.explain(&asking.request, answer.history());
-    answer.json().map_err(|error| asking.failed(&error))
 }
 
 /// What is sent of an archive or a directory.

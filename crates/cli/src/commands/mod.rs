@@ -32,6 +32,7 @@ pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod r#try;
 pub(crate) mod upgrade;
+pub(crate) mod volume;
 pub(crate) mod wake;
 pub(crate) mod witness;
 
@@ -83,6 +84,7 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
         Command::Health(asked) => interruptible(health::run(screen, &connect()?, &asked)),
         Command::Drive(asked) => interruptible(drive::run(screen, &connect()?, &asked)),
         Command::Image(asked) => interruptible(image::run(screen, &connect()?, &asked)),
+        Command::Volume(asked) => interruptible(volume::run(screen, &connect()?, &asked)),
         Command::Upgrade(asked) => interruptible(upgrade::run(screen, &connect()?, &asked)),
         Command::Setup(asked) => setup::run(screen, &asked),
         Command::Relay(asked) => relay::run(screen, global, &asked),

@@ -4,8 +4,8 @@ use std::io;
 use std::time::SystemTime;
 
 use reveille::{
-    DriveMount, Health, History, ProcessResponse, SandboxList, SandboxRecord, SandboxState, UnmountOutcome,
-    UpgradeAccepted, UpgradeStatus,
+    DriveMount, Health, History, Image, ProcessResponse, SandboxList, SandboxRecord, SandboxState,
+    UnmountOutcome, UpgradeAccepted, UpgradeStatus, Volume,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -89,15 +89,11 @@ impl Screen {
     }
 
     /// What became of an image.
-    pub(crate) fn image(&self, what: &str, image: &Value) -> io::Result<()> {
-        if self.format == Format::Json {
-            return self.json(image);
-        }
-        let name = image["metadata"]["name"].as_str().unwrap_or_default();
-        self.line(Line::new().styled(STRONG, name).text(" ").text(what))
+    pub(crate) fn image(&self, what: &str, image: &Image, history: &History) -> io::Result<()> {
+        self.sentence(&image.metadata.name, what, image, history)
     }
 
-    pub(crate) fn images(&self, images: &[Value]) -> io::Result<()> {
+    pub(crate) fn images(&self, images: &[Image]) -> io::Result<()> {
         if self.format == Format::Json {
             return self.json(&images);
         }
@@ -108,15 +104,52 @@ impl Screen {
         let now = SystemTime::now();
         let mut table = Table::new(["NAME", "SIZE", "IMPORTED"]);
         for image in images {
-            let word = |part: &str, name: &str| image[part][name].as_str().unwrap_or_default();
-            let length = image["spec"]["size"].as_u64().unwrap_or_default();
+            let length = image.spec.get("size").and_then(Value::as_u64);
             table.add([
-                word("metadata", "name").into(),
-                size(length).into(),
-                ago(word("metadata", "createdAt"), now).into(),
+                image.metadata.name.as_str().into(),
+                length.map(size).unwrap_or_default().into(),
+                ago(image.metadata.created_at.as_deref().unwrap_or_default(), now).into(),
             ]);
         }
         table.lines().try_for_each(|line| self.line(line))
+    }
+
+    /// What became of a volume.
+    pub(crate) fn volume(&self, what: &str, volume: &Volume, history: &History) -> io::Result<()> {
+        self.sentence(&volume.metadata.name, what, volume, history)
+    }
+
+    pub(crate) fn volumes(&self, volumes: &[Volume]) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.json(&volumes);
+        }
+        if volumes.is_empty() {
+            self.note("no volumes yet; make the first: reveille volume create data");
+            return Ok(());
+        }
+        let mut table = Table::new(["NAME", "SIZE", "IN"]);
+        for volume in volumes {
+            let holder = volume.state.as_ref().and_then(|state| state.attached_to.as_deref());
+            table.add([
+                volume.metadata.name.as_str().into(),
+                volume.spec.size.map(|size| format!("{size} MB")).unwrap_or_default().into(),
+                holder.map(|holder| holder.trim_start_matches("sandbox:")).unwrap_or_default().into(),
+            ]);
+        }
+        table.lines().try_for_each(|line| self.line(line))
+    }
+
+    fn sentence<T: Serialize>(
+        &self,
+        name: &str,
+        what: &str,
+        record: &T,
+        history: &History,
+    ) -> io::Result<()> {
+        match self.format {
+            Format::Json => self.answer(record, history),
+            Format::People => self.line(Line::new().styled(STRONG, name).text(" ").text(what)),
+        }
     }
 
     /// Their names, one a line.

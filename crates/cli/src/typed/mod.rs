@@ -1,5 +1,6 @@
 //! What a person types, read into what is meant by it.
 
+mod attachment;
 pub(crate) mod duration;
 mod forwarding;
 mod lifetime;
@@ -8,6 +9,7 @@ mod pair;
 pub(crate) mod place;
 mod write_out;
 
+pub(crate) use attachment::{Access, Attachment, attachment};
 pub(crate) use forwarding::{Forwarding, forwarding};
 pub(crate) use lifetime::lifetime;
 pub(crate) use megabytes::megabytes;

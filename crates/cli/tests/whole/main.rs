@@ -27,4 +27,5 @@ mod setup;
 mod telling;
 mod terminal;
 mod tools;
+mod volumes;
 mod windows;

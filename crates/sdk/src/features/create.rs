@@ -1,4 +1,4 @@
-use reveille_wire::{EnvVar, PortSpec, Sandbox as Record, SandboxRuntime};
+use reveille_wire::{EnvVar, PortSpec, Sandbox as Record, SandboxRuntime, VolumeAttachment};
 
 use crate::call::{Call, like_a_call};
 
@@ -33,6 +33,23 @@ impl CreateSandbox {
     /// How much memory it has, in MB.
     pub fn memory(mut self, megabytes: u64) -> Self {
         self.runtime().memory = Some(megabytes);
+        self
+    }
+
+    /// A volume, at a place in the sandbox. It must be there already, and in no other sandbox.
+    pub fn volume(self, name: impl Into<String>, path: impl Into<String>) -> Self {
+        self.attached(name.into(), path.into(), None)
+    }
+
+    /// The same, which the sandbox may not write to.
+    pub fn read_only_volume(self, name: impl Into<String>, path: impl Into<String>) -> Self {
+        self.attached(name.into(), path.into(), Some(true))
+    }
+
+    fn attached(mut self, name: String, path: String, read_only: Option<bool>) -> Self {
+        let mut volume = VolumeAttachment::default();
+        (volume.name, volume.mount_path, volume.read_only) = (name, path, read_only);
+        self.record.spec.volumes.push(volume);
         self
     }
 

@@ -13,6 +13,7 @@ mod processes;
 mod request;
 mod sandbox;
 mod sandboxes;
+mod storage;
 mod system;
 #[cfg(feature = "terminal")]
 mod terminal;
@@ -29,6 +30,7 @@ pub use processes::{Exec, Output, OutputEvent, ProcessStream, Processes, WaitFor
 pub use request::Request;
 pub use sandbox::Sandbox;
 pub use sandboxes::Sandboxes;
+pub use storage::{CreateVolume, Images, Volumes, WorkspaceDrives};
 pub use system::{System, Upgrade};
 #[cfg(feature = "terminal")]
 pub use terminal::{OpenTerminal, Terminal, TerminalEnd, TerminalEvent, TerminalInput, Typing};

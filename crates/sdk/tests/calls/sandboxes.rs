@@ -59,13 +59,16 @@ fn what_is_said_of_a_sandbox_that_is_to_be_made_is_what_is_sent() {
     let client = builder(&url).region("eu").build().unwrap();
     let create = client.sandboxes().create("box").image("base").memory(2048).env("A", "b").secret("S", "t");
     let create = create.port(3000).ttl("24h").label("team", "a").external_id("e").display_name("My box");
+    let create = create.volume("v", "/mnt/v").read_only_volume("w", "/mnt/w");
     let made = std::thread::spawn(|| create.wait());
     let wanted = serde_json::json!({
         "metadata": {"name": "box", "displayName": "My box", "externalId": "e", "labels": {"team": "a"}},
         "spec": {"region": "eu", "runtime": {
             "image": "base", "memory": 2048, "ports": [{"target": 3000}], "ttl": "24h",
             "envs": [{"name": "A", "value": "b"}, {"name": "S", "value": "t", "secret": true}],
-        }},
+        }, "volumes": [
+            {"name": "v", "mountPath": "/mnt/v"}, {"name": "w", "mountPath": "/mnt/w", "readOnly": true},
+        ]},
     });
     assert_eq!(taken(&listener), wanted);
     made.join().unwrap().unwrap();
@@ -99,6 +102,48 @@ fn previews_are_asked_for_by_the_name_of_their_sandbox() {
         "DELETE /sandboxes/box/previews/web",
         "POST /sandboxes/box/previews/web/tokens",
         "DELETE /sandboxes/box/previews/web/tokens/t",
+    ];
+    assert_eq!(asked, wanted);
+}
+
+#[test]
+fn what_outlives_sandboxes_is_asked_for_by_its_name() {
+    let asked = asked(|client| {
+        let (volumes, drives, images) = (client.volumes(), client.drives(), client.images());
+        volumes.create("v").size(64).wait().unwrap();
+        volumes.get("v").wait().unwrap();
+        volumes.update(&reveille::Volume::default()).wait().unwrap_err();
+        volumes.delete("a/b").wait().unwrap();
+        drives.create("d").wait().unwrap();
+        drives.get("d").wait().unwrap();
+        drives.delete("d").wait().unwrap();
+        images.import("team/app:1", "archive").wait().unwrap();
+        images.delete("team/app:1").wait().unwrap();
+        for refused in [images.delete("a//b").wait().unwrap_err(), images.delete("../x").wait().unwrap_err()]
+        {
+            assert_eq!((refused.kind(), refused.attempts()), (reveille::ErrorKind::Input, 0), "{refused}");
+        }
+        // An answer of another kind is no empty list.
+        for error in [
+            volumes.list().wait().map(drop).unwrap_err(),
+            drives.list().wait().map(drop).unwrap_err(),
+            images.list_from("x").wait().map(drop).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), reveille::ErrorKind::Decode, "{error}");
+        }
+    });
+    let wanted = [
+        "POST /volumes",
+        "GET /volumes/v",
+        "DELETE /volumes/a%2Fb",
+        "POST /drives",
+        "GET /drives/d",
+        "DELETE /drives/d",
+        "PUT /images/team/app%3A1",
+        "DELETE /images/team/app%3A1",
+        "GET /volumes?limit=200",
+        "GET /drives?limit=200",
+        "GET /images?limit=200&cursor=x",
     ];
     assert_eq!(asked, wanted);
 }
