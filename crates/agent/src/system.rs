@@ -17,7 +17,8 @@ const ARCH: &str = match std::env::consts::ARCH.as_bytes() {
 };
 
 /// What this agent adds to the platform's protocol, in the words of `docs/protocol.md`.
-const CAPABILITIES: [&str; 5] = ["boot", "exact-streams", "exact-terminals", "exit-signals", "keep-alive"];
+const CAPABILITIES: [&str; 6] =
+    ["boot", "exact-streams", "exact-terminals", "exit-signals", "keep-alive", "log-positions"];
 
 /// `GET /health`.
 pub(crate) async fn health(State(agent): State<Agent>) -> Json<Health> {

@@ -145,8 +145,8 @@ pub use reveille_retry::{
     RetryPolicyBuilder, Seen, StatusSet, StopReason,
 };
 pub use reveille_wire::{
-    Drive, DriveMount, EnvVar, ExecFrame, ExecFrameKind, Health, Image, InvalidInput, LocalHost, Metadata,
-    OutputStream, Page, PageMeta, PortSpec, Preview, PreviewMetadata, PreviewSpec, PreviewToken,
+    Drive, DriveMount, EnvVar, ExecFrame, ExecFrameKind, Health, Image, InvalidInput, LocalHost, LogPosition,
+    Metadata, OutputStream, Page, PageMeta, PortSpec, Preview, PreviewMetadata, PreviewSpec, PreviewToken,
     PreviewTokenSpec, ProcessLogs, ProcessResponse, ProcessSocket, ProcessStatus, Sandbox as SandboxRecord,
     SandboxList, SandboxName, SandboxRuntime, SandboxSpec, SandboxState, Status, UnmountOutcome,
     UpgradeAccepted, UpgradeState, UpgradeStatus, Volume, VolumeSpec, VolumeState,

@@ -54,7 +54,9 @@ pub use network::{ProcessPorts, ProcessSocket, SocketState};
 pub use output::{Encoding, ExecFrame, ExecFrameKind, NotBytes, OutputStream};
 pub use path::AppPath;
 pub use preview::{Preview, PreviewMetadata, PreviewSpec, PreviewToken, PreviewTokenSpec};
-pub use process::{KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus, Truncated};
+pub use process::{
+    KeepAlive, LogPosition, ProcessLogs, ProcessRequest, ProcessResponse, ProcessStatus, Truncated,
+};
 pub use refusal::Refusal;
 pub use route::SandboxPath;
 pub use search::{ContentMatch, ContentMatches, FindMatch, FindMatches, FoundKind, FuzzyMatch, FuzzyMatches};

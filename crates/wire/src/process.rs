@@ -130,6 +130,23 @@ pub enum ProcessStatus {
     Other,
 }
 
+/// A place in the log of a process: how many bytes of each stream come before it. An addition of ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPosition {
+    /// Of standard output, with the lines between two runs.
+    pub stdout: u64,
+    /// Of standard error.
+    pub stderr: u64,
+}
+
+impl LogPosition {
+    /// Both, standard output first.
+    #[must_use]
+    pub fn bytes(self) -> [u64; 2] {
+        [self.stdout, self.stderr]
+    }
+}
+
 /// The answer of `GET /process/{id}/logs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -331,6 +331,11 @@ impl Process {
         response
     }
 
+    /// What is told of it, without its output.
+    pub(crate) fn response_without_output(&self) -> ProcessResponse {
+        self.described(&self.standing())
+    }
+
     /// What is told of it right after its start, whatever has become of it since.
     pub(crate) fn response_at_start(&self, keep: Keep) -> ProcessResponse {
         self.described(&Standing::at_start(None, keep))

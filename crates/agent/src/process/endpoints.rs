@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use reveille_wire::header::{STREAM, STREAM_EXACT};
-use reveille_wire::{KeepAlive, ProcessLogs, ProcessRequest, ProcessResponse};
+use reveille_wire::{KeepAlive, LogPosition, ProcessLogs, ProcessRequest, ProcessResponse};
 use serde::{Deserialize, Serialize};
 
 use super::child::{NotRunning, Process};
@@ -46,6 +46,7 @@ pub(crate) fn routes() -> Router<Agent> {
         .route("/process/{id}/wait", get(wait))
         .route("/process/{id}/stdin", post(write).delete(close))
         .route("/process/{id}/logs", get(logs))
+        .route("/process/{id}/logs/position", get(position))
         .route("/process/{id}/logs/stream", get(stream))
 }
 
@@ -206,6 +207,29 @@ async fn wait(
 
 async fn logs(State(agent): State<Agent>, Path(id): Path<String>) -> Result<Json<ProcessLogs>, Failure> {
     Ok(Json(agent.processes().find(&id)?.logs()))
+}
+
+/// A moment, as it was written: in milliseconds since 1970.
+#[derive(Debug, Deserialize)]
+struct Moment {
+    at: Option<String>,
+}
+
+/// How far a log had come at a moment, or has now.
+async fn position(
+    State(agent): State<Agent>,
+    Path(id): Path<String>,
+    Query(moment): Query<Moment>,
+) -> Result<Json<LogPosition>, Failure> {
+    let process = agent.processes().find(&id)?;
+    let [stdout, stderr] = match &moment.at {
+        None => process.with_log(|log| log.totals()),
+        Some(text) => {
+            let at = text.parse().map_err(|_| Failure::bad(format!("at={text} is no moment")))?;
+            process.with_log(|log| log.position_at(at))
+        }
+    };
+    Ok(Json(LogPosition { stdout, stderr }))
 }
 
 /// Where in a log to begin, as it was written: how many bytes of each stream the client has.

@@ -8,8 +8,8 @@ use super::child::{Ending, Process};
 use super::log::{Kind, Position, Source};
 use super::readers::Reader;
 
-/// How much a follower takes at once, in bytes.
-const PIECE: usize = 64 << 10;
+/// How much a follower takes at once, in bytes: what is cut in the middle has to come again.
+const PIECE: usize = 16 << 10;
 
 /// Follows one process. It holds nothing but its own position: one that is slow costs no memory, and what it has yet
 /// to read is kept for it.

@@ -161,7 +161,13 @@ impl Frames {
     }
 
     fn result(&self) -> Bytes {
-        line(&match serde_json::to_string(&self.follower.process().response()) {
+        let process = self.follower.process();
+        let told = match self.form {
+            // All of it came before this.
+            Form::Exact => process.response_without_output(),
+            Form::Execution | Form::Log => process.response(),
+        };
+        line(&match serde_json::to_string(&told) {
             Ok(response) => ExecFrame::new(ExecFrameKind::Result, response),
             Err(error) => ExecFrame::new(ExecFrameKind::Error, format!("the result cannot be told: {error}")),
         })

@@ -14,6 +14,9 @@ use super::session::{Life, Session};
 use super::typists::Typist;
 use crate::process::End;
 
+/// How much of the output goes in one message, in bytes: what is cut in the middle has to come again.
+const PIECE: usize = 16 << 10;
+
 /// Who looks, and from where on.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -46,9 +49,7 @@ async fn output(mut to_client: SplitSink<WebSocket, Message>, session: &Session,
         if rest.missed > 0 {
             told.push(TerminalOutput::Truncated { bytes: rest.missed });
         }
-        if !rest.bytes.is_empty() {
-            told.push(TerminalOutput::of_bytes(&rest.bytes));
-        }
+        told.extend(rest.bytes.chunks(PIECE).map(TerminalOutput::of_bytes));
         for told in told {
             if to_client.send(message(&told)).await.is_err() {
                 return;

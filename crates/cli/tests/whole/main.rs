@@ -9,6 +9,7 @@ mod clients;
 mod commands;
 mod conformance;
 mod curl;
+mod cuts;
 mod documents;
 mod ends;
 mod files;

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::place::{Host, Place, signal};
+use crate::place::{Host, Place, eventually, signal};
 
 fn with_box(flags: &[&str]) -> (Place, Host) {
     let place = Place::new();
@@ -125,6 +125,33 @@ fn processes_are_listed_followed_and_ended() {
     }
     let said = place.run(["logs", "-f", "box", "nobody"]);
     assert!(said.code == Some(1) && said.err.contains("nobody"), "{said:?}");
+}
+
+#[test]
+fn the_output_since_a_moment_is_shown_and_nothing_before_it() {
+    let (place, _host) = with_box(&[]);
+    let line = r"printf 'old\n'; sleep 2.2; printf 'new\377\n'; echo err >&2; sleep 300";
+    place.run(["exec", "-d", "--name", "slow", "box", "--", line]).done();
+    eventually("all of it has come", || place.run(["logs", "box", "slow"]).err.contains("err"));
+    let all = b"old\nnew\xff\n".to_vec();
+    let since = |when: &str| {
+        let said = place.run(["logs", "--since", when, "box", "slow"]).done();
+        (said.out, said.err)
+    };
+    assert_eq!(since("1h"), (all, "err\n".to_owned()));
+    assert_eq!(since("2100-01-01T00:00:00Z"), (Vec::new(), String::new()));
+    let line = "echo a; sleep 2.2; echo b; sleep 2.2; echo c";
+    place.run(["exec", "-d", "--name", "later", "box", "--", line]).done();
+    place.run(["upgrade", "box"]).done();
+    eventually("it has ended", || !place.run(["ps", "box"]).text().contains("later"));
+    let said = place.run(["logs", "-f", "--since", "2100-01-01T00:00:00Z", "box", "later"]).done();
+    assert_eq!(said.text(), "", "it has ended, and wrote nothing since then");
+    assert_eq!(place.run(["logs", "-f", "--since", "1h", "box", "later"]).done().text(), "a\nb\nc\n");
+    let recent = place.run(["logs", "--since", "1500ms", "box", "later"]).done().text();
+    assert!("a\nb\nc\n".ends_with(&recent) && !recent.contains('a'), "{recent:?}");
+    let said = place.run(["logs", "--since", "1m", "box", "nobody"]);
+    assert!(said.code == Some(1) && said.err.contains("nobody"), "{said:?}");
+    assert_eq!(place.run(["logs", "--since", "yesterday", "box", "slow"]).code, Some(2));
 }
 
 #[test]

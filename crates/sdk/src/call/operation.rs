@@ -58,6 +58,8 @@ pub(crate) enum Identity {
 pub(crate) enum Patience {
     /// The client's read time-out.
     Usual,
+    /// The server gives a sign of life at least every 30 s, as streams of output do.
+    Signs,
     /// The server answers when something that it waits for has happened.
     Waiting,
 }

@@ -1,5 +1,6 @@
 //! What a process has written, as far as it is kept.
 
+mod moments;
 mod place;
 mod store;
 mod stream;
@@ -7,10 +8,12 @@ mod stream;
 use std::io;
 use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 pub(crate) use reveille_wire::OutputStream as Source;
 use serde::{Deserialize, Serialize};
 
+use self::moments::Moments;
 pub(crate) use self::place::Place;
 pub(crate) use self::store::SavedBytes;
 pub(crate) use self::stream::Kind;
@@ -27,6 +30,7 @@ pub(crate) struct Log {
     streams: [Stream; 2],
     /// How many bytes have arrived in all.
     arrived: u64,
+    moments: Moments,
 }
 
 /// Some output, as a follower gets it.
@@ -78,6 +82,9 @@ impl SubAssign for Weight {
 pub(crate) struct SavedLog {
     streams: [SavedStream; 2],
     arrived: u64,
+    /// An earlier agent knew of none.
+    #[serde(default)]
+    moments: Moments,
 }
 
 impl SavedLog {
@@ -91,7 +98,7 @@ impl Log {
     /// An empty one.
     pub(crate) fn new(place: &Arc<Place>) -> Self {
         let streams = [(); 2].map(|()| Stream::new(Arc::clone(place)));
-        Self { streams, arrived: 0 }
+        Self { streams, arrived: 0, moments: Moments::default() }
     }
 
     /// Adds what came from `source`.
@@ -108,6 +115,7 @@ impl Log {
         if bytes.is_empty() {
             return;
         }
+        self.moments.output(now(), self.totals());
         let at = self.arrived;
         self.arrived += bytes.len() as u64;
         self.streams[source as usize].append(at, kind, bytes);
@@ -125,6 +133,11 @@ impl Log {
     /// How many bytes of each stream there have been, whether or not they are kept.
     pub(crate) fn totals(&self) -> Position {
         self.streams.each_ref().map(|stream| stream.store().total())
+    }
+
+    /// Where the output begins that came at `at` or later, in milliseconds since 1970.
+    pub(crate) fn position_at(&self, at: u64) -> Position {
+        self.moments.since(at).unwrap_or_else(|| self.totals())
     }
 
     /// How many bytes of each stream are not kept any more.
@@ -192,7 +205,8 @@ impl Log {
     /// When a file cannot be handed on.
     pub(crate) fn save(&self) -> io::Result<(SavedLog, [SavedBytes; 2])> {
         let [(stdout, out), (stderr, err)] = [self.streams[0].save()?, self.streams[1].save()?];
-        Ok((SavedLog { streams: [stdout, stderr], arrived: self.arrived }, [out, err]))
+        let moments = self.moments.clone();
+        Ok((SavedLog { streams: [stdout, stderr], arrived: self.arrived, moments }, [out, err]))
     }
 
     /// Takes up what [`Log::save`] gave.
@@ -200,12 +214,18 @@ impl Log {
         let ([stdout, stderr], [out, err]) = (saved.streams, bytes);
         let streams =
             [(stdout, out), (stderr, err)].map(|(stream, bytes)| Stream::restored(stream, bytes, place));
-        Self { streams, arrived: saved.arrived }
+        Self { streams, arrived: saved.arrived, moments: saved.moments }
     }
 
     fn stream(&self, source: Source) -> &Stream {
         &self.streams[source as usize]
     }
+}
+
+/// Now, in milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Text, with a letter that was cut in half at the front left out.

@@ -22,6 +22,9 @@ use crate::error::Error;
 use crate::record::{Probed, Record};
 use attempt::Answer;
 
+/// How long a server is let be silent that gives a sign of life every 30 s: three of them may be late.
+const SIGNS: Duration = Duration::from_secs(90);
+
 /// Sends an operation as often as its session says.
 pub(crate) async fn drive(
     core: Arc<Core>,
@@ -82,6 +85,7 @@ impl Driver {
         };
         let quiet = match operation.patience {
             Patience::Usual => tuning.read_timeout.unwrap_or(core.transport.read_timeout()),
+            Patience::Signs => core.transport.read_timeout().max(SIGNS),
             Patience::Waiting => Duration::MAX,
         };
         let is_shared = operation.readiness == Readiness::OfTarget

@@ -22,7 +22,7 @@ impl Driver {
     /// Whether an attempt of this call is one that another may be sent beside.
     pub(super) fn may_race(&self) -> bool {
         self.operation.replay() == Replay::Read
-            && matches!(self.operation.patience, Patience::Usual)
+            && matches!(self.operation.patience, Patience::Usual | Patience::Signs)
             && self.quiet > SILENCE
             && self.operation.body.is_whole()
     }

@@ -166,7 +166,8 @@ impl Exec {
     pub fn stream(self) -> Call<ProcessStream> {
         let both = HeaderValue::from_static("text/event-stream, application/x-ndjson");
         let exact = HeaderValue::from_static(STREAM_EXACT);
-        let operation = self.operation().header(header::ACCEPT, both).header(STREAM, exact);
+        let operation = self.operation().patience(Patience::Signs);
+        let operation = operation.header(header::ACCEPT, both).header(STREAM, exact);
         let (processes, name) = (self.processes.clone(), self.named().to_owned());
         let stdin = self.stdin.clone();
         let reading = Reading::SuccessStream(Box::new(move |begun| {

@@ -1,22 +1,23 @@
+mod events;
 mod exec;
+mod following;
 mod lines;
 mod output;
-mod stream;
 mod wait;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, header};
 use reveille_wire::header::{STREAM, STREAM_EXACT};
-use reveille_wire::{InvalidInput, ProcessLogs, ProcessResponse};
+use reveille_wire::{InvalidInput, LogPosition, ProcessLogs, ProcessResponse};
 
+pub use self::events::ProcessStream;
 pub use self::exec::Exec;
 pub use self::output::{Output, OutputEvent};
-pub use self::stream::ProcessStream;
 pub use self::wait::WaitForEnd;
 use super::Sandbox;
 use crate::answer::{Reading, StreamResponse};
@@ -84,7 +85,41 @@ impl Processes {
     /// ```
     #[must_use = "nothing is sent until the stream is read"]
     pub fn follow(&self, id: impl AsRef<str>) -> ProcessStream {
-        ProcessStream::following(self.clone(), id.as_ref())
+        ProcessStream::following(self.clone(), id.as_ref(), LogPosition::default(), None)
+    }
+
+    /// The same from a position in its log on, which [`position`](Self::position) gives.
+    #[must_use = "nothing is sent until the stream is read"]
+    pub fn follow_from(&self, id: impl AsRef<str>, from: LogPosition) -> ProcessStream {
+        ProcessStream::following(self.clone(), id.as_ref(), from, None)
+    }
+
+    /// What stands in its log between two positions, byte for byte as far as the sandbox sends bytes. It ends there,
+    /// without [`OutputEvent::Ended`], where the process goes on.
+    #[must_use = "nothing is sent until the stream is read"]
+    pub fn read_log(&self, id: impl AsRef<str>, from: LogPosition, up_to: LogPosition) -> ProcessStream {
+        ProcessStream::following(self.clone(), id.as_ref(), from, Some(up_to))
+    }
+
+    /// How far the log of a process, by its pid or name, had come at a moment, or has now. A read. Our own agent knows;
+    /// elsewhere it is an error of the kind [`ErrorKind::NotFound`](crate::ErrorKind::NotFound), as for a process that
+    /// is not there.
+    ///
+    /// ```
+    /// # use reveille_faults::{FaultServer, Step};
+    /// # let server = FaultServer::start(Step::ok(r#"{"stdout":7,"stderr":0}"#))?;
+    /// # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).no_probe().build()?;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let processes = client.sandbox("box").processes();
+    /// let then = processes.position("build", Some(SystemTime::now() - Duration::from_secs(60))).wait()?;
+    /// let latest = processes.follow_from("build", then);      // what it wrote in the last minute, and from then on
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn position(&self, id: impl AsRef<str>, at: Option<SystemTime>) -> Call<LogPosition> {
+        let at = at.map(|at| at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis());
+        let at = at.map(|at| format!("?at={at}")).unwrap_or_default();
+        self.read(of(id.as_ref(), &format!("/logs/position{at}")))
     }
 
     /// Waits for the end of a process, by its pid or name. A read.
@@ -153,7 +188,8 @@ impl Processes {
         let ndjson = HeaderValue::from_static("application/x-ndjson");
         let exact = HeaderValue::from_static(STREAM_EXACT);
         let path = of(id, &format!("/logs/stream?stdout={out}&stderr={err}"));
-        let operation = self.endpoint(Method::GET, path).header(header::ACCEPT, ndjson).header(STREAM, exact);
+        let operation = self.endpoint(Method::GET, path).patience(Patience::Signs);
+        let operation = operation.header(header::ACCEPT, ndjson).header(STREAM, exact);
         let reading = Reading::SuccessStream(Box::new(|begun| {
             let until = begun.body.until();
             Ok((StreamResponse::of(begun), until))

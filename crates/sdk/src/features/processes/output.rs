@@ -48,7 +48,7 @@ impl OutputEvent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Output {
-    /// What is known of it.
+    /// What is known of it. Its output stands beside this, whole; whether it stands here, too, the sandbox decides.
     pub process: ProcessResponse,
     /// Its standard output, byte for byte.
     pub stdout: Vec<u8>,

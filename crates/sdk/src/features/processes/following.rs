@@ -1,58 +1,29 @@
 //! Following a process over connections that come and go.
 
-use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream, Stream};
-use futures_util::{FutureExt, StreamExt};
 use http::HeaderValue;
-use reveille_retry::History;
 use reveille_wire::header::{BOOT, STREAM, STREAM_EXACT};
 use reveille_wire::{ExecFrame, ExecFrameKind, OutputStream, ProcessStatus};
-use tokio::runtime::Handle;
 
 use super::lines::Lines;
-use super::{Output, OutputEvent, Processes};
+use super::{LogPosition, OutputEvent, Processes};
 use crate::answer::StreamResponse;
-use crate::core::runtime;
 use crate::error::{Error, ErrorKind};
 
-/// The most output that is held in memory, in bytes. What is larger has to be streamed.
-const MOST_HELD: usize = 256 * 1024 * 1024;
 /// The first pause after a connection that brought nothing; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A connection that lasts for so long has brought something, also where the process was silent.
+const LASTING: Duration = Duration::from_secs(5);
 /// After so many connections in a row that brought nothing it is over.
 const FRUITLESS: u32 = 10;
 
-/// The output of a process as it comes, and how it ended: a [`Stream`] of events in async code, an [`Iterator`] by
-/// [`into_iter`](IntoIterator::into_iter) elsewhere.
-///
-/// Made by [`Exec::stream`](crate::Exec::stream) and [`Processes::follow`](crate::Processes::follow). It ends with
-/// [`OutputEvent::Ended`], or with an error. A connection that breaks, because the sandbox slept or its agent was
-/// upgraded, is no end: it is read on where it broke, and no byte comes twice. To drop it ends the following, and not
-/// the process.
-///
-/// Where the sandbox sends bytes, they are the bytes that the process wrote ([`is_exact`](Self::is_exact)). Older
-/// platforms send text; there what is no UTF-8 arrives as U+FFFD.
-pub struct ProcessStream {
-    events: BoxStream<'static, Result<OutputEvent, Error>>,
-    input: Option<BoxFuture<'static, Result<(), Error>>>,
-    history: History,
-    exactness: Option<Form>,
-    id: String,
-    /// The runtime that its connections belong to.
-    runtime: Option<Handle>,
-}
-
 /// What a connection sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     /// Frames with bytes, from any byte on, and the result.
     Exact,
     /// Frames with text, and the result.
@@ -64,148 +35,98 @@ enum Form {
 }
 
 /// A process that is followed.
-struct Following {
+pub(super) struct Following {
     processes: Processes,
     /// What it is asked for by.
-    id: String,
+    pub(super) id: String,
     /// What people know it by.
     name: String,
     connection: Option<Connection>,
     /// How many bytes of each stream have come or are known to be missing.
     position: [u64; 2],
+    /// Where it ends although the process goes on.
+    up_to: Option<[u64; 2]>,
     restarts: usize,
     /// Whether something has come that was no text and is none any more.
     lossy: bool,
     /// Which life of the sandbox it belongs to, where the sandbox says so.
     boot: Option<HeaderValue>,
     until: Option<Instant>,
+    /// Whether anything has been connected to.
+    begun: bool,
     fruitless: u32,
     over: bool,
 }
 
 struct Connection {
     lines: Lines,
+    since: Instant,
     form: Form,
     /// How much of what comes has come before.
     replayed: [u64; 2],
     replayed_restarts: usize,
 }
 
-impl ProcessStream {
-    /// One that has begun with its process.
-    pub(super) fn begun(
-        processes: Processes,
-        (id, name): (&str, &str),
-        response: StreamResponse,
-        until: Option<Instant>,
-        input: Option<BoxFuture<'static, Result<(), Error>>>,
-    ) -> Self {
-        let history = response.history().clone();
-        let form = if is_exact(&response) { Form::Exact } else { Form::Execution };
-        let boot = response.headers().get(BOOT).cloned();
-        let connection =
-            Connection { lines: Lines::of(response), form, replayed: [0; 2], replayed_restarts: 0 };
-        let mut following = Following::new(processes, id, name);
-        (following.connection, following.until, following.boot) = (Some(connection), until, boot);
-        Self { input, history, exactness: Some(form), ..Self::of(following) }
-    }
-
-    /// One of a process that began before.
-    pub(super) fn following(processes: Processes, id: &str) -> Self {
-        Self::of(Following::new(processes, id, id))
-    }
-
-    fn of(following: Following) -> Self {
-        let id = following.id.clone();
-        let events = stream::unfold(following, |mut following| async {
-            let event = following.next().await?;
-            Some((event, following))
-        });
-        Self {
-            events: events.boxed(),
-            input: None,
-            history: History::default(),
-            exactness: None,
-            id,
-            runtime: None,
-        }
-    }
-
-    /// What the process can be asked for by: its number where the sandbox has said it, else its name.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// Every attempt up to the start of the process; empty where it began before.
-    #[must_use]
-    pub fn history(&self) -> &History {
-        &self.history
-    }
-
-    /// Whether the sandbox sends the bytes that the process writes. One of an older kind sends text; nothing where no
-    /// connection has been made yet.
-    #[must_use]
-    pub fn is_exact(&self) -> Option<bool> {
-        self.exactness.map(|form| form == Form::Exact)
-    }
-
-    /// Reads to the end, and gives all of it.
-    ///
-    /// # Errors
-    /// When output is missing, or the process cannot be followed to its end.
-    pub async fn output(mut self) -> Result<Output, Error> {
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        while let Some(event) = self.next().await {
-            match event? {
-                OutputEvent::Stdout(bytes) => stdout.extend_from_slice(&bytes),
-                OutputEvent::Stderr(bytes) => stderr.extend_from_slice(&bytes),
-                OutputEvent::Restart(_) => {}
-                OutputEvent::Missing { stream, bytes } => {
-                    return Err(Error::of_process(&missing(stream, bytes), &self.id));
-                }
-                OutputEvent::Ended(process) => return Ok(Output::new(*process, stdout, stderr)),
-            }
-            if stdout.len() + stderr.len() > MOST_HELD {
-                let said = "the output is too large to be held in memory; stream it";
-                return Err(Error::of_process(said, &self.id));
-            }
-        }
-        Err(Error::of_process("its output ended before it did", &self.id))
+impl Connection {
+    fn new(response: StreamResponse, form: Form, replayed: [u64; 2], replayed_restarts: usize) -> Self {
+        Self { lines: Lines::of(response), since: Instant::now(), form, replayed, replayed_restarts }
     }
 }
 
-/// What is said of output that is missing.
-fn missing(stream: Option<OutputStream>, bytes: Option<u64>) -> String {
-    let bytes = bytes.map_or_else(|| "some".to_owned(), |bytes| format!("{bytes} bytes"));
-    let stream = stream.map_or_else(|| "its output".to_owned(), |stream| format!("its {stream}"));
-    format!("{bytes} of {stream} are gone: the sandbox does not keep them any more")
-}
-
-fn is_exact(response: &StreamResponse) -> bool {
+pub(super) fn is_exact(response: &StreamResponse) -> bool {
     response.headers().get(STREAM).is_some_and(|value| value == STREAM_EXACT)
 }
 
 impl Following {
-    fn new(processes: Processes, id: &str, name: &str) -> Self {
+    /// One that goes on with a connection that its process began with.
+    pub(super) fn begun(
+        processes: Processes,
+        (id, name): (&str, &str),
+        response: StreamResponse,
+        form: Form,
+        until: Option<Instant>,
+    ) -> Self {
+        let boot = response.headers().get(BOOT).cloned();
+        let connection = Connection::new(response, form, [0; 2], 0);
+        Self { connection: Some(connection), until, boot, begun: true, ..Self::new(processes, id, name) }
+    }
+
+    pub(super) fn new(processes: Processes, id: &str, name: &str) -> Self {
         Self {
             processes,
             id: id.to_owned(),
             name: name.to_owned(),
             connection: None,
             position: [0; 2],
+            up_to: None,
             restarts: 0,
             lossy: false,
             boot: None,
             until: None,
+            begun: false,
             fruitless: 0,
             over: false,
         }
     }
 
+    /// Begins where so much has come.
+    pub(super) fn from(mut self, position: LogPosition) -> Self {
+        self.position = position.bytes();
+        self
+    }
+
+    /// Ends where so much has come.
+    pub(super) fn up_to(&mut self, position: LogPosition) {
+        self.up_to = Some(position.bytes());
+    }
+
+    fn is_far_enough(&self) -> bool {
+        self.up_to.is_some_and(|[out, err]| self.position[0] >= out && self.position[1] >= err)
+    }
+
     /// The next thing that happens; nothing after the end or an error.
-    async fn next(&mut self) -> Option<Result<OutputEvent, Error>> {
-        if self.over {
+    pub(super) async fn next(&mut self) -> Option<Result<OutputEvent, Error>> {
+        if self.over || self.is_far_enough() {
             return None;
         }
         let event = self.event().await;
@@ -232,7 +153,7 @@ impl Following {
                     }
                 }
                 Ok(None) => {
-                    self.connection = None;
+                    self.let_go();
                     // A log of the platform ends when its process does, and says no more.
                     if matches!(form, Form::Log | Form::Text)
                         && let Some(ended) = self.ended().await?
@@ -242,13 +163,21 @@ impl Following {
                     self.pause().await?;
                 }
                 Err(broken) => {
-                    self.connection = None;
+                    self.let_go();
                     if self.until.is_some_and(|until| Instant::now() >= until) {
                         return Err(broken.about(&self.name));
                     }
                     self.pause().await?;
                 }
             }
+        }
+    }
+
+    /// The connection is over.
+    fn let_go(&mut self) {
+        let connection = self.connection.take();
+        if connection.is_some_and(|connection| connection.since.elapsed() >= LASTING) {
+            self.fruitless = 0;
         }
     }
 
@@ -267,12 +196,12 @@ impl Following {
 
     async fn connect(&mut self) -> Result<(), Error> {
         let call = self.processes.log_stream(&self.id, self.position, self.left());
-        let begun_before = self.position != [0; 2] || self.boot.is_some();
         let (response, until) = match call.await {
             Ok(begun) => begun,
-            Err(error) if !begun_before => return Err(error.about(&self.name)),
+            Err(error) if !self.begun => return Err(error.about(&self.name)),
             Err(error) => return Err(self.not_read_on(&error)),
         };
+        self.begun = true;
         self.until = self.until.or(until);
         let boot = response.headers().get(BOOT).cloned();
         if self.boot.is_some() && boot.is_some() && self.boot != boot {
@@ -290,7 +219,7 @@ impl Following {
         }
         let (replayed, replayed_restarts) =
             if form == Form::Exact { ([0; 2], 0) } else { (self.position, self.restarts) };
-        self.connection = Some(Connection { lines: Lines::of(response), form, replayed, replayed_restarts });
+        self.connection = Some(Connection::new(response, form, replayed, replayed_restarts));
         Ok(())
     }
 
@@ -411,46 +340,5 @@ impl Following {
         // What is neither a line of the process nor a sign of life says that lines are missing.
         let nothing = line.trim_ascii().is_empty() || line.starts_with(b"[keepalive]");
         (!nothing).then(|| self.missing(None, None))
-    }
-}
-
-impl Stream for ProcessStream {
-    type Item = Result<OutputEvent, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.runtime.is_none() {
-            match runtime::here_for_long() {
-                Ok(runtime) => self.runtime = Some(runtime),
-                Err(error) => return Poll::Ready(Some(Err(Error::local(error)))),
-            }
-        }
-        let this = &mut *self;
-        let _entered = this.runtime.as_ref().map(Handle::enter);
-        if let Some(input) = &mut this.input
-            && let Poll::Ready(written) = input.poll_unpin(cx)
-        {
-            this.input = None;
-            if let Err(error) = written {
-                this.events = stream::empty().boxed();
-                return Poll::Ready(Some(Err(error)));
-            }
-        }
-        this.events.poll_next_unpin(cx)
-    }
-}
-
-impl fmt::Debug for ProcessStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProcessStream").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-#[cfg(feature = "blocking")]
-impl IntoIterator for ProcessStream {
-    type Item = Result<OutputEvent, Error>;
-    type IntoIter = crate::answer::Blocking<Self>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        crate::answer::Blocking::new(self)
     }
 }
