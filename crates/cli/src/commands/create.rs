@@ -4,7 +4,7 @@ use reveille::CreateSandbox;
 use crate::connection::Connection;
 use crate::output::{SandboxView, Screen};
 use crate::report::{Exit, Failure, Request};
-use crate::typed::{Access, Attachment, attachment, lifetime, megabytes, pair};
+use crate::typed::{Access, Attachment, attachment, lifetime, lifetime_or_never, megabytes, pair};
 
 /// Make a sandbox and start it
 #[derive(Debug, Args)]
@@ -32,6 +32,9 @@ pub(crate) struct Create {
     /// How long it lives: 30m, 24h, 7d
     #[arg(long, value_name = "DUR", value_parser = lifetime)]
     ttl: Option<String>,
+    /// On a local host: how long nothing may happen in it before it sleeps: 30s, 10m; or never
+    #[arg(long, value_name = "DUR", value_parser = lifetime_or_never)]
+    standby_after: Option<String>,
 }
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Create) -> Result<Exit, Failure> {
@@ -62,6 +65,9 @@ fn wanted(connection: &Connection, asked: &Create) -> CreateSandbox {
             Access::ReadWrite => call.volume(name, path),
             Access::ReadOnly => call.read_only_volume(name, path),
         };
+    }
+    if let Some(time) = &asked.standby_after {
+        call = call.label("standby-after", time);
     }
     let call = asked.env.iter().fold(call, |call, (name, value)| call.env(name, value));
     asked.label.iter().fold(call, |call, (key, value)| call.label(key, value))

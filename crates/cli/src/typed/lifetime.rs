@@ -12,6 +12,18 @@ pub(crate) fn lifetime(text: &str) -> Result<String, String> {
     }
 }
 
+/// The same, or `never`.
+///
+/// # Errors
+/// As [`lifetime`].
+pub(crate) fn lifetime_or_never(text: &str) -> Result<String, String> {
+    if text == "never" {
+        Ok(text.to_owned())
+    } else {
+        lifetime(text).map_err(|what| format!("{what}, or never"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::lifetime;

@@ -12,7 +12,7 @@ mod write_out;
 
 pub(crate) use attachment::{Access, Attachment, attachment};
 pub(crate) use forwarding::{Forwarding, forwarding};
-pub(crate) use lifetime::lifetime;
+pub(crate) use lifetime::{lifetime, lifetime_or_never};
 pub(crate) use megabytes::megabytes;
 pub(crate) use moment::moment;
 pub(crate) use pair::pair;

@@ -122,19 +122,24 @@ impl Control {
     pub(super) fn resident(&self, record: &Record, origin: Origin) -> Result<Arc<Resident>, Failure> {
         let name = SandboxName::new(record.sandbox.metadata.name.clone())
             .map_err(|error| Failure::bad_request(error.to_string()))?;
-        Ok(Resident::new(self.plan(&name, record), origin, Arc::clone(&self.terms)))
+        let standby_after = spec::standby_after(&record.sandbox).unwrap_or_default();
+        Ok(Resident::new(self.plan(&name, record), origin, standby_after, Arc::clone(&self.terms)))
+    }
+
+    /// What a sandbox reaches of the outside.
+    pub(super) fn network(&self, record: &Record) -> Network {
+        // What cannot be understood was refused when it came; the record of another host's reaches nothing.
+        let network = spec::network(&record.sandbox.spec).unwrap_or(Some(Network::None));
+        network.unwrap_or_else(|| self.network.clone())
     }
 
     fn plan(&self, name: &SandboxName, record: &Record) -> Plan {
         let runtime = record.sandbox.spec.runtime.iter();
         let environment = runtime.flat_map(|it| &it.envs).map(|env| (env.name.clone(), env.value.clone()));
-        // What cannot be understood was refused when it came; the record of another host's reaches nothing.
-        let network = spec::network(&record.sandbox.spec).unwrap_or(Some(Network::None));
-        let network = network.unwrap_or_else(|| self.network.clone());
         // What cannot be attached was refused when it came.
         let attachments = spec::attachments(&record.sandbox.spec).unwrap_or_default();
         let base = record.image.as_ref().map(Pinned::base).unwrap_or_default();
-        let plan = Plan::new(name.clone()).with_environment(environment).with_network(network);
+        let plan = Plan::new(name.clone()).with_environment(environment).with_network(self.network(record));
         plan.with_attachments(attachments).with_base(base)
     }
 

@@ -38,6 +38,12 @@ impl Domains {
         Self::all_but([])
     }
 
+    /// No name at all.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::new([], [])
+    }
+
     /// All names but these.
     #[must_use]
     pub fn all_but(forbidden: impl IntoIterator<Item = Domain>) -> Self {

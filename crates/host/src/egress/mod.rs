@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::thread;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use domains::{Domain, Domains};
@@ -31,14 +32,22 @@ pub(crate) struct Egress {
 /// A proxy that is to be answered.
 struct Task {
     listener: TcpListener,
-    rules: Arc<Domains>,
+    rules: watch::Receiver<Arc<Domains>>,
     end: CancellationToken,
 }
 
 /// A proxy is answered until this is dropped, and so are its connections.
 #[derive(Debug)]
 pub(crate) struct WayOut {
+    rules: watch::Sender<Arc<Domains>>,
     _end: DropGuard,
+}
+
+impl WayOut {
+    /// From now on these rules hold. What is open to a name that they do not allow is cut.
+    pub(crate) fn change(&self, rules: Domains) {
+        self.rules.send_replace(Arc::new(rules));
+    }
 }
 
 impl Egress {
@@ -63,10 +72,11 @@ impl Egress {
     /// Answers the proxy of one sandbox by these rules.
     pub(crate) fn answer(&self, listener: TcpListener, rules: Domains) -> WayOut {
         let end = CancellationToken::new();
-        let task = Task { listener, rules: Arc::new(rules), end: end.clone() };
+        let (rules, known) = watch::channel(Arc::new(rules));
+        let task = Task { listener, rules: known, end: end.clone() };
         // The thread is gone only when the process ends.
         self.to_the_thread.send(task).ok();
-        WayOut { _end: end.drop_guard() }
+        WayOut { rules, _end: end.drop_guard() }
     }
 }
 

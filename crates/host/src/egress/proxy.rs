@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use reveille_wire::hop;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Domains;
@@ -39,7 +39,7 @@ struct Refused {
 /// Serves a proxy until it is given up.
 pub(super) async fn serve(
     listener: TcpListener,
-    rules: Arc<Domains>,
+    rules: Rules,
     connections: usize,
     end: CancellationToken,
 ) -> io::Result<()> {
@@ -55,7 +55,7 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        let (rules, end) = (Arc::clone(&rules), end.clone());
+        let (rules, end) = (rules.clone(), end.clone());
         tokio::spawn(async move {
             end.clone().run_until_cancelled_owned(connection(stream, rules, end)).await;
             drop(place);
@@ -63,11 +63,22 @@ pub(super) async fn serve(
     }
 }
 
-async fn connection(stream: TcpStream, rules: Arc<Domains>, end: CancellationToken) {
+/// What is allowed, as it changes.
+type Rules = watch::Receiver<Arc<Domains>>;
+
+/// Ends when a name is not allowed any more.
+async fn forbidden(mut rules: Rules, name: String) {
+    // Where they change no more, the sandbox has ended, which ends everything by itself.
+    if rules.wait_for(|rules| !rules.allow(&name)).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn connection(stream: TcpStream, rules: Rules, end: CancellationToken) {
     let service = service_fn(|request| {
-        let (rules, end) = (Arc::clone(&rules), end.clone());
+        let (rules, end) = (rules.clone(), end.clone());
         async move {
-            let answer = pass_on(request, &rules, end).await;
+            let answer = pass_on(request, rules, end).await;
             Ok::<_, std::convert::Infallible>(answer.unwrap_or_else(refusal))
         }
     });
@@ -84,7 +95,7 @@ async fn connection(stream: TcpStream, rules: Arc<Domains>, end: CancellationTok
 
 async fn pass_on(
     request: Request<Incoming>,
-    rules: &Domains,
+    rules: Rules,
     end: CancellationToken,
 ) -> Result<Answer, Refused> {
     if request.method() == Method::CONNECT {
@@ -94,12 +105,18 @@ async fn pass_on(
     let Some(host) = uri.host().filter(|_| uri.scheme() == Some(&Scheme::HTTP)) else {
         return Err(refused(StatusCode::BAD_REQUEST, "this is a proxy: it wants http://... or CONNECT"));
     };
-    let stream = reach(rules, host, uri.port_u16().unwrap_or(80)).await?;
+    let stream = reach(&rules, host, uri.port_u16().unwrap_or(80)).await?;
+    let until = forbidden(rules, bare(host).to_owned());
     let request = for_the_origin(request)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| refused(StatusCode::BAD_GATEWAY, error.to_string()))?;
-    tokio::spawn(async move { end.run_until_cancelled_owned(connection).await });
+    tokio::spawn(end.run_until_cancelled_owned(async move {
+        tokio::select! {
+            _ = connection => {}
+            () = until => {}
+        }
+    }));
     let mut answer = sender
         .send_request(request)
         .await
@@ -124,29 +141,30 @@ fn for_the_origin(mut request: Request<Incoming>) -> Result<Request<Incoming>, R
     Ok(request)
 }
 
-async fn tunnel(
-    request: Request<Incoming>,
-    rules: &Domains,
-    end: CancellationToken,
-) -> Result<Answer, Refused> {
+async fn tunnel(request: Request<Incoming>, rules: Rules, end: CancellationToken) -> Result<Answer, Refused> {
     let authority = request.uri().authority().cloned();
     let Some((authority, port)) = authority.and_then(|it| it.port_u16().map(|port| (it, port))) else {
         return Err(refused(StatusCode::BAD_REQUEST, "CONNECT wants a name and a port"));
     };
-    let mut outside = reach(rules, authority.host(), port).await?;
+    let mut outside = reach(&rules, authority.host(), port).await?;
     tokio::spawn(end.run_until_cancelled_owned(async move {
         if let Ok(inside) = hyper::upgrade::on(request).await {
-            // Either side may break off when it likes.
-            tokio::io::copy_bidirectional(&mut TokioIo::new(inside), &mut outside).await.ok();
+            let mut inside = TokioIo::new(inside);
+            tokio::select! {
+                // Either side may break off when it likes.
+                _ = tokio::io::copy_bidirectional(&mut inside, &mut outside) => {}
+                () = forbidden(rules, bare(authority.host()).to_owned()) => {}
+            }
         }
     }));
     Ok(Response::new(Empty::new().map_err(|never| match never {}).boxed()))
 }
 
 /// Connects to a name, where the rules allow it, at an address that is outside.
-async fn reach(rules: &Domains, host: &str, port: u16) -> Result<TcpStream, Refused> {
-    let name = host.trim_start_matches('[').trim_end_matches(']');
-    if !rules.allow(name) {
+async fn reach(rules: &Rules, host: &str, port: u16) -> Result<TcpStream, Refused> {
+    let name = bare(host);
+    let is_allowed = rules.borrow().allow(name);
+    if !is_allowed {
         return Err(refused(
             StatusCode::FORBIDDEN,
             format!("{host} is not among what this sandbox may reach"),
@@ -170,6 +188,11 @@ async fn reach(rules: &Domains, host: &str, port: u16) -> Result<TcpStream, Refu
         }
     }
     Err(last.unwrap_or_else(|| refused(StatusCode::BAD_GATEWAY, format!("{host} cannot be reached"))))
+}
+
+/// A host without the brackets of an address.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 fn refused(status: StatusCode, why: impl Into<String>) -> Refused {
@@ -196,7 +219,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let end = CancellationToken::new();
         let _end = end.clone().drop_guard();
-        tokio::spawn(serve(listener, Arc::new(rules), 8, end));
+        let (_rules, known) = watch::channel(Arc::new(rules));
+        tokio::spawn(serve(listener, known, 8, end));
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut said = String::new();
@@ -223,6 +247,30 @@ mod tests {
         let request = "CONNECT other.example:443 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         let said = said(rules, request).await;
         assert!(said.starts_with("HTTP/1.1 403") && said.contains("may reach"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_allowed_any_more_is_cut_and_the_rest_goes_on() {
+        let (rules, known) = watch::channel(Arc::new(Domains::all()));
+        let mut cut = tokio::spawn(forbidden(known.clone(), "a.example".to_owned()));
+        let mut goes_on = tokio::spawn(forbidden(known, "b.example".to_owned()));
+        rules.send_replace(Arc::new(Domains::all_but(["c.example".parse().unwrap()])));
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!cut.is_finished() && !goes_on.is_finished());
+        rules.send_replace(Arc::new(Domains::new(["b.example".parse().unwrap()], [])));
+        (&mut cut).await.unwrap();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!goes_on.is_finished());
+        drop(rules);
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!goes_on.is_finished(), "the end of a sandbox is told otherwise");
+        (&mut goes_on).abort();
     }
 
     #[tokio::test]

@@ -86,6 +86,20 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// Changes what a sandbox that is there reaches of the outside, at once: what is open and not allowed any more is
+    /// cut. One of which nothing runs is no error; its next start says what it reaches.
+    ///
+    /// # Errors
+    /// When it cannot be changed while the sandbox runs, of the kind [`EngineErrorKind::Unsupported`].
+    fn change_network<'a>(
+        &'a self,
+        _name: &'a SandboxName,
+        _network: Network,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        let what = "this engine cannot change what a sandbox reaches while it runs";
+        Box::pin(std::future::ready(Err(EngineError::new(EngineErrorKind::Unsupported, what))))
+    }
+
     /// Copies what a sandbox keeps on disk, as it is at one moment. What runs in it stands still for that and goes on;
     /// it is no part of the snapshot.
     ///

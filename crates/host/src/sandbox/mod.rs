@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use reveille_wire::SandboxName;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::Agent;
 use crate::clock::Clock;
-use crate::engine::{Engine, Generation, Issuer, Plan};
+use crate::engine::{Engine, EngineError, Generation, Issuer, Network, Plan};
 use crate::observer::{self, Hub};
 use crate::settings::{HostSettings, Limits};
 
@@ -86,9 +86,11 @@ impl Terms {
 #[derive(Debug)]
 pub(crate) struct Resident {
     name: SandboxName,
-    plan: Plan,
+    plan: Mutex<Plan>,
     terms: Arc<Terms>,
     kept: Mutex<Kept>,
+    /// Told when the rules of its standby change.
+    rules: Notify,
     phase: watch::Sender<Phase>,
     /// How many requests have ended; told to those who wait for quiet.
     ended: watch::Sender<u64>,
@@ -130,9 +132,18 @@ pub(crate) enum Refusal {
 }
 
 impl Resident {
-    pub(crate) fn new(plan: Plan, origin: Origin, terms: Arc<Terms>) -> Arc<Self> {
+    /// One that goes to standby after such a time; none: after the host's usual one.
+    pub(crate) fn new(
+        plan: Plan,
+        origin: Origin,
+        standby_after: Option<Duration>,
+        terms: Arc<Terms>,
+    ) -> Arc<Self> {
         let wake = wake::Rules { max_held: terms.limits.held, window: terms.window, issuer: terms.issuer };
-        let idle = idle::Rules { standby_after: terms.standby_after, silence: terms.limits.silence };
+        let idle = idle::Rules {
+            standby_after: standby_after.unwrap_or(terms.standby_after),
+            silence: terms.limits.silence,
+        };
         let kept = Kept {
             core: Core::new(Instant::now().into_std(), wake, idle, terms.latest()),
             held: HashMap::new(),
@@ -142,9 +153,10 @@ impl Resident {
         };
         let resident = Arc::new(Self {
             name: plan.name.clone(),
-            plan,
+            plan: Mutex::new(plan),
             terms,
             kept: Mutex::new(kept),
+            rules: Notify::new(),
             phase: watch::Sender::new(Phase::Unsure(Doubt::News)),
             ended: watch::Sender::new(0),
             over: CancellationToken::new(),
@@ -163,6 +175,26 @@ impl Resident {
         if let Err(error) = self.terms.engine.renew_agent(&self.name).await {
             tracing::warn!(sandbox = %self.name, %error, "an upgrade will not find the newest agent");
         }
+    }
+
+    /// Changes after what time it goes to standby; none: the host's usual one.
+    pub(crate) fn set_standby_after(&self, time: Option<Duration>) {
+        self.kept().core.set_standby_after(time.unwrap_or(self.terms.standby_after));
+        self.rules.notify_one();
+    }
+
+    /// Changes what it reaches of the outside, at once where it runs. Where that fails it is as before.
+    pub(crate) async fn change_network(&self, network: Network) -> Result<(), EngineError> {
+        let before = std::mem::replace(&mut self.plan_mut().network, network.clone());
+        let changed = self.terms.engine.change_network(&self.name, network).await;
+        if changed.is_err() {
+            self.plan_mut().network = before;
+        }
+        changed
+    }
+
+    fn plan_mut(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When this host saw it used last.

@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use reveille_host::engine::{
     Address, Change, Condition, Engine, EngineError, EngineErrorKind, Freezer, Generation, Isolation, Issuer,
-    Known, Namespaces, Plan,
+    Known, Namespaces, Network, Plan,
 };
 use reveille_wire::SandboxName;
 use tokio::net::UnixListener;
@@ -124,6 +124,11 @@ impl ScriptedEngine {
             detaches: AtomicUsize::new(0),
             go: Notify::new(),
         })
+    }
+
+    /// What a sandbox reaches.
+    pub(crate) fn network(&self, name: &str) -> Network {
+        self.sandboxes.lock().unwrap()[name].plan.network.clone()
     }
 
     pub(crate) fn script(&self, change: impl FnOnce(&mut Script)) {
@@ -275,6 +280,23 @@ impl Engine for ScriptedEngine {
             Ok(self.serve(plan, Arc::new(App::default())))
         }
         .boxed()
+    }
+
+    fn change_network<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        network: Network,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        let changed = match network {
+            Network::Machine => Err(EngineError::new(EngineErrorKind::Unsupported, "not while it runs")),
+            network => {
+                if let Some(running) = self.sandboxes.lock().unwrap().get_mut(name.as_str()) {
+                    running.plan.network = network;
+                }
+                Ok(())
+            }
+        };
+        std::future::ready(changed).boxed()
     }
 
     fn sleep<'a>(

@@ -11,6 +11,7 @@ mod exchange;
 mod expiry;
 mod gateway;
 mod keys;
+mod live;
 mod order;
 mod previews;
 mod sandbox_app;

@@ -19,6 +19,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use reveille_host::engine::Namespaces;
 use serde_json::json;
 
 use stand::Stand;
@@ -66,6 +67,7 @@ fn trials() -> Vec<Trial> {
         trial("a deleted sandbox takes its processes with it", deleted_with_its_processes),
         trial("a drive that is mounted, awake or asleep, is not deleted", a_mounted_drive_stays),
         trial("a snapshot is laid back, forked, and outlives its sandbox", a_snapshot_outlives_its_sandbox),
+        trial("another network reaches what runs, at once", another_network_at_once),
         trial("a fork has the files and the environment of its source, and starts anew", a_fork_starts_anew),
         trial(
             "a sandbox is made of an image, and of nothing else",
@@ -103,6 +105,41 @@ fn trials() -> Vec<Trial> {
             passage::where_nobody_listens_the_answer_says_so_and_proves_it,
         ),
     ]
+}
+
+/// What the proxy of a sandbox says to whoever wants to reach a name that there is not.
+async fn reaches(stand: &Stand) -> String {
+    let script = "exec 3<>/dev/tcp/127.0.0.1/61080; \
+        printf 'CONNECT name.invalid:443 HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n' >&3; cat <&3";
+    let command = json!({"command": format!("bash -c \"{script}\""), "waitForCompletion": true});
+    let said = stand.post("/process", &command).await.json();
+    said["logs"].as_str().unwrap_or_default().to_owned()
+}
+
+async fn another_network_at_once() {
+    let stand = Stand::with_box(|_| {}).await;
+    if stand.host.isolation().namespaces != Namespaces::All {
+        return eprintln!("skipped: sandboxes have no network of their own here");
+    }
+    let put = async |network: serde_json::Value| {
+        let changed =
+            stand.control("PUT", "/sandboxes/box", &json!({"spec": {"network": network}}).to_string()).await;
+        (changed.status, changed.json())
+    };
+    let is_refused = |said: &str| said.contains(" 403 ") && said.contains("may reach");
+    assert!(!is_refused(&reaches(&stand).await));
+    for (network, refused) in [
+        (json!({"egress": {"mode": "none"}}), true),
+        (json!({"allowedDomains": ["name.invalid"]}), false),
+        (json!({"allowedDomains": ["other.invalid"]}), true),
+        (json!(null), false),
+    ] {
+        assert_eq!(put(network.clone()).await.0, 200);
+        let said = reaches(&stand).await;
+        assert_eq!(is_refused(&said), refused, "{network}: {said}");
+        assert!(said.starts_with("HTTP/1.1 "), "the proxy answers: {said}");
+    }
+    assert_eq!(put(json!({"egress": {"mode": "host"}})).await.0, 400);
 }
 
 /// A server in a sandbox: says on which port it listens, and each time how many requests it has had.

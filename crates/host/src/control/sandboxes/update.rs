@@ -14,6 +14,7 @@ use super::super::spec;
 use super::super::state::Control;
 use super::secrets;
 use super::start::{end, start};
+use crate::engine::EngineErrorKind;
 use crate::sandbox::Origin;
 use crate::store::Turn;
 
@@ -49,12 +50,32 @@ impl Control {
             return Err(Failure::bad_request(format!("{what} of a sandbox cannot change: create another")));
         }
         if environment(&next.sandbox) == environment(&before.sandbox) {
-            turn.put(next).await?;
+            turn.put(next.clone()).await?;
+            if let Err(failure) = self.apply(&before, &next).await {
+                turn.put(Record::clone(&before)).await?;
+                return Err(failure);
+            }
         } else {
             self.make_anew(&turn, &before, &next).await?;
         }
         self.expiries.notify_one();
         turn.read().ok_or_else(Failure::broken_off)
+    }
+
+    /// Lets a sandbox know at once of what may change while it runs.
+    async fn apply(&self, before: &Record, next: &Record) -> Result<(), Failure> {
+        let Ok(resident) = self.reach(&next.sandbox.metadata.name) else { return Ok(()) };
+        let network = self.network(next);
+        if network != self.network(before)
+            && let Err(error) = resident.change_network(network).await
+        {
+            return Err(match error.kind() {
+                EngineErrorKind::Unsupported => Failure::bad_request(error.to_string()),
+                _ => Failure::internal(error.to_string()),
+            });
+        }
+        resident.set_standby_after(spec::standby_after(&next.sandbox).unwrap_or_default());
+        Ok(())
     }
 
     /// Another environment is another sandbox of the same name: as on the platform it starts with fresh files.

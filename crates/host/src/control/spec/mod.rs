@@ -4,6 +4,7 @@ mod attached;
 mod expiry;
 mod network;
 mod span;
+mod standby;
 
 use reveille_wire::{EnvVar, Sandbox, SandboxName, SandboxRuntime, SandboxSpec};
 
@@ -14,6 +15,7 @@ pub(super) use attached::{attachments, volumes};
 pub(crate) use expiry::{Expiry, Life};
 pub(super) use network::network;
 pub(super) use span::Span;
+pub(super) use standby::standby_after;
 
 /// What a sandbox is made of where nobody says it.
 const IMAGE: &str = "blaxel/base-image:latest";
@@ -75,6 +77,7 @@ pub(super) fn check(draft: &Sandbox) -> Result<(), Failure> {
     bounded("spec.volumes", draft.spec.volumes.len(), MAX_VOLUMES)?;
     attachments(&draft.spec).map_err(Failure::bad_request)?;
     network(&draft.spec).map_err(Failure::bad_request)?;
+    standby_after(draft).map_err(Failure::bad_request)?;
     Life::of(&draft.spec).map(drop).map_err(Failure::bad_request)
 }
 

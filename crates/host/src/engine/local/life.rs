@@ -27,7 +27,7 @@ use super::root::{self, Image, Ingredients, Root};
 use super::sandbox::Ground;
 use super::signals::{self, Stopped};
 use super::{Namespaces, Network};
-use crate::egress::WayOut;
+use crate::egress::{Domains, WayOut};
 use crate::engine::{Access, Attached, Attachment, Base};
 
 const NO_MOUNTS: &str = "this machine gives sandboxes no mount namespace, so drives cannot be mounted";
@@ -85,12 +85,16 @@ impl Mark {
     }
 }
 
+/// It cannot have another network while it runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NoChange;
+
 /// A running agent and everything that came from it.
 #[derive(Debug)]
 pub(super) struct Life {
     agent: Process,
-    /// Its way to the outside, for as long as it lives.
-    _way_out: Option<WayOut>,
+    /// Its way to the outside, for as long as it lives; none where it has the machine's network.
+    way_out: Option<WayOut>,
     namespaces: Namespaces,
     cgroup: Option<Cgroup>,
     stopped: Mutex<Option<Stopped>>,
@@ -113,6 +117,19 @@ impl Life {
             .stack_size(512 << 10)
             .spawn(move || keep(birth, before, after, &tell))?;
         told.recv().map_err(io::Error::other)?
+    }
+
+    /// Changes what it reaches of the outside.
+    pub(super) fn change_network(&self, network: Network) -> Result<(), NoChange> {
+        match (&self.way_out, network) {
+            (Some(way_out), Network::Proxied(domains)) => way_out.change(domains),
+            (Some(way_out), Network::None) => way_out.change(Domains::none()),
+            (None, Network::Machine) => {}
+            // Where the machine has no networks to give, none of them is kept apart.
+            (None, _) if self.namespaces != Namespaces::All => {}
+            (Some(_), Network::Machine) | (None, _) => return Err(NoChange),
+        }
+        Ok(())
     }
 
     /// Stops everything; ends when nothing runs any more.
@@ -227,14 +244,16 @@ fn start(
     let agent = agent.ok_or(Errno::SRCH)?;
     // Nobody else waits for it, so its number stays its own until it is reaped.
     let handle = pidfd_open(Pid::from_raw(launched.pid).ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
+    let answer = |listener, domains| birth.ground.egress.answer(listener, domains);
     let way_out = match (launched.way_out, birth.network) {
-        (Some(listener), Network::Proxied(domains)) => Some(birth.ground.egress.answer(listener, domains)),
-        // Where nobody accepts, a connection is refused.
-        _ => None,
+        (Some(listener), Network::Proxied(domains)) => Some(answer(listener, domains)),
+        // Another can be said while it runs.
+        (Some(listener), _) => Some(answer(listener, Domains::none())),
+        (None, _) => None,
     };
     let life = Life {
         agent,
-        _way_out: way_out,
+        way_out,
         namespaces,
         cgroup,
         stopped: Mutex::default(),
@@ -420,7 +439,7 @@ fn environment(inside: &Inside, birth: &Birth) -> io::Result<Vec<(OsString, OsSt
     for (name, value) in images.iter().filter(|(name, _)| name != "PATH") {
         all.insert(name.into(), value.into());
     }
-    if inside.root.is_some() && matches!(birth.network, Network::Proxied(_)) {
+    if inside.root.is_some() && birth.network != Network::Machine {
         all.extend(proxy_variables());
     }
     for (name, value) in &birth.environment {

@@ -343,6 +343,19 @@ impl Engine for LocalEngine {
         renewed.boxed()
     }
 
+    fn change_network<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        network: Network,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        let name = name.clone();
+        let change = move |core: &Core| {
+            let sandbox = core.sandboxes().all.get(&name).cloned();
+            sandbox.map_or(Ok(()), |sandbox| sandbox.change_network(network))
+        };
+        self.off_the_runtime(change).boxed()
+    }
+
     fn snapshot<'a>(
         &'a self,
         name: &'a SandboxName,

@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 use super::AgentCommand;
 use super::cgroup::Cgroup;
 use super::ladder::OwnRoot;
-use super::life::{Birth, LIMIT, Life, Mark};
+use super::life::{Birth, LIMIT, Life, Mark, NoChange};
 use super::log::last_line;
 use super::process::{Process, world};
 use super::record::{Record, Records, Trace};
@@ -21,7 +21,8 @@ use super::snapshots::Snapshots;
 use super::sockets::Sockets;
 use crate::egress::Egress;
 use crate::engine::{
-    Address, Change, Condition, EngineError, EngineErrorKind, Generation, Known, Namespaces, Plan, SnapshotId,
+    Address, Change, Condition, EngineError, EngineErrorKind, Generation, Known, Namespaces, Network, Plan,
+    SnapshotId,
 };
 
 /// How long an agent may take from its start until it answers.
@@ -327,6 +328,22 @@ impl Sandbox {
         *work = Work { life: None, gone: true };
         self.fate().condition = Condition::Absent;
         Ok(())
+    }
+
+    /// Changes what it reaches of the outside, where it runs.
+    pub(super) fn change_network(&self, network: Network) -> Result<(), EngineError> {
+        let work = self.work();
+        let Some(life) = work.life.as_ref().filter(|life| life.wait_for_end(Duration::ZERO).is_none()) else {
+            return Ok(());
+        };
+        life.change_network(network).map_err(|NoChange| {
+            let what = format!(
+                "sandbox {} runs, and then cannot change over to the machine's own network or away from it: \
+                 create another",
+                self.name
+            );
+            EngineError::new(EngineErrorKind::Unsupported, what)
+        })
     }
 
     /// Copies what it keeps. What runs in it stands still for that, without anybody taking it for asleep.

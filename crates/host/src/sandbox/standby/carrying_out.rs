@@ -189,8 +189,16 @@ impl Resident {
             Err(NotDone::Refused(error)) if error.kind() == EngineErrorKind::Absent => {}
             woken => return woken,
         }
-        let (engine, plan) = (Arc::clone(&self.terms.engine), self.plan.clone());
-        self.bounded(async move { engine.create(plan, generation).await }).await
+        let (engine, plan) = (Arc::clone(&self.terms.engine), self.plan_mut().clone());
+        let network = plan.network.clone();
+        let made = self.bounded(async move { engine.create(plan, generation).await }).await;
+        let wanted = self.plan_mut().network.clone();
+        if made.is_ok() && wanted != network {
+            // It changed while it was being made.
+            let (engine, name) = (Arc::clone(&self.terms.engine), self.name.clone());
+            self.bounded(async move { engine.change_network(&name, wanted).await }).await?;
+        }
+        made
     }
 
     async fn not_woken(&self, not_done: &NotDone) -> NotWoken {

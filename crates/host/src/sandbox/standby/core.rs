@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::idle::{self, Answer, Ledger, OpenId};
 use super::wake::{
@@ -78,6 +78,16 @@ impl<A: Clone> Core<A> {
             Admission::Gone => Entry::Gone,
         };
         (entry, command)
+    }
+
+    /// Changes after what time it is due.
+    pub(crate) fn set_standby_after(&mut self, time: Duration) {
+        self.idle.set_standby_after(time);
+    }
+
+    /// After what time it is due.
+    pub(crate) fn standby_after(&self) -> Duration {
+        self.idle.standby_after()
     }
 
     /// One who waited has given up.

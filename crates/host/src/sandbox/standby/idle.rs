@@ -47,6 +47,15 @@ impl Ledger {
         Self { open: BTreeMap::new(), opened: 0, quiet_since: now, not_before: now, rules }
     }
 
+    /// Changes after what time the sandbox is due.
+    pub(crate) fn set_standby_after(&mut self, time: Duration) {
+        self.rules.standby_after = time;
+    }
+
+    pub(crate) fn standby_after(&self) -> Duration {
+        self.rules.standby_after
+    }
+
     /// A request begins.
     pub(crate) fn open(&mut self, now: Instant) -> OpenId {
         self.opened += 1;

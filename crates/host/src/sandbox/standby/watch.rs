@@ -34,6 +34,7 @@ async fn for_ever(resident: &Arc<Resident>) {
         tokio::select! {
             () = sleep_until(next_look(resident)) => look(resident).await,
             _ = phase.changed() => {}
+            () = resident.rules.notified() => {}
         }
     }
 }
@@ -43,8 +44,9 @@ async fn for_ever(resident: &Arc<Resident>) {
 /// A request that ends can bring the time forward, but never to less than the standby time from then on: who
 /// looks once in a standby time misses none.
 fn next_look(resident: &Resident) -> Option<std::time::Instant> {
-    let turn = now().checked_add(resident.terms.standby_after.max(SHORTEST_TURN));
-    let due = resident.kept().core.due();
+    let kept = resident.kept();
+    let turn = now().checked_add(kept.core.standby_after().max(SHORTEST_TURN));
+    let due = kept.core.due();
     [due, turn].into_iter().flatten().min()
 }
 
