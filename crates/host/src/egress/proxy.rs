@@ -252,15 +252,15 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_allowed_any_more_is_cut_and_the_rest_goes_on() {
         let (rules, known) = watch::channel(Arc::new(Domains::all()));
-        let mut cut = tokio::spawn(forbidden(known.clone(), "a.example".to_owned()));
-        let mut goes_on = tokio::spawn(forbidden(known, "b.example".to_owned()));
+        let cut = tokio::spawn(forbidden(known.clone(), "a.example".to_owned()));
+        let goes_on = tokio::spawn(forbidden(known, "b.example".to_owned()));
         rules.send_replace(Arc::new(Domains::all_but(["c.example".parse().unwrap()])));
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
         assert!(!cut.is_finished() && !goes_on.is_finished());
         rules.send_replace(Arc::new(Domains::new(["b.example".parse().unwrap()], [])));
-        (&mut cut).await.unwrap();
+        cut.await.unwrap();
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
@@ -270,7 +270,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(!goes_on.is_finished(), "the end of a sandbox is told otherwise");
-        (&mut goes_on).abort();
+        goes_on.abort();
     }
 
     #[tokio::test]
