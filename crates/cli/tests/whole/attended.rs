@@ -226,3 +226,59 @@ fn a_terminal_is_wanted_where_there_is_none_and_there_is_no_json_of_it() {
     eventually("it says why", || seat.screen().contains("could not be started"));
     assert!(!seat.is_raw());
 }
+
+#[test]
+fn a_session_may_have_any_name_that_is_text() {
+    let (place, _host) = with_box();
+    let name = "a/b?c=d&e#f%2fg h\n\u{e4}+";
+    let mut seat = Seat::take(&place, &["shell", "box", "--session", name, "--shell", "/bin/sh"]);
+    seat.types("kept=here; echo re''ady\n");
+    seat.until("ready");
+    seat.types("\r~.");
+    assert_eq!(seat.code(), 0);
+    let mut seat = Seat::take(&place, &["shell", "box", "--session", name]);
+    seat.types("echo it is $kept; exit 0\n");
+    seat.until("it is here");
+    assert_eq!(seat.code(), 0);
+}
+
+#[test]
+fn a_window_without_a_size_is_one_of_the_usual_size_there() {
+    let (place, _host) = with_box();
+    let mut seat = Seat::take(&place, &["shell", "box", "--shell", "/bin/sh"]);
+    seat.types("stty size\n");
+    seat.until("20 90");
+    resize(&seat.keys, 0, 0);
+    signal(seat.child.id(), "WINCH");
+    let end = Instant::now() + PATIENCE;
+    while !seat.screen().contains("24 80") {
+        assert!(Instant::now() < end, "{:?}", seat.screen());
+        seat.types("stty size\n");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    seat.types("exit 0\n");
+    assert_eq!(seat.code(), 0);
+}
+
+#[test]
+fn what_is_no_text_is_refused_and_nothing_is_sent() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    let bad = std::ffi::OsStr::from_bytes(b"a\xffb");
+    for line in [
+        &["shell"][..],
+        &["shell", "box", "--session"],
+        &["exec", "-t", "box", "--"],
+        &["run", "--"],
+        &["ports"],
+        &["forward", "box"],
+        &["mcp"],
+        &["logs", "box"],
+        &["logs", "box", "web", "--since"],
+    ] {
+        let words = line.iter().map(std::ffi::OsStr::new).chain([bad]);
+        let said = place.run(words);
+        assert_eq!(said.code, Some(2), "{line:?}: {said:?}");
+        assert!(said.err.starts_with("error: "), "{said:?}");
+    }
+}

@@ -69,6 +69,28 @@ fn every_message_that_wants_an_answer_gets_one_on_a_line_and_nothing_else_is_sai
 }
 
 #[test]
+fn a_file_is_the_one_of_exactly_its_name() {
+    let (place, _host) = with_box();
+    for (at, name) in
+        ["a%2fb", "c#d?e=f&g", "h\ni", "j k+l", "\u{e4}\u{1f680}", "%", "m.."].into_iter().enumerate()
+    {
+        let path = format!("/tmp/odd/{name}");
+        let content = format!("content {at}");
+        let wrote = answers(&place, &[call(1, "fsWriteFile", &json!({"path": path, "content": content}))]);
+        assert_ne!(wrote["1"]["result"]["isError"], true, "{wrote:?}");
+        let read = answers(&place, &[call(1, "fsReadFile", &json!({"path": path}))]);
+        assert_eq!(read["1"]["result"]["structuredContent"]["content"], content, "{read:?}");
+        let listed =
+            place.run(["exec", "box", "--", "cd /tmp/odd && for name in *; do printf '%s' \"$name\"; done"]);
+        assert_eq!(listed.done().text(), name);
+        let removed = answers(&place, &[call(1, "fsDeleteFileOrDirectory", &json!({"path": path}))]);
+        assert_ne!(removed["1"]["result"]["isError"], true, "{removed:?}");
+    }
+    let zero = answers(&place, &[call(1, "fsReadFile", &json!({"path": "/tmp/a\u{0}b"}))]);
+    assert_eq!(zero["1"]["result"]["isError"], true, "{zero:?}");
+}
+
+#[test]
 fn a_sandbox_that_is_not_there_is_an_answer_to_each_message() {
     let (place, _host) = with_box();
     place.run(["delete", "box"]).done();

@@ -42,3 +42,4 @@ mod streams;
 mod tls;
 mod tokens;
 mod truth;
+mod typed_reads;
