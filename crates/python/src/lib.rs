@@ -8,8 +8,14 @@ mod body;
 mod call;
 mod client;
 mod error;
+mod files;
 mod history;
+mod processes;
+mod response;
+mod sandbox;
+mod sandboxes;
 mod send;
+mod value;
 
 use pyo3::prelude::*;
 
@@ -27,7 +33,19 @@ mod _native {
     #[pymodule_export]
     use super::client::Client;
     #[pymodule_export]
+    use super::files::Files;
+    #[pymodule_export]
     use super::history::{Attempt, History};
     #[pymodule_export]
+    use super::processes::Processes;
+    #[pymodule_export]
+    use super::response::{Response, Streamed};
+    #[pymodule_export]
+    use super::sandbox::Sandbox;
+    #[pymodule_export]
+    use super::sandboxes::Sandboxes;
+    #[pymodule_export]
     use super::send::send;
+    #[pymodule_export]
+    use super::value::Values;
 }

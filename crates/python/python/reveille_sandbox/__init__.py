@@ -1,7 +1,13 @@
 """Sandboxes that sleep: reads survive the resume, mutations never run twice.
 
 A sandbox that nobody uses goes to standby, and the first request wakes it. In that window its gateway refuses or drops
-what comes. :class:`Transport` puts any client over httpx under the rules of the Rust client ``reveille``.
+what comes. :class:`Client` speaks to sandboxes under the rules of the Rust client ``reveille``, :class:`AsyncClient` in
+an event loop; :class:`Transport` puts any client over httpx under them, and :func:`install` the official package.
+
+>>> import reveille_sandbox
+>>> client = reveille_sandbox.Client(api_key="my-key", workspace="acme")
+>>> sandbox = client.sandbox("box")             # a handle: nothing is sent
+>>> page = sandbox.fetch(3000, "/status")       # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -9,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ._async_client import AsyncClient, AsyncSandbox
+from ._client import Client, Sandbox
 from ._errors import (
     ConflictError,
     DeniedError,
@@ -19,24 +27,67 @@ from ._errors import (
     SettingsError,
     UnavailableError,
 )
-from ._native import Attempt, History
+from ._native import Attempt, History, Response
+from ._records import (
+    Change,
+    Directory,
+    DriveMount,
+    Ended,
+    File,
+    Health,
+    Line,
+    Logs,
+    Missed,
+    Missing,
+    Moved,
+    Output,
+    OutputEvent,
+    Process,
+    Restarted,
+    SandboxRecord,
+    Stderr,
+    Stdout,
+)
 
 if TYPE_CHECKING:
     from ._httpx import AsyncTransport, Transport
     from ._installed import NotInstalledError, install, uninstall
 
 __all__ = [
+    "AsyncClient",
+    "AsyncSandbox",
     "AsyncTransport",
     "Attempt",
+    "Change",
+    "Client",
     "ConflictError",
     "DeniedError",
+    "Directory",
+    "DriveMount",
+    "Ended",
     "Error",
+    "File",
+    "Health",
     "History",
     "InputError",
     "InterruptedStreamError",
+    "Line",
+    "Logs",
+    "Missed",
+    "Missing",
+    "Moved",
     "NotFoundError",
     "NotInstalledError",
+    "Output",
+    "OutputEvent",
+    "Process",
+    "Response",
+    "Restarted",
+    "Sandbox",
+    "SandboxRecord",
     "SettingsError",
+    "Stderr",
+    "Stdout",
     "Transport",
     "UnavailableError",
     "install",

@@ -1,0 +1,627 @@
+"""The client, for threads. Whoever waits holds no interpreter.
+
+Made of `_async_client.py` by ``crates/python/unasync``: change that.
+"""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Iterator, Callable, Dict, Generic, List, Mapping, Optional, Type, TypeVar
+from typing import Union
+
+from . import _native
+from ._native import History, Response
+from ._options import Options, Pairs, asked, options_of, path_of
+from ._records import Change, Directory, DriveMount, File, Health, Line, Logs, Missed, Moved, Output, OutputEvent
+from ._records import Process, SandboxRecord, event_of
+from ._settings import Verify, native_client
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+_T = TypeVar("_T")
+_Path = Union[str, bytes, "os.PathLike[str]"]
+_Begun = Union["_native.Call[_native.Values]", _native.Values]
+
+
+def _values(begun: _Begun) -> _native.Values:
+    return begun.wait() if isinstance(begun, _native.Call) else begun
+
+
+class Values(Generic[_T]):
+    """Values that come one after the other, and an end to them."""
+
+    def __init__(self, begin: Callable[[], _Begun], make: Callable[[Any], _T]) -> None:
+        self._begin = begin
+        self._values: Optional[_native.Values] = None
+        self._make = make
+
+    def _open(self) -> _native.Values:
+        if self._values is None:
+            self._values = _values(self._begin())
+        return self._values
+
+    def __iter__(self) -> Values[_T]:
+        return self
+
+    def __next__(self) -> _T:
+        said = (self._open()).next().wait()
+        if said is None:
+            raise StopIteration
+        return self._make(said)
+
+    def __enter__(self) -> Values[_T]:
+        self._open()
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], raised: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the rest."""
+        if self._values is not None:
+            self._values.close()
+
+
+class Streamed:
+    """An answer whose body is read as it comes; entered with ``with``."""
+
+    def __init__(self, call: _native.Call[_native.Streamed]) -> None:
+        self._call = call
+        self._answer: Optional[_native.Streamed] = None
+
+    @property
+    def _begun(self) -> _native.Streamed:
+        if self._answer is None:
+            raise RuntimeError("nothing is sent before it is entered")
+        return self._answer
+
+    def __enter__(self) -> Streamed:
+        self._answer = self._call.wait()
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], raised: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self._begun.pieces.close()
+
+    @property
+    def status(self) -> int:
+        """The status."""
+        return self._begun.status
+
+    @property
+    def headers(self) -> Dict[str, str]:
+        """The headers, by their names in lower case."""
+        return self._begun.headers
+
+    @property
+    def history(self) -> History:
+        """Every attempt up to the head of this answer."""
+        return self._begun.history
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            piece: Optional[bytes] = self._begun.pieces.next().wait()
+            if piece is None:
+                return
+            yield piece
+
+
+class Client:
+    """The way to the platform, or to the local host. It may be used from any number of threads.
+
+    What is not said comes from the environment (``BL_API_KEY``, ``BL_WORKSPACE``, ``BL_RUN_URL``, ...), the platform's
+    config file, or the local host that is running. Nothing is sent by making one.
+
+    :param client_credentials: an id and a secret, in place of a key.
+    :param retries: how often a read is sent again at the most; 5 where nothing says otherwise.
+    :param standby: tries for as long as a slow wake-up takes.
+    :param deadline: ends every call after so many seconds that has no deadline of its own.
+    :param probe: ``False`` sends nothing but what is asked for.
+    :param verify: a file or directory of certificate authorities that are trusted beside the system's, or a context.
+    :param http2: speaks HTTP/2 everywhere, in the clear with prior knowledge.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: Optional[str] = None,
+        client_credentials: Optional[tuple[str, str]] = None,
+        workspace: Optional[str] = None,
+        api_url: Optional[str] = None,
+        run_url: Optional[str] = None,
+        region: Optional[str] = None,
+        retries: Optional[int] = None,
+        standby: bool = False,
+        deadline: Optional[float] = None,
+        probe: bool = True,
+        connect_timeout: Optional[float] = None,
+        read_timeout: Optional[float] = None,
+        verify: Verify = True,
+        http2: bool = False,
+    ) -> None:
+        self._native = native_client(
+            verify=verify,
+            http2=http2,
+            api_key=api_key,
+            client_credentials=client_credentials,
+            workspace=workspace,
+            api_url=api_url,
+            run_url=run_url,
+            region=region,
+            retries=retries,
+            standby=standby,
+            deadline=deadline,
+            probe=probe,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+        )
+        #: The sandboxes of the workspace.
+        self.sandboxes = Sandboxes(self._native)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], raised: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        """Nothing: connections end with whoever shares them last."""
+
+    def sandbox(self, name: str) -> Sandbox:
+        """The sandbox of this name. Nothing is sent; a name that is none is an error of the call that uses it."""
+        return Sandbox(_native.Sandbox(self._native, name))
+
+    def sandbox_at(self, url: str, *, authorized: bool = False) -> Sandbox:
+        """The sandbox at this URL, as it is. Credentials are sent there only where ``authorized`` says so."""
+        return Sandbox(_native.Sandbox.at(self._native, url, authorized))
+
+    @property
+    def workspace(self) -> Optional[str]:
+        """The workspace, where one is set."""
+        return self._native.workspace
+
+    @property
+    def api_url(self) -> str:
+        """The base of the control plane."""
+        return self._native.api_url
+
+    @property
+    def run_url(self) -> str:
+        """The base under which sandboxes answer."""
+        return self._native.run_url
+
+    @property
+    def warnings(self) -> List[str]:
+        """What is wrong with the settings. Each was passed over."""
+        return self._native.warnings
+
+
+class Sandboxes:
+    """Makes, finds, lists and deletes sandboxes."""
+
+    def __init__(self, client: _native.Client) -> None:
+        self._native = _native.Sandboxes(client)
+
+    def create(
+        self,
+        name: str,
+        *,
+        if_missing: bool = False,
+        image: Optional[str] = None,
+        memory: Optional[int] = None,
+        env: Optional[Mapping[str, str]] = None,
+        secrets: Optional[Mapping[str, str]] = None,
+        ports: Optional[List[int]] = None,
+        ttl: Optional[str] = None,
+        expires: Optional[str] = None,
+        region: Optional[str] = None,
+        labels: Optional[Mapping[str, str]] = None,
+        external_id: Optional[str] = None,
+        display_name: Optional[str] = None,
+        **options: Unpack[Options],
+    ) -> SandboxRecord:
+        """Makes a sandbox; with ``if_missing`` gives the one that is there already. A mutation.
+
+        :param memory: in megabytes.
+        :param ttl: for how long it lives, "24h" say.
+        """
+        wanted = {
+            "if_missing": if_missing,
+            "image": image,
+            "memory": memory,
+            "env": dict(env or {}),
+            "secrets": dict(secrets or {}),
+            "ports": list(ports or []),
+            "ttl": ttl,
+            "expires": expires,
+            "region": region,
+            "labels": dict(labels or {}),
+            "external_id": external_id,
+            "display_name": display_name,
+        }
+        return SandboxRecord.read(self._native.create(name, wanted, options_of(options)).wait())
+
+    def get(self, name: str, **options: Unpack[Options]) -> SandboxRecord:
+        """What the control plane knows of a sandbox. A read."""
+        return SandboxRecord.read(self._native.get(name, options_of(options)).wait())
+
+    def list(
+        self,
+        *,
+        search: Optional[str] = None,
+        status: Optional[str] = None,
+        external_id: Optional[str] = None,
+        sort: Optional[str] = None,
+        page_size: Optional[int] = None,
+        with_terminated: bool = False,
+        **options: Unpack[Options],
+    ) -> Iterator[SandboxRecord]:
+        """The sandboxes of the workspace, page by page as they are asked for. A read.
+
+        :param sort: "newest", "oldest", "name" or "-name".
+        """
+        said = {
+            "search": search,
+            "status": status,
+            "external_id": external_id,
+            "sort": sort,
+            "page_size": page_size,
+            "with_terminated": with_terminated,
+        }
+        pages = self._native.pages(said, options_of(options))
+        while True:
+            page: Optional[str] = pages.next().wait()
+            if page is None:
+                return
+            for sandbox in SandboxRecord.read_all(page):
+                yield sandbox
+
+    def delete(self, name: str, **options: Unpack[Options]) -> SandboxRecord:
+        """Deletes a sandbox with all that is in it. A mutation."""
+        return SandboxRecord.read(self._native.delete(name, options_of(options)).wait())
+
+    def sleep(self, name: str, **options: Unpack[Options]) -> SandboxRecord:
+        """Puts a sandbox to standby now, where the platform can. A mutation."""
+        return SandboxRecord.read(self._native.sleep(name, options_of(options)).wait())
+
+
+class Sandbox:
+    """A handle: nothing is sent by having one."""
+
+    def __init__(self, native: _native.Sandbox) -> None:
+        self._native = native
+        #: Its drives.
+        self.drives = Drives(native)
+        #: Its processes.
+        self.processes = Processes(native)
+        #: Its files.
+        self.files = Files(native)
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return self._native.url
+
+    def fetch(
+        self,
+        port: int,
+        path: str = "/",
+        *,
+        method: str = "GET",
+        headers: Optional[Pairs] = None,
+        params: Optional[Pairs] = None,
+        content: Union[bytes, str, None] = None,
+        data: Optional[Pairs] = None,
+        json: Any = None,
+        replay: Optional[str] = None,
+        **options: Unpack[Options],
+    ) -> Response:
+        """A request to a server in the sandbox, and its whole answer, whatever its status.
+
+        GET, HEAD and OPTIONS are reads and survive the resume; any other method is sent once, and again only where it
+        is proven that it did not run.
+
+        :param replay: says otherwise: "never", "vouched" (a repeat does no harm) or "read".
+        """
+        request = asked(method, headers, params, content, data, json, replay)
+        return self._native.fetch(port, path, request, options_of(options)).wait()
+
+    def stream(
+        self,
+        port: int,
+        path: str = "/",
+        *,
+        method: str = "GET",
+        headers: Optional[Pairs] = None,
+        params: Optional[Pairs] = None,
+        content: Union[bytes, str, None] = None,
+        json: Any = None,
+        replay: Optional[str] = None,
+        **options: Unpack[Options],
+    ) -> Streamed:
+        """The same, for an answer that is read as it comes."""
+        request = asked(method, headers, params, content, None, json, replay)
+        return Streamed(self._native.stream(port, path, request, options_of(options)))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Optional[Pairs] = None,
+        params: Optional[Pairs] = None,
+        content: Union[bytes, str, None] = None,
+        json: Any = None,
+        replay: Optional[str] = None,
+        **options: Unpack[Options],
+    ) -> Response:
+        """A request to an endpoint of the sandbox's own API that this package has no method for."""
+        request = asked(method, headers, params, content, None, json, replay)
+        return self._native.request(path, request, options_of(options)).wait()
+
+    def health(self, **options: Unpack[Options]) -> Health:
+        """How the sandbox's own server is. A read."""
+        return Health.read(self._native.health(options_of(options)).wait())
+
+    def wake(self, **options: Unpack[Options]) -> None:
+        """Wakes the sandbox: ends when it has answered. A read."""
+        self._native.wake(options_of(options)).wait()
+
+
+class Drives:
+    """The drives of a sandbox."""
+
+    def __init__(self, sandbox: _native.Sandbox) -> None:
+        self._native = sandbox
+
+    def list(self, **options: Unpack[Options]) -> List[DriveMount]:
+        """What is mounted where. A read."""
+        return DriveMount.read_all(self._native.mounts(options_of(options)).wait())
+
+    def mount(
+        self,
+        drive: str,
+        path: str,
+        *,
+        read_only: bool = False,
+        drive_path: Optional[str] = None,
+        **options: Unpack[Options],
+    ) -> DriveMount:
+        """Mounts a drive. A mutation.
+
+        :param drive_path: the directory of the drive that is mounted, from its root on.
+        """
+        call = self._native.mount(drive, path, read_only, drive_path, options_of(options))
+        return DriveMount.read(call.wait())
+
+    def unmount(self, path: str, **options: Unpack[Options]) -> None:
+        """Takes a drive away from a path. A mutation."""
+        self._native.unmount(path, options_of(options)).wait()
+
+
+class Processes:
+    """The processes of a sandbox."""
+
+    def __init__(self, sandbox: _native.Sandbox) -> None:
+        self._native = _native.Processes(sandbox)
+
+    def exec(
+        self,
+        command: str,
+        *,
+        name: Optional[str] = None,
+        cwd: Optional[str] = None,
+        env: Optional[Mapping[str, str]] = None,
+        input: Union[bytes, str, None] = None,
+        timeout: Optional[float] = None,
+        deadline: Optional[float] = None,
+    ) -> Output:
+        """Runs a command to its end, and gives everything that it wrote. It never runs twice.
+
+        :param input: its standard input.
+        :param timeout: the sandbox ends it after so many seconds.
+        :param deadline: the call ends after so many seconds; the command may run on.
+        """
+        said = _command(command, name, cwd, env, input, timeout, deadline)
+        process, stdout, stderr = self._native.exec(said).wait()
+        return Output(Process.read(process), stdout, stderr)
+
+    def stream(
+        self,
+        command: str,
+        *,
+        name: Optional[str] = None,
+        cwd: Optional[str] = None,
+        env: Optional[Mapping[str, str]] = None,
+        input: Union[bytes, str, None] = None,
+        timeout: Optional[float] = None,
+        deadline: Optional[float] = None,
+    ) -> Values[OutputEvent]:
+        """Runs a command, and tells what it writes as it comes. It is begun when the first event is asked for."""
+        said = _command(command, name, cwd, env, input, timeout, deadline)
+        return Values(lambda: self._native.stream(said), event_of)
+
+    def start(
+        self,
+        command: str,
+        *,
+        name: Optional[str] = None,
+        cwd: Optional[str] = None,
+        env: Optional[Mapping[str, str]] = None,
+        stdin_open: bool = False,
+        timeout: Optional[float] = None,
+        keep_alive: bool = False,
+        wait_for_ports: Optional[List[int]] = None,
+        max_restarts: Optional[int] = None,
+        deadline: Optional[float] = None,
+    ) -> Process:
+        """Starts a command in the background. A mutation.
+
+        :param stdin_open: its standard input is written with ``write_stdin``.
+        :param keep_alive: the sandbox stays awake while it runs.
+        :param wait_for_ports: it counts as started when something listens there.
+        :param max_restarts: how often it is started again where it fails.
+        """
+        said = {
+            **_command(command, name, cwd, env, None, timeout, deadline),
+            "stdin_open": stdin_open,
+            "keep_alive": keep_alive,
+            "wait_for_ports": list(wait_for_ports or []),
+            "max_restarts": max_restarts,
+        }
+        return Process.read(self._native.start(said).wait())
+
+    def follow(self, process: str) -> Values[OutputEvent]:
+        """What a process writes, from the start of its log to its end, over lost connections."""
+        return Values(lambda: self._native.follow(process), event_of)
+
+    def wait(self, process: str, *, timeout: Optional[float] = None) -> Process:
+        """How a process stands when it has ended, or after ``timeout`` seconds. A read."""
+        return Process.read(self._native.wait(process, timeout).wait())
+
+    def list(self, **options: Unpack[Options]) -> List[Process]:
+        """Every process that the sandbox knows, ended ones included. A read."""
+        return Process.read_all(self._native.list(options_of(options)).wait())
+
+    def get(self, process: str, **options: Unpack[Options]) -> Process:
+        """One process, by its pid or name. A read."""
+        return Process.read(self._native.get(process, options_of(options)).wait())
+
+    def logs(self, process: str, **options: Unpack[Options]) -> Logs:
+        """What a process has written. A read."""
+        return Logs.read(self._native.logs(process, options_of(options)).wait())
+
+    def stop(self, process: str, **options: Unpack[Options]) -> None:
+        """Asks a process to end (SIGTERM). A mutation."""
+        self._native.stop(process, options_of(options)).wait()
+
+    def kill(self, process: str, **options: Unpack[Options]) -> None:
+        """Ends a process (SIGKILL). A mutation."""
+        self._native.kill(process, options_of(options)).wait()
+
+    def write_stdin(self, process: str, data: Union[bytes, str], **options: Unpack[Options]) -> None:
+        """Writes to the standard input of a process. A mutation: nothing is ever written twice."""
+        self._native.write_stdin(process, _bytes(data), options_of(options)).wait()
+
+    def close_stdin(self, process: str, **options: Unpack[Options]) -> None:
+        """Closes the standard input of a process. A mutation."""
+        self._native.close_stdin(process, options_of(options)).wait()
+
+
+class Files:
+    """The files of a sandbox. A path is absolute, or relative to the sandbox's working directory."""
+
+    def __init__(self, sandbox: _native.Sandbox) -> None:
+        self._native = _native.Files(sandbox)
+
+    def read(self, path: _Path, **options: Unpack[Options]) -> bytes:
+        """What is in a file; never an empty or shorter file. A read."""
+        return self._native.read(path_of(path), options_of(options)).wait()
+
+    def read_text(self, path: _Path, **options: Unpack[Options]) -> str:
+        """What is in a file, as UTF-8. A read."""
+        return self._native.read_text(path_of(path), options_of(options)).wait()
+
+    def write(
+        self, path: _Path, content: Union[bytes, str], *, mode: Optional[int] = None, **options: Unpack[Options]
+    ) -> None:
+        """Writes a file, making the directories on the way. A repeat of it is harmless, so that it may be sent again."""
+        self._native.write(path_of(path), _bytes(content), mode, options_of(options)).wait()
+
+    def make_directory(self, path: _Path, **options: Unpack[Options]) -> None:
+        """Makes a directory, with those above it. A mutation."""
+        self._native.make_directory(path_of(path), options_of(options)).wait()
+
+    def remove(self, path: _Path, *, recursive: bool = False, **options: Unpack[Options]) -> None:
+        """Removes a file or a directory. A mutation."""
+        self._native.remove(path_of(path), recursive, options_of(options)).wait()
+
+    def copy(self, source: str, to: str, *, overwrite: bool = True, **options: Unpack[Options]) -> None:
+        """Copies a file or a directory within the sandbox, as ``cp -r`` places it. A mutation."""
+        self._native.copy(source, to, overwrite, options_of(options)).wait()
+
+    def kind(self, path: _Path, **options: Unpack[Options]) -> Optional[str]:
+        """What a path leads to: "file" or "directory". A read."""
+        return self._native.kind(path_of(path), options_of(options)).wait()
+
+    def ls(self, path: _Path = ".", **options: Unpack[Options]) -> Directory:
+        """What is in a directory. A read."""
+        return Directory.read(self._native.list(path_of(path), options_of(options)).wait())
+
+    def tree(
+        self, path: _Path, *, patterns: Optional[List[str]] = None, **options: Unpack[Options]
+    ) -> Directory:
+        """All that is below a directory. A read."""
+        return Directory.read(self._native.tree(path_of(path), patterns or [], options_of(options)).wait())
+
+    def find(
+        self, directory: _Path, *, patterns: Optional[List[str]] = None, **options: Unpack[Options]
+    ) -> List[str]:
+        """The paths below a directory whose names match, as in ``*.rs``. A read."""
+        call = self._native.find(path_of(directory), patterns or [], options_of(options))
+        return [each.path for each in File.all_in(call.wait(), "matches")]
+
+    def grep(self, directory: _Path, text: str, **options: Unpack[Options]) -> List[Line]:
+        """The lines below a directory that hold a text, which is no pattern. A read."""
+        return Line.all_in(self._native.grep(path_of(directory), text, options_of(options)).wait(), "matches")
+
+    def stream(self, path: _Path, **options: Unpack[Options]) -> Streamed:
+        """A file as it comes. A read."""
+        return Streamed(self._native.stream(path_of(path), options_of(options)))
+
+    def download(self, path: _Path, to: Union[str, os.PathLike[str]], **options: Unpack[Options]) -> int:
+        """Brings a file here, where it appears once it is whole. Gives its length."""
+        return self._native.download(path_of(path), os.fspath(to), options_of(options)).wait()
+
+    def upload(
+        self, source: Union[str, os.PathLike[str]], path: _Path, *, mode: Optional[int] = None
+    ) -> int:
+        """Brings a file of this machine into the sandbox, in parts where it is large. Gives its length."""
+        return self._native.upload(os.fspath(source), path_of(path), mode).wait()
+
+    def upload_directory(self, source: Union[str, os.PathLike[str]], to: _Path) -> Moved:
+        """Brings a directory of this machine into the sandbox, with all that is below it."""
+        return Moved(*self._native.upload_directory(os.fspath(source), path_of(to)).wait())
+
+    def download_directory(self, source: _Path, to: Union[str, os.PathLike[str]]) -> Moved:
+        """Brings a directory of the sandbox here, with all that is below it."""
+        return Moved(*self._native.download_directory(path_of(source), os.fspath(to)).wait())
+
+    def watch(
+        self, directory: _Path, *, recursive: bool = False, ignore: Optional[List[str]] = None
+    ) -> Values[Union[Change, Missed]]:
+        """What happens in a directory, until it is closed, over lost connections."""
+        begin = lambda: self._native.watch(path_of(directory), recursive, ignore or [])  # noqa: E731
+        return Values(begin, lambda said: Missed() if said is False else Change.read(said))
+
+
+def _command(
+    command: str,
+    name: Optional[str],
+    cwd: Optional[str],
+    env: Optional[Mapping[str, str]],
+    input: Union[bytes, str, None],
+    timeout: Optional[float],
+    deadline: Optional[float],
+) -> Dict[str, Any]:
+    return {
+        "command": command,
+        "name": name,
+        "cwd": cwd,
+        "env": dict(env or {}),
+        "input": None if input is None else _bytes(input),
+        "stdin_open": False,
+        "timeout": timeout,
+        "keep_alive": False,
+        "wait_for_ports": [],
+        "max_restarts": None,
+        "deadline": deadline,
+    }
+
+
+def _bytes(content: Union[bytes, str]) -> bytes:
+    return content.encode("utf-8") if isinstance(content, str) else bytes(content)

@@ -1,0 +1,282 @@
+"""What calls bring. What the server says beyond these fields stands in ``raw``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Dict, List, Mapping, Optional, Type, TypeVar, Union
+
+_R = TypeVar("_R", bound="_Record")
+
+
+@dataclass(frozen=True)
+class _Record:
+    raw: Mapping[str, Any] = field(repr=False, compare=False)
+
+    #: Fields that the protocol calls otherwise than by their name in camel case.
+    _named: ClassVar[Dict[str, str]] = {}
+
+    @classmethod
+    def of(cls: Type[_R], said: Mapping[str, Any]) -> _R:
+        """The record that was said as an object of JSON."""
+        values: Dict[str, Any] = {"raw": said}
+        for each in dataclasses.fields(cls):
+            name = cls._named.get(each.name) or _camel(each.name)
+            if each.name != "raw" and said.get(name) is not None:
+                values[each.name] = said[name]
+        return cls(**values)
+
+    @classmethod
+    def read(cls: Type[_R], text: str) -> _R:
+        """The record that was said as JSON."""
+        return cls.of(json.loads(text))
+
+    @classmethod
+    def read_all(cls: Type[_R], text: str) -> List[_R]:
+        """The records of a list that was said as JSON."""
+        return [cls.of(each) for each in json.loads(text)]
+
+    @classmethod
+    def all_in(cls: Type[_R], text: str, name: str) -> List[_R]:
+        """The same for a list that is a field of an object."""
+        return [cls.of(each) for each in json.loads(text).get(name) or []]
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+@dataclass(frozen=True)
+class SandboxRecord(_Record):
+    """A sandbox, as the control plane knows it."""
+
+    name: str = ""
+    #: Where its deployment stands: "DEPLOYED" covers both awake and standby.
+    status: Optional[str] = None
+    #: "RUNNING", or "STANDBY": any request wakes it.
+    state: Optional[str] = None
+    url: Optional[str] = None
+    region: Optional[str] = None
+    image: Optional[str] = None
+    #: In megabytes.
+    memory: Optional[int] = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    external_id: Optional[str] = None
+    display_name: Optional[str] = None
+    created_at: Optional[str] = None
+    updated_at: Optional[str] = None
+    last_used_at: Optional[str] = None
+    #: In seconds.
+    expires_in: Optional[int] = None
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> "SandboxRecord":
+        spec = said.get("spec") or {}
+        flat = {**(spec.get("runtime") or {}), **spec, **(said.get("metadata") or {}), **said}
+        return dataclasses.replace(super().of(flat), raw=said)
+
+
+@dataclass(frozen=True)
+class Health(_Record):
+    """How a sandbox's own server is."""
+
+    status: str = ""
+    version: str = ""
+    os: str = ""
+    arch: str = ""
+    uptime: str = ""
+    uptime_seconds: float = 0.0
+    upgrade_count: int = 0
+    started_at: str = ""
+
+
+@dataclass(frozen=True)
+class DriveMount(_Record):
+    """A drive at a place in a sandbox."""
+
+    _named: ClassVar[Dict[str, str]] = {"drive": "driveName", "path": "mountPath"}
+
+    drive: str = ""
+    path: str = ""
+    drive_path: str = "/"
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Process(_Record):
+    """A process of a sandbox."""
+
+    pid: str = ""
+    name: str = ""
+    command: str = ""
+    #: "running", "completed", "failed", "killed" or "stopped".
+    status: str = ""
+    started_at: str = ""
+    completed_at: Optional[str] = None
+    exit_code: int = 0
+    #: The signal that ended it.
+    signal: Optional[int] = None
+    working_dir: str = ""
+    restart_count: int = 0
+    keep_alive: bool = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.status == "running"
+
+
+@dataclass(frozen=True)
+class Output:
+    """A process that has ended, with everything that it wrote, byte for byte."""
+
+    process: Process
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def exit_code(self) -> Optional[int]:
+        """Its exit code; ``None`` where a signal ended it."""
+        code = self.process.exit_code
+        return code if self.process.signal is None and code >= 0 else None
+
+    @property
+    def success(self) -> bool:
+        """Whether it ended by itself with exit code 0."""
+        return self.exit_code == 0
+
+    @property
+    def text(self) -> str:
+        """Its standard output as text; what is no UTF-8 becomes U+FFFD."""
+        return self.stdout.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class Logs(_Record):
+    """What a process has written, at most the last 4 MiB of each stream, as text."""
+
+    stdout: str = ""
+    stderr: str = ""
+    #: Both, in the order in which they were read.
+    logs: str = ""
+
+
+@dataclass(frozen=True)
+class Stdout:
+    """A process wrote to its standard output."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Stderr:
+    """A process wrote to its standard error."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """A process failed and is started again."""
+
+    said: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Output is missing here: the sandbox does not keep it any more."""
+
+    stream: Optional[str]
+    bytes: Optional[int]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process has ended. Nothing comes after this."""
+
+    process: Process
+
+
+OutputEvent = Union[Stdout, Stderr, Restarted, Missing, Ended]
+
+
+def event_of(pair: "tuple[str, Any]") -> OutputEvent:
+    """The event that the native half tells as a pair."""
+    kind, said = pair
+    if kind == "stdout":
+        return Stdout(said)
+    if kind == "stderr":
+        return Stderr(said)
+    if kind == "restart":
+        return Restarted(said)
+    if kind == "ended":
+        return Ended(Process.read(said))
+    return Missing(*(said or (None, None)))
+
+
+@dataclass(frozen=True)
+class File(_Record):
+    """A file of a sandbox."""
+
+    path: str = ""
+    name: str = ""
+    permissions: str = ""
+    size: int = 0
+    last_modified: str = ""
+    owner: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Directory(_Record):
+    """What is in a directory of a sandbox."""
+
+    path: str = ""
+    name: str = ""
+    files: List[File] = field(default_factory=list)
+    #: The paths of the directories in it.
+    directories: List[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> "Directory":
+        files = [File.of(each) for each in said.get("files") or []]
+        directories = [each["path"] for each in said.get("subdirectories") or []]
+        return cls(said, said.get("path", ""), said.get("name", ""), files, directories)
+
+
+@dataclass(frozen=True)
+class Line(_Record):
+    """A line of a file that was looked for."""
+
+    path: str = ""
+    line: int = 0
+    column: int = 0
+    text: str = ""
+    context: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Change(_Record):
+    """Something happened in a directory that is watched."""
+
+    op: str = ""
+    name: str = ""
+    path: str = ""
+    error: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Something may have been missed by a watch: look."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What became of a directory that was moved."""
+
+    files: int
+    bytes: int
+    #: What is neither a file nor a directory, and stayed behind.
+    skipped: List[str]
