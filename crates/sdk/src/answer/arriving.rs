@@ -97,6 +97,12 @@ impl Arriving {
         (self.incoming.is_none() && self.broken.is_none()).then_some(&*self.held)
     }
 
+    /// Takes the whole body, where all of it has come, and nothing was said after it.
+    pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
+        let is_whole = self.incoming.is_none() && self.broken.is_none() && self.trailers.is_none();
+        is_whole.then(|| self.held.split().freeze())
+    }
+
     /// A copy of what is held, up to what an error keeps.
     pub(crate) fn beginning(&self) -> Bytes {
         Bytes::copy_from_slice(&self.held[..self.held.len().min(PREVIEW)])

@@ -33,21 +33,19 @@ pub struct Forwarded {
 }
 
 impl Forwarded {
-    pub(crate) fn of(answer: Begun) -> Result<Self, Error> {
+    pub(crate) fn of(mut answer: Begun) -> Result<Self, Error> {
         let protocol = hop::upgrade(&answer.headers);
-        if let Err(unknown) = hop::strip(&mut answer.headers.clone()) {
+        if let Err(unknown) = hop::strip(&mut answer.headers) {
             let whole = answer.into_whole();
             return Err(Error::of_decode(whole.answered, whole.record, unknown));
         }
         let Begun { status, version, mut headers, body, record, change } = answer;
-        // It was read a moment ago without an error.
-        let _ = hop::strip(&mut headers);
         headers.remove(PROXY_AUTHENTICATE);
         let changes = status == StatusCode::SWITCHING_PROTOCOLS;
         if let Some(protocol) = protocol.filter(|_| changes) {
             hop::write_upgrade(&mut headers, protocol);
         }
-        let body = ForwardedBody::new(body, record.clone());
+        let body = ForwardedBody::new(body, &record);
         Ok(Self { status, version, headers, record, body, change: change.filter(|_| changes) })
     }
 
@@ -110,19 +108,32 @@ impl fmt::Debug for Forwarded {
 /// The body of an answer on its way back, with its trailers. To drop it ends the transfer.
 pub struct ForwardedBody {
     left: Option<u64>,
-    frames: Option<BoxStream<'static, Result<Frame<Bytes>, Error>>>,
-    /// The runtime that its connection belongs to.
-    runtime: Option<Handle>,
+    rest: Rest,
+}
+
+/// What is still to be handed on.
+enum Rest {
+    /// Nothing.
+    Over,
+    /// All of it has come.
+    Held(Bytes),
+    /// It comes, on a connection that belongs to this runtime.
+    Coming(BoxStream<'static, Result<Frame<Bytes>, Error>>, Option<Handle>),
 }
 
 impl ForwardedBody {
-    fn new(body: Arriving, record: Record) -> Self {
+    fn new(mut body: Arriving, record: &Record) -> Self {
         let left = body.expected();
-        let state = Frames { body, received: 0, expected: left, record };
-        let is_over = left == Some(0);
-        let frames = (!is_over)
-            .then(|| -> BoxStream<'static, _> { Box::pin(stream::unfold(Some(state), Frames::next)) });
-        Self { left, frames, runtime: Handle::try_current().ok() }
+        let rest = match body.take_whole() {
+            Some(whole) if whole.is_empty() => Rest::Over,
+            Some(whole) => Rest::Held(whole),
+            None => {
+                let state = Frames { body, received: 0, expected: left, record: record.clone() };
+                let frames = Box::pin(stream::unfold(Some(state), Frames::next));
+                Rest::Coming(frames, Handle::try_current().ok())
+            }
+        };
+        Self { left, rest }
     }
 }
 
@@ -164,22 +175,31 @@ impl http_body::Body for ForwardedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Self { left, frames, runtime } = &mut *self;
-        let Some(stream) = frames else { return Poll::Ready(None) };
-        let _entered = runtime.as_ref().map(Handle::enter);
-        let frame = std::task::ready!(stream.as_mut().poll_next(cx));
+        let Self { left, rest } = &mut *self;
+        let (frames, runtime) = match rest {
+            Rest::Over => return Poll::Ready(None),
+            Rest::Held(whole) => {
+                let whole = std::mem::take(whole);
+                (*left, *rest) = (Some(0), Rest::Over);
+                return Poll::Ready(Some(Ok(Frame::data(whole))));
+            }
+            Rest::Coming(frames, runtime) => (frames, runtime),
+        };
+        let entered = runtime.as_ref().map(Handle::enter);
+        let frame = std::task::ready!(frames.as_mut().poll_next(cx));
+        drop(entered);
         match &frame {
             Some(Ok(frame)) => {
                 let came = frame.data_ref().map_or(0, Bytes::len) as u64;
                 *left = left.map(|left| left.saturating_sub(came));
             }
-            Some(Err(_)) | None => *frames = None,
+            Some(Err(_)) | None => *rest = Rest::Over,
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.frames.is_none()
+        matches!(self.rest, Rest::Over)
     }
 
     fn size_hint(&self) -> SizeHint {
