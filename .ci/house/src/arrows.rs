@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, Metadata, Package};
 
 /// From each room to the rooms that it may use. What stands in no row may use none.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     (
         "reveille-cli",
         &[
@@ -11,10 +11,12 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "reveille-host",
             "reveille-agent",
             "reveille-faults",
+            "reveille-grade",
             "reveille-relay",
             "reveille-wire",
         ],
     ),
+    ("reveille-grade", &["reveille-faults"]),
     ("reveille-relay", &["reveille", "reveille-wire"]),
     ("reveille-python", &["reveille"]),
     ("reveille", &["reveille-retry", "reveille-wire"]),

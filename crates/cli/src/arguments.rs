@@ -70,6 +70,7 @@ For other clients
   relay       stand between any client and a platform: its reads survive, its mutations wake first
 
 For tests of clients
+  grade       how any client behaves while a sandbox wakes, rule by rule
   faults      a server that misbehaves to a script, and tells what arrived
 
   setup       install shell completion and manual pages
@@ -171,6 +172,7 @@ pub(crate) enum Command {
     Volume(commands::volume::Volume),
     Upgrade(commands::upgrade::Upgrade),
     Relay(commands::relay::Relay),
+    Grade(commands::grade::Grade),
     Faults(commands::faults::Faults),
     Setup(commands::setup::Setup),
     #[cfg(target_os = "linux")]

@@ -13,6 +13,7 @@ pub(crate) mod fetch;
 pub(crate) mod files;
 pub(crate) mod forward;
 pub(crate) mod get;
+pub(crate) mod grade;
 pub(crate) mod health;
 pub(crate) mod host;
 pub(crate) mod image;
@@ -88,6 +89,7 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
         Command::Upgrade(asked) => interruptible(upgrade::run(screen, &connect()?, &asked)),
         Command::Setup(asked) => setup::run(screen, &asked),
         Command::Relay(asked) => relay::run(screen, global, &asked),
+        Command::Grade(asked) => grade::run(screen, &asked),
         Command::Faults(asked) => faults::run(screen, &asked),
         Command::Witness(asked) => witness::run(screen, &asked),
         #[cfg(target_os = "linux")]

@@ -7,6 +7,7 @@ mod failed;
 mod faults;
 mod fetched;
 mod files;
+mod grade;
 #[cfg(target_os = "linux")]
 mod host;
 mod installed;

@@ -13,6 +13,7 @@ mod cuts;
 mod documents;
 mod ends;
 mod files;
+mod grade;
 mod habits;
 mod images;
 mod input;

@@ -1,0 +1,79 @@
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use reveille_grade::{Error, Grade as Grading, Rule};
+
+use crate::output::Screen;
+use crate::report::{Exit, Failure};
+use crate::runtime::interruptible;
+use crate::typed::duration;
+
+/// Find out how any client behaves while a sandbox wakes
+///
+/// Runs COMMAND once for each scenario of the resume window, against a server that misbehaves, and judges by what
+/// arrived which rules of the contract (docs/contract.md) its client keeps. The environment tells the command what to do
+/// and where: GRADE_OPERATION is list, fetch, exec or post, and BL_RUN_URL, BL_API_URL, BL_SANDBOX_BOX_URL, BL_API_KEY,
+/// BL_WORKSPACE are set as for a sandbox called box.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What a command does
+  list   lists the drives of the sandbox      fetch  GET /page on port 3000, fails from status 400 on
+  exec   runs \"true\" and waits for its end    post   POST /orders on port 3000, the same
+It ends with 0 after a success, else with another status, and the error on stderr. What does not
+work while nothing is wrong is not judged.
+
+Examples
+  reveille grade -- python3 client.py
+  reveille grade --require R1,R2,R8,M1,M2 --junit grade.xml -- node client.mjs")]
+pub(crate) struct Grade {
+    /// Fail unless these rules are kept
+    #[arg(long, value_name = "RULE,...", value_delimiter = ',')]
+    require: Vec<Rule>,
+    /// Run only the scenarios of these rules
+    #[arg(long, value_name = "RULE,...", value_delimiter = ',')]
+    only: Vec<Rule>,
+    /// Write the findings to a file as JUnit's XML, too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Kill the command if it has not ended by itself after this long
+    #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration::parse_positive)]
+    limit: Duration,
+    /// The command, and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+pub(crate) fn run(screen: &Screen, asked: &Grade) -> Result<Exit, Failure> {
+    interruptible(async {
+        let mut grade = Grading::new(asked.command.clone()).limit(asked.limit);
+        if !asked.only.is_empty() {
+            grade = grade.only(asked.only.clone());
+        }
+        screen.note("each scenario runs the command once; this takes a minute or two");
+        let report = grade.run().await.map_err(|error| refused(&error))?;
+        if let Some(file) = &asked.junit {
+            let suite = asked.command.first().map(|program| program.to_string_lossy()).unwrap_or_default();
+            let written = std::fs::write(file, report.junit(&suite));
+            written.map_err(|error| Failure::io(file.display(), &error))?;
+        }
+        screen.graded(&report)?;
+        let missing = report.missing(&asked.require);
+        if missing.is_empty() {
+            return Ok(Exit::Done);
+        }
+        screen.not_kept(&missing);
+        Ok(Exit::Failed)
+    })
+}
+
+fn refused(error: &Error) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        Error::NothingWorks(_) => {
+            failure.next("see what a command is told, and how it is to end: reveille help grade")
+        }
+        _ => failure,
+    }
+}

@@ -1,0 +1,138 @@
+//! Clients that behave in one way and another, and what is found of them. They are written in bash, which speaks TCP.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use reveille_grade::{Error, Grade, Operation, Report, Rule, Verdict};
+
+/// One request, its status in `$status` and its body in `$body`; false where there was no status.
+const ASK: &str = r#"
+address=${BL_RUN_URL#http://}
+case $GRADE_OPERATION in
+list) method=GET path=/drives/mount ;;
+fetch) method=GET path=/port/3000/page ;;
+exec) method=POST path=/process ;;
+post) method=POST path=/port/3000/orders ;;
+esac
+ask() {
+    status= body=
+    exec 3<>"/dev/tcp/${address%:*}/${address#*:}" || return 1
+    printf '%s\r\n' "$1 /acme/sandboxes/box$2 HTTP/1.1" 'host: box' 'connection: close' 'content-length: 0' '' >&3
+    { read -r _ status _ && body=$(cat | tr -d '\0'); } <&3 2>/dev/null
+    exec 3>&-
+    [ -n "$status" ]
+}
+"#;
+/// Sends again whatever fails, at once, three times, and takes anything with a 200 for a result.
+const CARELESS: &str = r#"
+for _ in 1 2 3; do
+    if ask $method $path && [ "$status" = 200 ]; then exit 0; fi
+done
+echo "it did not work" >&2
+exit 1
+"#;
+/// Keeps every rule that it can without looking at bodies: reads again after a second, mutations after a read.
+const CAREFUL: &str = r#"
+whole() { [ "$status" = 200 ] && [[ $body == *exitCode* ]]; }
+may_pass() { case $status in '' | 200 | 425 | 429 | 502 | 503 | 504) true ;; 404) [[ $body == *WORKLOAD_UNAVAILABLE* ]] ;; *) false ;; esac; }
+if [ $method = POST ]; then
+    for _ in 1 2 3 4 5 6; do
+        ask GET /health
+        [ "$status" = 200 ] && break
+        may_pass || break
+        sleep 1
+    done
+    ask $method $path && whole && exit 0
+else
+    for _ in 1 2 3 4 5 6; do
+        ask $method $path && whole && exit 0
+        may_pass || break
+        sleep 1
+    done
+fi
+echo "error: status $status" >&2
+exit 1
+"#;
+
+fn grade(client: &str) -> Option<Grade> {
+    let tools = "exec 3<>/dev/tcp/127.0.0.1/1; command -v cat tr sleep";
+    let there = Command::new("bash").args(["-c", tools]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if there.is_err() {
+        eprintln!("SKIPPED: there is no bash on this machine");
+        return None;
+    }
+    Some(Grade::new(["bash", "-c", &format!("{ASK}{client}")]))
+}
+
+fn report(grade: &Grade) -> Result<Report, Error> {
+    tokio::runtime::Runtime::new().unwrap().block_on(grade.run())
+}
+
+#[test]
+fn a_client_that_repeats_whatever_fails_is_found_out() {
+    let Some(grade) = grade(CARELESS) else { return };
+    let rules = [Rule::R2, Rule::R6, Rule::R8, Rule::R9, Rule::M1, Rule::M2, Rule::T1, Rule::T2];
+    let report = report(&grade.only(rules)).unwrap();
+    let verdicts = rules.map(|rule| (rule, report.of(rule).unwrap()));
+    let broken = [Rule::R6, Rule::R8, Rule::R9, Rule::M1, Rule::M2, Rule::T2];
+    for (rule, verdict) in verdicts {
+        let expected = if broken.contains(&rule) { Verdict::Broken } else { Verdict::Kept };
+        assert_eq!(verdict, expected, "{rule}: {:#?}", report.findings);
+    }
+    let exec =
+        |rule| report.findings.iter().find(|it| it.rule == rule && it.operation == Operation::Exec).unwrap();
+    assert_eq!(exec(Rule::M2).sends, 2, "once too often: it was answered then");
+    assert_eq!(report.missing(&rules), broken);
+    assert_eq!(report.missing(&[Rule::R4]), [Rule::R4], "what was not judged is not kept");
+    let junit = report.junit("a <client>");
+    assert!(junit.contains("<testsuite name=\"a &lt;client&gt;\""), "{junit}");
+    assert_eq!(junit.matches("<testcase ").count(), report.findings.len());
+}
+
+#[test]
+fn a_client_that_keeps_the_rules_is_seen_to() {
+    let Some(grade) = grade(CAREFUL) else { return };
+    let report = report(&grade).unwrap();
+    let broken: Vec<_> =
+        report.findings.iter().filter(|finding| finding.verdict == Verdict::Broken).collect();
+    assert!(
+        broken.iter().all(|finding| finding.rule == Rule::M3),
+        "it makes nothing of a proof: {broken:#?}"
+    );
+    assert!(report.not_tried.is_empty() && Rule::all().all(|rule| report.of(rule).is_some()));
+}
+
+#[test]
+fn an_operation_that_a_client_has_not_is_not_judged() {
+    let Some(grade) = grade(&format!("[ $method = GET ] || exit 9\n{CARELESS}")) else { return };
+    let report = report(&grade.only([Rule::R9, Rule::M1])).unwrap();
+    let not_tried: Vec<_> = report.not_tried.iter().map(|(operation, _)| *operation).collect();
+    assert_eq!(not_tried, [Operation::Exec, Operation::Post]);
+    assert!(report.of(Rule::R9).is_some() && report.of(Rule::M1).is_none());
+}
+
+#[test]
+fn a_command_that_cannot_be_judged_is_an_error_that_says_why() {
+    let refused = |grade: Grade| report(&grade.limit(Duration::from_millis(500))).unwrap_err();
+    assert!(matches!(refused(Grade::new([""; 0])), Error::NoCommand));
+    let missing = refused(Grade::new(["/nowhere/at-all"]));
+    assert!(missing.to_string().starts_with("/nowhere/at-all cannot be started"), "{missing}");
+    let idle = refused(Grade::new(["true"])).to_string();
+    assert!(idle.contains("nothing of the operation arrived"), "{idle}");
+    let silent = refused(Grade::new(["false"])).to_string();
+    assert!(silent.contains("it failed, and said nothing"), "{silent}");
+    let hangs = refused(Grade::new(["sleep", "60"])).to_string();
+    assert!(hangs.contains("it did not end in"), "{hangs}");
+}
+
+#[test]
+fn what_a_command_leaves_behind_or_says_without_end_keeps_nobody() {
+    let left = Grade::new(["sh", "-c", "sleep 600 & echo odd words >&2; exit 1"]);
+    let error = report(&left).unwrap_err().to_string();
+    assert!(error.contains("odd words"), "{error}");
+    let endless = Grade::new(["sh", "-c", "yes >&2"]).limit(Duration::from_millis(500));
+    let error = report(&endless).unwrap_err().to_string();
+    assert!(error.contains("it did not end in"), "{error}");
+}
