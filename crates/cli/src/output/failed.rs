@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::json::in_json;
-use super::{BAD, FAINT, Format, Line, Screen, to_stderr};
+use super::{BAD, FAINT, Format, Line, STRONG, Screen, to_stderr};
 
 use crate::report::{Exit, Facts, Failure, Told, usage};
 
@@ -37,10 +37,23 @@ pub(crate) fn misused(said: &clap::Error, typed: impl Iterator<Item = OsString>)
         Some(hint) => screen.failed(&hint),
         None if json => screen.failed(&usage::plain(said)),
         None => {
-            let _ = said.print();
+            for line in said.to_string().trim_end().lines() {
+                let (line, indent) = of_usage(line);
+                to_stderr(&line, indent);
+            }
             Exit::Usage
         }
     }
+}
+
+/// A line of what is wrong with a command line, and by how much its rest is moved in where it is broken.
+fn of_usage(line: &str) -> (Line, usize) {
+    for (label, style) in [("error:", BAD), ("Usage:", STRONG)] {
+        if let Some(rest) = line.strip_prefix(label) {
+            return (Line::new().styled(style, label).text(rest), ERROR);
+        }
+    }
+    (Line::from(line), line.len() - line.trim_start().len())
 }
 
 impl Screen {

@@ -22,8 +22,13 @@ struct Seat {
 
 impl Seat {
     fn take(place: &Place, arguments: &[&str]) -> Self {
+        Self::of_size(place, arguments, 90)
+    }
+
+    /// One of so many columns.
+    fn of_size(place: &Place, arguments: &[&str], columns: u16) -> Self {
         let (pty, pts) = pty_process::blocking::open().unwrap();
-        resize(&pty, 90, 20);
+        resize(&pty, columns, 20);
         let program = place.command();
         let mut command =
             pty_process::blocking::Command::new(program.get_program()).args(arguments).env_clear();
@@ -280,5 +285,26 @@ fn what_is_no_text_is_refused_and_nothing_is_sent() {
         let said = place.run(words);
         assert_eq!(said.code, Some(2), "{line:?}: {said:?}");
         assert!(said.err.starts_with("error: "), "{said:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_command_breaks_between_words_on_a_narrow_terminal() {
+    let place = Place::new();
+    for line in [
+        &["exec", "-t", "box"][..],
+        &["logs", "--since", "the day before yesterday \u{1b}[2J", "box", "w"],
+        &["forward", "box", "nowhere:3000"],
+        &["shell"],
+        &["no-such-command"],
+    ] {
+        let mut seat = Seat::of_size(&place, line, 40);
+        assert_eq!(seat.code(), 2);
+        eventually("it says why", || seat.screen().contains("error:"));
+        let plain = seat.screen().replace("\u{1b}[31m", "").replace("\u{1b}[1m", "").replace("\u{1b}[0m", "");
+        assert!(!plain.contains('\u{1b}'), "{plain:?}");
+        for line in plain.lines() {
+            assert!(line.len() <= 40 || !line.trim().contains(' '), "{line:?} of {plain:?}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::opening::{Asked, From};
-use super::outbox::{Counts, Outbox};
+use super::outbox::{Counts, Outbox, Size};
 use super::shown::{TerminalEnd, TerminalEvent};
 use super::socket::{Lost, Reading, Socket, Told, Writing};
 use crate::error::{Error, ErrorKind};
@@ -32,6 +32,8 @@ const UNHEARD: Duration = Duration::from_secs(20);
 /// A session that is followed.
 pub(super) struct Following {
     asked: Asked,
+    /// The size that the first connection asked for.
+    first_size: Size,
     outbox: Arc<Outbox>,
     events: mpsc::Sender<Result<TerminalEvent, Error>>,
     /// What the session is called, where the terminal is exact.
@@ -60,8 +62,8 @@ impl Following {
         first: &Socket,
     ) -> Self {
         let (id, boot, until) = (first.id.clone(), first.boot.clone(), first.until());
-        let record = first.record().clone();
-        Self { asked, outbox, events, id, boot, seen: 0, until, record, fruitless: 0 }
+        let (record, first_size) = (first.record().clone(), outbox.size());
+        Self { asked, first_size, outbox, events, id, boot, seen: 0, until, record, fruitless: 0 }
     }
 
     /// Goes on until the shell ends, nobody reads any more, or it cannot.
@@ -81,7 +83,7 @@ impl Following {
     }
 
     async fn follow(&mut self, first: Socket) -> Result<(), Error> {
-        self.outbox.begin(first.counts());
+        self.outbox.begin(first.counts(), self.first_size);
         let mut socket = first;
         loop {
             let begun = Instant::now();
@@ -174,7 +176,8 @@ impl Following {
         loop {
             self.pause().await?;
             let from = From { id: self.id.as_deref(), seen: self.seen };
-            let socket = match self.asked.connect(self.outbox.size(), Some(&from)).await {
+            let size = self.outbox.size();
+            let socket = match self.asked.connect(size, Some(&from)).await {
                 Ok(socket) => socket,
                 Err(error) if self.is_passing(&error) => continue,
                 Err(error) => return Err(self.not_gone_on(&error)),
@@ -182,7 +185,7 @@ impl Following {
             if is_another(self.boot.as_ref(), socket.boot.as_ref()) || socket.id != self.id {
                 return Err(self.gone());
             }
-            let unsure = self.outbox.begin(socket.counts());
+            let unsure = self.outbox.begin(socket.counts(), size);
             let repeats = socket.counts() == Counts::Not;
             let told = self.events.send(Ok(TerminalEvent::Reconnected { unsure, repeats })).await;
             if told.is_err() {

@@ -115,11 +115,12 @@ impl Outbox {
         self.room.close();
     }
 
-    /// A connection has begun, to a terminal that counts what it is sent, or to one that does not. To the latter goes
-    /// nothing that went before; what of it may not have arrived is given.
-    pub(super) fn begin(&self, counts: Counts) -> Bytes {
+    /// A connection has begun that asked for a window of this size, to a terminal that counts what it is sent, or to one
+    /// that does not. To the latter goes nothing that went before; what of it may not have arrived is given.
+    pub(super) fn begin(&self, counts: Counts, asked: Size) -> Bytes {
         let mut waiting = self.lock();
-        waiting.is_resized = false;
+        // It may have changed while the connection was made.
+        waiting.is_resized = waiting.size != asked;
         waiting.since = None;
         let unsure = match (counts, waiting.sent) {
             (Counts::Itself, _) => {
@@ -242,14 +243,14 @@ mod tests {
     #[test]
     fn what_a_terminal_that_counts_has_not_taken_is_sent_again() {
         let outbox = Outbox::new(Size::default());
-        outbox.begin(Counts::Itself);
+        outbox.begin(Counts::Itself, Size::default());
         typed(&outbox, "abc");
         assert_eq!(next(&outbox), None, "it has not said where it is");
         outbox.taken(0).unwrap();
         assert_eq!(next(&outbox), Some((0, "abc".into())));
         typed(&outbox, "def");
         assert_eq!(next(&outbox), Some((3, "def".into())));
-        assert_eq!(outbox.begin(Counts::Itself), "", "nothing is lost with the connection");
+        assert_eq!(outbox.begin(Counts::Itself, Size::default()), "", "nothing is lost with the connection");
         assert_eq!(next(&outbox), None);
         outbox.taken(2).unwrap();
         assert_eq!(next(&outbox), Some((2, "c".into())));
@@ -261,21 +262,21 @@ mod tests {
     #[test]
     fn what_a_terminal_that_does_not_count_may_not_have_got_is_told_and_not_sent_again() {
         let outbox = Outbox::new(Size::default());
-        outbox.begin(Counts::Not);
+        outbox.begin(Counts::Not, Size::default());
         typed(&outbox, "abc");
         typed(&outbox, "def");
         assert_eq!(next(&outbox), Some((0, "abc".into())));
         outbox.taken(3).unwrap();
         assert_eq!(next(&outbox), Some((3, "def".into())));
         typed(&outbox, "ghi");
-        assert_eq!(outbox.begin(Counts::Not), "def");
+        assert_eq!(outbox.begin(Counts::Not, Size::default()), "def");
         assert_eq!(next(&outbox), Some((6, "ghi".into())), "it was never sent");
     }
 
     #[test]
     fn whoever_types_more_than_there_is_room_for_waits() {
         let outbox = Outbox::new(Size::default());
-        outbox.begin(Counts::Itself);
+        outbox.begin(Counts::Itself, Size::default());
         let mut typing = Box::pin(outbox.put(vec![b'x'; ROOM + 1].into()));
         assert_eq!(typing.as_mut().now_or_never(), None);
         outbox.taken(0).unwrap();
@@ -288,7 +289,7 @@ mod tests {
     #[test]
     fn a_count_that_cannot_be_is_noticed() {
         let outbox = Outbox::new(Size::default());
-        outbox.begin(Counts::Itself);
+        outbox.begin(Counts::Itself, Size::default());
         typed(&outbox, "abc");
         outbox.taken(2).unwrap();
         assert_eq!(outbox.taken(1), Err(Forgotten));
@@ -298,12 +299,16 @@ mod tests {
     #[test]
     fn only_the_last_size_is_sent_and_only_when_it_is_another() {
         let outbox = Outbox::new(Size::default());
-        outbox.begin(Counts::Not);
+        outbox.begin(Counts::Not, Size::default());
         outbox.resize(Size::default());
         assert_eq!(outbox.next().now_or_never(), None);
         outbox.resize(Size { cols: 1, rows: 1 });
         outbox.resize(Size { cols: 2, rows: 2 });
         assert_eq!(outbox.next().now_or_never(), Some(Next::Resized(Size { cols: 2, rows: 2 })));
         assert_eq!(outbox.next().now_or_never(), None);
+        // A connection is made meanwhile that asked for the size before.
+        outbox.resize(Size { cols: 3, rows: 3 });
+        outbox.begin(Counts::Not, Size { cols: 2, rows: 2 });
+        assert_eq!(outbox.next().now_or_never(), Some(Next::Resized(Size { cols: 3, rows: 3 })));
     }
 }
