@@ -32,6 +32,9 @@ pub(crate) struct Create {
     /// How long it lives: 30m, 24h, 7d
     #[arg(long, value_name = "DUR", value_parser = lifetime)]
     ttl: Option<String>,
+    /// On a local host: what is started in it, now and whenever it comes back without its processes
+    #[arg(long, value_name = "CMD")]
+    autostart: Option<String>,
     /// On a local host: how long nothing may happen in it before it sleeps: 30s, 10m; or never
     #[arg(long, value_name = "DUR", value_parser = lifetime_or_never)]
     standby_after: Option<String>,
@@ -68,6 +71,9 @@ fn wanted(connection: &Connection, asked: &Create) -> CreateSandbox {
     }
     if let Some(time) = &asked.standby_after {
         call = call.label("standby-after", time);
+    }
+    if let Some(command) = &asked.autostart {
+        call = call.label("autostart", command);
     }
     let call = asked.env.iter().fold(call, |call, (name, value)| call.env(name, value));
     asked.label.iter().fold(call, |call, (key, value)| call.label(key, value))

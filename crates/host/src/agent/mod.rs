@@ -1,5 +1,6 @@
 //! The connection to an agent: below the gateway, which forwards over it, and below standby, which asks over it.
 
+mod autostart;
 mod connection;
 mod keep_alive;
 mod link;

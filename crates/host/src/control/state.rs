@@ -122,8 +122,9 @@ impl Control {
     pub(super) fn resident(&self, record: &Record, origin: Origin) -> Result<Arc<Resident>, Failure> {
         let name = SandboxName::new(record.sandbox.metadata.name.clone())
             .map_err(|error| Failure::bad_request(error.to_string()))?;
-        let standby_after = spec::standby_after(&record.sandbox).unwrap_or_default();
-        Ok(Resident::new(self.plan(&name, record), origin, standby_after, Arc::clone(&self.terms)))
+        // What cannot be understood was refused when it came.
+        let manner = spec::manner(&record.sandbox).unwrap_or_default();
+        Ok(Resident::new(self.plan(&name, record), origin, manner, Arc::clone(&self.terms)))
     }
 
     /// What a sandbox reaches of the outside.

@@ -87,6 +87,7 @@ impl Terms {
 pub(crate) struct Resident {
     name: SandboxName,
     plan: Mutex<Plan>,
+    manner: Mutex<Manner>,
     terms: Arc<Terms>,
     kept: Mutex<Kept>,
     /// Told when the rules of its standby change.
@@ -105,6 +106,15 @@ struct Kept {
     sleepers: Vec<oneshot::Sender<Result<(), Arc<str>>>>,
     last_used: Option<SystemTime>,
     origin: Origin,
+}
+
+/// How a sandbox is kept, where its record says it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Manner {
+    /// After what time without a use it goes to standby; none: the host's usual one.
+    pub(crate) standby_after: Option<Duration>,
+    /// What is started in it whenever it starts without its processes.
+    pub(crate) autostart: Option<String>,
 }
 
 /// Where a sandbox comes from.
@@ -132,16 +142,10 @@ pub(crate) enum Refusal {
 }
 
 impl Resident {
-    /// One that goes to standby after such a time; none: after the host's usual one.
-    pub(crate) fn new(
-        plan: Plan,
-        origin: Origin,
-        standby_after: Option<Duration>,
-        terms: Arc<Terms>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(plan: Plan, origin: Origin, manner: Manner, terms: Arc<Terms>) -> Arc<Self> {
         let wake = wake::Rules { max_held: terms.limits.held, window: terms.window, issuer: terms.issuer };
         let idle = idle::Rules {
-            standby_after: standby_after.unwrap_or(terms.standby_after),
+            standby_after: manner.standby_after.unwrap_or(terms.standby_after),
             silence: terms.limits.silence,
         };
         let kept = Kept {
@@ -154,6 +158,7 @@ impl Resident {
         let resident = Arc::new(Self {
             name: plan.name.clone(),
             plan: Mutex::new(plan),
+            manner: Mutex::new(manner),
             terms,
             kept: Mutex::new(kept),
             rules: Notify::new(),
@@ -177,10 +182,15 @@ impl Resident {
         }
     }
 
-    /// Changes after what time it goes to standby; none: the host's usual one.
-    pub(crate) fn set_standby_after(&self, time: Option<Duration>) {
-        self.kept().core.set_standby_after(time.unwrap_or(self.terms.standby_after));
+    /// Changes how it is kept, at once.
+    pub(crate) fn set_manner(&self, manner: Manner) {
+        self.kept().core.set_standby_after(manner.standby_after.unwrap_or(self.terms.standby_after));
+        *self.manner() = manner;
         self.rules.notify_one();
+    }
+
+    fn manner(&self) -> MutexGuard<'_, Manner> {
+        self.manner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes what it reaches of the outside, at once where it runs. Where that fails it is as before.

@@ -68,6 +68,10 @@ fn trials() -> Vec<Trial> {
         trial("a drive that is mounted, awake or asleep, is not deleted", a_mounted_drive_stays),
         trial("a snapshot is laid back, forked, and outlives its sandbox", a_snapshot_outlives_its_sandbox),
         trial("another network reaches what runs, at once", another_network_at_once),
+        trial(
+            "what is to start with a sandbox starts each time that it comes without its processes",
+            autostarts,
+        ),
         trial("a fork has the files and the environment of its source, and starts anew", a_fork_starts_anew),
         trial(
             "a sandbox is made of an image, and of nothing else",
@@ -105,6 +109,32 @@ fn trials() -> Vec<Trial> {
             passage::where_nobody_listens_the_answer_says_so_and_proves_it,
         ),
     ]
+}
+
+async fn autostarts() {
+    let stand = Stand::with_box(|_| {}).await;
+    // Its name is free again for one that begins with it.
+    assert_eq!(stand.control("DELETE", "/sandboxes/box", "").await.status, 200);
+    let metadata = json!({"name": "box", "labels": {"autostart": "echo started >> starts; exec sleep 987"}});
+    let made = stand.control("POST", "/sandboxes", &json!({"metadata": metadata}).to_string()).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let starts = async |stand: &Stand| {
+        let said = json!({"command": "until [ -s starts ]; do sleep 0.01; done; cat starts", "waitForCompletion": true});
+        let said = stand.post("/process", &said).await.json();
+        said["logs"].as_str().unwrap_or_default().lines().count()
+    };
+    assert_eq!(starts(&stand).await, 1);
+    // A nap is no new start.
+    assert_eq!(stand.control("POST", "/sandboxes/box/standby", "").await.status, 200);
+    assert_eq!(starts(&stand).await, 1);
+    let running = stand.get("/process/autostart").await;
+    assert_eq!(running.json()["status"], "running", "{running:?}");
+    let stand = stand.restarted().await;
+    assert_eq!(stand.get("/health").await.status, 200);
+    while starts(&stand).await < 2 {}
+    assert_eq!(stand.control("PUT", "/sandboxes/box", r#"{"metadata":{"labels":null}}"#).await.status, 200);
+    let stand = stand.restarted().await;
+    assert_eq!(stand.get("/process/autostart").await.status, 404);
 }
 
 /// What the proxy of a sandbox says to whoever wants to reach a name that there is not.

@@ -74,7 +74,7 @@ impl Control {
                 _ => Failure::internal(error.to_string()),
             });
         }
-        resident.set_standby_after(spec::standby_after(&next.sandbox).unwrap_or_default());
+        resident.set_manner(spec::manner(&next.sandbox).unwrap_or_default());
         Ok(())
     }
 

@@ -2,9 +2,9 @@
 
 mod attached;
 mod expiry;
+mod manner;
 mod network;
 mod span;
-mod standby;
 
 use reveille_wire::{EnvVar, Sandbox, SandboxName, SandboxRuntime, SandboxSpec};
 
@@ -13,9 +13,9 @@ use crate::image::Named;
 
 pub(super) use attached::{attachments, volumes};
 pub(crate) use expiry::{Expiry, Life};
+pub(super) use manner::manner;
 pub(super) use network::network;
 pub(super) use span::Span;
-pub(super) use standby::standby_after;
 
 /// What a sandbox is made of where nobody says it.
 const IMAGE: &str = "blaxel/base-image:latest";
@@ -77,7 +77,7 @@ pub(super) fn check(draft: &Sandbox) -> Result<(), Failure> {
     bounded("spec.volumes", draft.spec.volumes.len(), MAX_VOLUMES)?;
     attachments(&draft.spec).map_err(Failure::bad_request)?;
     network(&draft.spec).map_err(Failure::bad_request)?;
-    standby_after(draft).map_err(Failure::bad_request)?;
+    manner(draft).map_err(Failure::bad_request)?;
     Life::of(&draft.spec).map(drop).map_err(Failure::bad_request)
 }
 

@@ -51,6 +51,21 @@ impl fmt::Display for NotDone {
     }
 }
 
+/// A sandbox that is awake.
+struct Roused {
+    address: Address,
+    life: Life,
+}
+
+/// What it was before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// Its processes go on.
+    GoesOn,
+    /// Nothing ran in it.
+    New,
+}
+
 /// Starts a command. It goes on whoever asked for it goes away.
 pub(in crate::sandbox) fn start(resident: &Arc<Resident>, command: Command) {
     let resident = Arc::clone(resident);
@@ -72,7 +87,13 @@ async fn wake(resident: Arc<Resident>, mut generation: Generation) {
             window.as_mut().await;
         }
         let result = match result {
-            Ok(address) => Ok(Arc::new(Agent::new(address))),
+            Ok(Roused { address, life }) => {
+                let agent = Arc::new(Agent::new(address));
+                if life == Life::New {
+                    resident.start_what_it_runs(&agent).await;
+                }
+                Ok(agent)
+            }
             Err(not_done) => Err((resident.not_woken(&not_done).await, not_done)),
         };
         match call(&resident, generation, result) {
@@ -179,7 +200,7 @@ impl Resident {
     }
 
     /// Wakes it, or makes it where the engine is sure that there is none.
-    async fn rouse(&self, generation: Generation) -> Result<Address, NotDone> {
+    async fn rouse(&self, generation: Generation) -> Result<Roused, NotDone> {
         let (engine, name) = (Arc::clone(&self.terms.engine), self.name.clone());
         let woken = self.bounded(async move { engine.wake(&name, generation).await }).await;
         match woken {
@@ -187,7 +208,7 @@ impl Resident {
                 tracing::info!(sandbox = %self.name, %error, "the sandbox had ended by itself; it is started again");
             }
             Err(NotDone::Refused(error)) if error.kind() == EngineErrorKind::Absent => {}
-            woken => return woken,
+            woken => return woken.map(|address| Roused { address, life: Life::GoesOn }),
         }
         let (engine, plan) = (Arc::clone(&self.terms.engine), self.plan_mut().clone());
         let network = plan.network.clone();
@@ -198,7 +219,15 @@ impl Resident {
             let (engine, name) = (Arc::clone(&self.terms.engine), self.name.clone());
             self.bounded(async move { engine.change_network(&name, wanted).await }).await?;
         }
-        made
+        made.map(|address| Roused { address, life: Life::New })
+    }
+
+    /// Starts what its record says is to run in it. A sandbox in which that fails is awake all the same.
+    async fn start_what_it_runs(&self, agent: &Arc<Agent>) {
+        let Some(command) = self.manner().autostart.clone() else { return };
+        if let Err(reason) = agent.autostart(&command).await {
+            tracing::warn!(sandbox = %self.name, %reason, "what is to start with it was not started");
+        }
     }
 
     async fn not_woken(&self, not_done: &NotDone) -> NotWoken {

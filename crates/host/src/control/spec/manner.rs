@@ -1,23 +1,33 @@
-//! After what time a sandbox goes to standby, where it has its own.
+//! How a sandbox is kept: after what time it goes to standby, and what is started with it.
 
 use std::time::Duration;
 
 use reveille_wire::Sandbox;
 
 use super::span::Span;
+use crate::sandbox::Manner;
 
-/// The label that says it. The platform has no place for it, and every client can set labels.
+/// The labels that say it. The platform has no place for it, and every client can set labels.
+const AUTOSTART: &str = "autostart";
 const LABEL: &str = "standby-after";
 /// What says that it never does by itself.
 const NEVER: &str = "never";
 /// The shortest.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// The time that a record says; none where it says nothing.
+/// How a record says that it is to be kept.
 ///
 /// # Errors
 /// A sentence, where it cannot be understood.
-pub(in super::super) fn standby_after(sandbox: &Sandbox) -> Result<Option<Duration>, String> {
+pub(in super::super) fn manner(sandbox: &Sandbox) -> Result<Manner, String> {
+    let autostart = sandbox.metadata.labels.get(AUTOSTART).cloned();
+    if autostart.as_deref().is_some_and(|command| command.trim().is_empty() || command.contains('\0')) {
+        return Err(format!("the label {AUTOSTART} holds no command"));
+    }
+    Ok(Manner { standby_after: standby_after(sandbox)?, autostart })
+}
+
+fn standby_after(sandbox: &Sandbox) -> Result<Option<Duration>, String> {
     let Some(said) = sandbox.metadata.labels.get(LABEL) else { return Ok(None) };
     if said == NEVER {
         return Ok(Some(Duration::MAX));
@@ -34,6 +44,18 @@ mod tests {
         let mut sandbox = Sandbox::default();
         sandbox.metadata.labels.insert(LABEL.to_owned(), text.to_owned());
         standby_after(&sandbox)
+    }
+
+    #[test]
+    fn a_command_is_what_starts_with_it() {
+        let with = |command: &str| {
+            let mut sandbox = Sandbox::default();
+            sandbox.metadata.labels.insert(AUTOSTART.to_owned(), command.to_owned());
+            manner(&sandbox)
+        };
+        assert_eq!(with("npm start").unwrap().autostart.as_deref(), Some("npm start"));
+        assert!(with(" ").is_err() && with("a\0b").is_err());
+        assert_eq!(manner(&Sandbox::default()), Ok(Manner::default()));
     }
 
     #[test]
