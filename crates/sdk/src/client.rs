@@ -9,6 +9,8 @@ use reveille_wire::{AppPath, LocalHost, SandboxName, SandboxUrl};
 
 use crate::call::{Operation, Target};
 use crate::core::settings::{Environment, Origin, Overrides, Probing, Settings};
+#[cfg(feature = "tls")]
+use crate::core::transport::{Believes, Certificate};
 use crate::core::transport::{HttpVersion, TransportSettings};
 use crate::core::{Body, Core, Secret};
 use crate::error::Error;
@@ -311,6 +313,22 @@ impl ClientBuilder {
     /// Trusts one more certificate authority, beside the system's; the certificate as DER.
     pub fn add_root_certificate(mut self, der: impl Into<Vec<u8>>) -> Self {
         self.transport.roots.push(der.into());
+        self
+    }
+
+    /// Shows this certificate to servers that ask for one: its chain, its own first, and its private key (PKCS #8,
+    /// PKCS #1 or SEC 1), all as DER. A key that is none is an error of the calls that need it.
+    #[cfg(feature = "tls")]
+    pub fn client_certificate(mut self, chain: Vec<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.transport.shows = Some(Certificate { chain, key: key.into() });
+        self
+    }
+
+    /// Believes any certificate: whoever is on the way can read and change what is sent, credentials included. For a
+    /// server of one's own, where [`add_root_certificate`](Self::add_root_certificate) cannot be used.
+    #[cfg(feature = "tls")]
+    pub fn believe_any_certificate(mut self) -> Self {
+        self.transport.believes = Believes::Any;
         self
     }
 

@@ -15,16 +15,27 @@ use crate::harness::builder;
 
 /// A server with a certificate for `name`; gives its address and the certificate.
 fn secured(name: &str, alpn: &[&str]) -> (SocketAddr, Vec<u8>) {
+    secured_for(name, alpn, None)
+}
+
+/// The same, for clients alone that show this certificate.
+fn secured_for(name: &str, alpn: &[&str], client: Option<Vec<u8>>) -> (SocketAddr, Vec<u8>) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed([name.to_owned()]).unwrap();
     let certificate = cert.der().to_vec();
     let ring = Arc::new(rustls::crypto::ring::default_provider());
     let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
-    let mut config = ServerConfig::builder_with_provider(ring)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key.into())
-        .unwrap();
+    let config =
+        ServerConfig::builder_with_provider(Arc::clone(&ring)).with_safe_default_protocol_versions().unwrap();
+    let config = match client {
+        None => config.with_no_client_auth(),
+        Some(certificate) => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(certificate.into()).unwrap();
+            let wanted = rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), ring);
+            config.with_client_cert_verifier(wanted.build().unwrap())
+        }
+    };
+    let mut config = config.with_single_cert(vec![cert.der().clone()], key.into()).unwrap();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -132,4 +143,32 @@ fn a_change_of_protocol_is_asked_for_over_the_one_version_that_knows_it() {
     };
     assert_eq!(spoken(&[("connection", "upgrade"), ("upgrade", "websocket")]), "HTTP/1.1");
     assert_eq!(spoken(&[]), "HTTP/2.0", "what else is sent there is not bound by it");
+}
+
+#[test]
+fn any_certificate_is_believed_only_where_that_is_said() {
+    for name in ["localhost", "elsewhere.example"] {
+        let (address, _) = secured(name, &[]);
+        let url = format!("https://localhost:{}", address.port());
+        let trusting = builder(&url).believe_any_certificate().build().unwrap();
+        let page = trusting.sandbox("box").network().fetch(3000, "/").wait().unwrap();
+        assert_eq!(page.text(), "secured");
+        let fetch = client(address, None).sandbox("box").network().fetch(3000, "/");
+        assert_eq!(fetch.wait().unwrap_err().kind(), ErrorKind::Transport);
+    }
+}
+
+#[test]
+fn a_certificate_is_shown_to_whoever_asks_for_one() {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["me".to_owned()]).unwrap();
+    let (address, root) = secured_for("localhost", &[], Some(cert.der().to_vec()));
+    let url = format!("https://localhost:{}", address.port());
+    let unknown = builder(&url).add_root_certificate(root);
+    let known = unknown.clone().client_certificate(vec![cert.der().to_vec()], signing_key.serialize_der());
+    assert!(!format!("{known:?}").contains(&format!("{:?}", signing_key.serialize_der())));
+    let fetch = |client: Client| client.sandbox("box").network().fetch(3000, "/").no_retry().wait();
+    assert_eq!(fetch(known.build().unwrap()).unwrap().text(), "secured");
+    assert!(fetch(unknown.clone().build().unwrap()).is_err());
+    let no_key = unknown.client_certificate(vec![cert.der().to_vec()], *b"no key").build().unwrap();
+    assert_eq!(fetch(no_key).unwrap_err().kind(), ErrorKind::Transport);
 }

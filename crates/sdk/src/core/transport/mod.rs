@@ -17,6 +17,8 @@ mod resolve;
 #[cfg(feature = "tls")]
 mod tls;
 
+#[cfg(feature = "tls")]
+use std::fmt;
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,6 +59,36 @@ pub(crate) struct TransportSettings {
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) version: HttpVersion,
     pub(crate) roots: Vec<Vec<u8>>,
+    #[cfg(feature = "tls")]
+    pub(crate) believes: Believes,
+    #[cfg(feature = "tls")]
+    pub(crate) shows: Option<Certificate>,
+}
+
+/// Which certificates of servers are believed.
+#[cfg(feature = "tls")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Believes {
+    /// Those that an authority signed that is trusted, for the name that was asked for.
+    #[default]
+    Signed,
+    /// Any.
+    Any,
+}
+
+/// What a client shows to servers that ask for a certificate, as DER.
+#[cfg(feature = "tls")]
+#[derive(Clone)]
+pub(crate) struct Certificate {
+    pub(crate) chain: Vec<Vec<u8>>,
+    pub(crate) key: Vec<u8>,
+}
+
+#[cfg(feature = "tls")]
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate").field("chain", &self.chain.len()).finish_non_exhaustive()
+    }
 }
 
 /// An attempt in which no byte comes for this long has failed (the official Python client's value).

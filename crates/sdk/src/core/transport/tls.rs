@@ -5,26 +5,27 @@ use std::sync::{Arc, OnceLock};
 
 use http::Uri;
 use reveille_retry::FaultKind;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::connect::{ConnectFault, Peer};
-use super::{HttpVersion, TransportSettings};
+use super::{Believes, Certificate, HttpVersion, TransportSettings};
 
 /// Secures connections. The roots are read at the first use, as that takes milliseconds.
 #[derive(Clone)]
 pub(super) struct Tls {
     config: Arc<OnceLock<Result<Arc<ClientConfig>, rustls::Error>>>,
-    roots: Arc<[Vec<u8>]>,
-    version: HttpVersion,
+    settings: Arc<TransportSettings>,
 }
 
 impl Tls {
     pub(super) fn new(settings: &TransportSettings) -> Self {
-        Self { config: Arc::default(), roots: settings.roots.clone().into(), version: settings.version }
+        Self { config: Arc::default(), settings: Arc::new(settings.clone()) }
     }
 
     pub(super) async fn secure<S>(
@@ -70,19 +71,69 @@ impl Tls {
         if roots.is_empty() {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
-        for own in self.roots.iter() {
+        for own in &self.settings.roots {
             roots.add(CertificateDer::from(own.clone()))?;
         }
         let ring = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(ring)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = match self.version {
+        let builder =
+            ClientConfig::builder_with_provider(Arc::clone(&ring)).with_safe_default_protocol_versions()?;
+        let builder = match self.settings.believes {
+            Believes::Signed => builder.with_root_certificates(roots),
+            Believes::Any => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(ring))),
+        };
+        let mut config = match &self.settings.shows {
+            None => builder.with_no_client_auth(),
+            Some(Certificate { chain, key }) => {
+                let chain = chain.iter().cloned().map(CertificateDer::from).collect();
+                let key = PrivateKeyDer::try_from(key.clone());
+                let key = key.map_err(|why| rustls::Error::General(why.to_owned()))?;
+                builder.with_client_auth_cert(chain, key)?
+            }
+        };
+        config.alpn_protocols = match self.settings.version {
             HttpVersion::Negotiated => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             HttpVersion::Http2 => vec![b"h2".to_vec()],
         };
         Ok(Arc::new(config))
+    }
+}
+
+/// Believes that any certificate is the server's; that the server holds its key is still looked at.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
