@@ -30,6 +30,8 @@ struct Settings {
     read_timeout: Option<f64>,
     http2: bool,
     roots: Vec<Vec<u8>>,
+    checks_certificates: bool,
+    certificate: Option<(Vec<Vec<u8>>, Vec<u8>)>,
 }
 
 impl Settings {
@@ -76,6 +78,12 @@ impl Settings {
         }
         for root in self.roots {
             builder = builder.add_root_certificate(root);
+        }
+        if !self.checks_certificates {
+            builder = builder.believe_any_certificate();
+        }
+        if let Some((chain, key)) = self.certificate {
+            builder = builder.client_certificate(chain, key);
         }
         builder.build()
     }

@@ -1,6 +1,7 @@
 """The transport for httpx, in a thread and in the event loops of asyncio and trio."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import resource
@@ -291,6 +292,13 @@ def secured(tmp_path_factory):
     authority.cert_pem.write_to_path(str(path))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
+    with serving(context) as url:
+        yield url, str(path)
+
+
+@contextlib.contextmanager
+def serving(context):
+    """A server whose connections are secured by a context; gives its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve():
@@ -307,7 +315,7 @@ def secured(tmp_path_factory):
                     return
 
     threading.Thread(target=serve, daemon=True).start()
-    yield f"https://localhost:{listener.getsockname()[1]}/", str(path)
+    yield f"https://localhost:{listener.getsockname()[1]}/"
     listener.close()
 
 
@@ -320,9 +328,43 @@ def test_a_certificate_is_believed_by_the_authority_that_is_named(secured, way):
         way({"url": url}, **WAITS_FOR_NOTHING)
 
 
-def test_certificates_are_always_checked():
-    with pytest.raises(ValueError, match="always checked"):
-        Transport(verify=False)
+def test_a_certificate_is_believed_unchecked_only_where_that_is_said(secured, way):
+    url, _ = secured
+    unchecked = ssl.create_default_context()
+    unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+    for verify in (False, unchecked):
+        assert way({"url": url}, verify=verify, **WAITS_FOR_NOTHING).text == "secret"
+    nameless = ssl.create_default_context()
+    nameless.check_hostname = False
+    with pytest.raises(ValueError, match="check_hostname"):
+        Transport(verify=nameless)
+
+
+def test_authorities_are_read_from_a_directory(secured, way):
+    url, authority = secured
+    assert way({"url": url}, verify=os.path.dirname(authority), **WAITS_FOR_NOTHING).text == "secret"
+
+
+def test_a_certificate_is_shown_to_a_server_that_asks_for_one(tmp_path, way):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    mine = authority.issue_cert("me@example.com")
+    mine.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "mine.pem"))
+    mine.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    mine.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    both, apart = str(tmp_path / "mine.pem"), (str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"))
+    with serving(context) as url:
+        for cert in (both, apart):
+            said = {"verify": str(tmp_path / "authority.pem"), "cert": cert, **WAITS_FOR_NOTHING}
+            assert way({"url": url}, **said).text == "secret"
+        with pytest.raises(httpx.TransportError):
+            way({"url": url}, verify=str(tmp_path / "authority.pem"), **WAITS_FOR_NOTHING)
+    with pytest.raises(ValueError, match="one private key"):
+        Transport(cert=str(tmp_path / "cert.pem"))
 
 
 def test_a_setting_that_is_none_is_named():

@@ -15,7 +15,7 @@ from ._native import History, Response
 from ._options import Options, Pairs, asked, options_of, path_of
 from ._records import Change, Directory, DriveMount, File, Health, Line, Logs, Missed, Moved, Output, OutputEvent
 from ._records import Process, SandboxRecord, event_of
-from ._settings import Verify, native_client
+from ._settings import Cert, Verify, native_client
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -122,7 +122,9 @@ class Client:
     :param standby: tries for as long as a slow wake-up takes.
     :param deadline: ends every call after so many seconds that has no deadline of its own.
     :param probe: ``False`` sends nothing but what is asked for.
-    :param verify: a file or directory of certificate authorities that are trusted beside the system's, or a context.
+    :param verify: a file or directory of certificate authorities that are trusted beside the system's, or a context;
+        ``False`` believes any certificate.
+    :param cert: a PEM file with a certificate and its private key, or one of each, for servers that ask for one.
     :param http2: speaks HTTP/2 everywhere, in the clear with prior knowledge.
     """
 
@@ -142,10 +144,12 @@ class Client:
         connect_timeout: Optional[float] = None,
         read_timeout: Optional[float] = None,
         verify: Verify = True,
+        cert: Optional[Cert] = None,
         http2: bool = False,
     ) -> None:
         self._native = native_client(
             verify=verify,
+            cert=cert,
             http2=http2,
             api_key=api_key,
             client_credentials=client_credentials,

@@ -13,7 +13,7 @@ except ImportError as missing:
 from . import _native
 from ._calls import Begun, finish
 from ._errors import Error
-from ._settings import Verify, native_client
+from ._settings import Cert, Verify, native_client
 
 _Timeouts = Dict[str, Optional[float]]
 
@@ -160,11 +160,12 @@ class _ToNative:
         self,
         *,
         verify: Verify = True,
+        cert: Optional[Cert] = None,
         http2: bool = False,
         client: Optional[_native.Client] = None,
         **settings: Any,
     ) -> None:
-        self._client = client or native_client(verify=verify, http2=http2, **settings)
+        self._client = client or native_client(verify=verify, cert=cert, http2=http2, **settings)
 
     def _call(
         self, request: httpx.Request, timeouts: _Timeouts

@@ -19,7 +19,7 @@ import httpx
 
 from . import _native
 from ._httpx import AsyncTransport, Transport
-from ._settings import native_client, roots
+from ._settings import native_client, trust
 
 #: Whose clients are meant.
 _PACKAGE = "blaxel"
@@ -34,7 +34,7 @@ class _Installed:
 
     def __init__(self, settings: Dict[str, Any]) -> None:
         self._settings = settings
-        self._by_roots: Dict[Tuple[bytes, ...], _native.Client] = {}
+        self._by_tls: Dict[Tuple[Any, ...], _native.Client] = {}
         self._own: Dict[Type[Any], Callable[..., None]] = {}
         self._lock = threading.Lock()
 
@@ -54,18 +54,19 @@ class _Installed:
         @functools.wraps(own)
         def make(client: Any, *positional: Any, **named: Any) -> None:
             if named.get("transport") is None and _is_of_the_package(sys._getframe(1)):
-                named["transport"] = transport(client=self._native(named.get("verify", True)))
+                named["transport"] = transport(client=self._native(named.get("verify", True), named.get("cert")))
             own(client, *positional, **named)
 
         return make
 
-    def _native(self, verify: Any) -> _native.Client:
+    def _native(self, verify: Any, cert: Any) -> _native.Client:
         """The client that all share who trust the same, and so connections and what is known of sandboxes."""
-        trusted = tuple(roots(verify))
+        checks, trusted = trust(verify)
+        key = (checks, *trusted, cert)
         with self._lock:
-            native = self._by_roots.get(trusted)
+            native = self._by_tls.get(key)
             if native is None:
-                native = self._by_roots[trusted] = native_client(verify=verify, **self._settings)
+                native = self._by_tls[key] = native_client(verify=verify, cert=cert, **self._settings)
             return native
 
 

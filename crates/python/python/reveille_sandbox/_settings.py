@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import os
+import pathlib
+import re
 import ssl
 from typing import Any, List, Optional, Tuple, Union
 
 from . import _native
 
 Verify = Union[bool, str, ssl.SSLContext]
+#: A file with a certificate and its private key, or one of each.
+Cert = Union[str, "os.PathLike[str]", Tuple[str, str]]
 
 #: Everything that can be said. What is not said comes from the environment (``BL_API_KEY``, ``BL_WORKSPACE``,
 #: ``BL_RUN_URL``, ...), the platform's config file, or the local host that is running.
@@ -28,27 +34,51 @@ _DEFAULTS = {
 }
 
 
-def native_client(*, verify: Verify = True, http2: bool = False, **said: Any) -> _native.Client:
+def native_client(
+    *, verify: Verify = True, cert: Optional[Cert] = None, http2: bool = False, **said: Any
+) -> _native.Client:
     """The client of the native half for what was said."""
     unknown = sorted(set(said) - set(_DEFAULTS))
     if unknown:
         raise TypeError(f"there is no such setting: {', '.join(unknown)}")
-    return _native.Client({**_DEFAULTS, **said, "http2": http2, "roots": roots(verify)})
+    checks, trusted = trust(verify)
+    shown = None if cert is None else _certificate(cert)
+    tls = {"roots": trusted, "checks_certificates": checks, "certificate": shown}
+    return _native.Client({**_DEFAULTS, **said, **tls, "http2": http2})
 
 
-def roots(verify: Verify) -> List[bytes]:
-    """The certificate authorities, as DER, that are trusted beside the system's."""
-    if verify is True:
-        return []
+def trust(verify: Verify) -> Tuple[bool, List[bytes]]:
+    """Whether certificates are checked, and by which authorities, as DER, beside the system's."""
+    if isinstance(verify, bool):
+        return verify, []
     if isinstance(verify, ssl.SSLContext):
-        if verify.verify_mode is not ssl.CERT_REQUIRED or not verify.check_hostname:
-            raise ValueError("certificates are always checked: this context does not")
-        return list(verify.get_ca_certs(binary_form=True))
-    if verify is False:
-        raise ValueError("certificates are always checked: name the authority to trust in place of verify=False")
+        if verify.verify_mode is ssl.CERT_NONE:
+            return False, []
+        if not verify.check_hostname:
+            raise ValueError("a certificate is checked with its name: set check_hostname, or verify=False")
+        return True, list(verify.get_ca_certs(binary_form=True))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if os.path.isdir(verify):
-        context.load_verify_locations(capath=verify)
-    else:
+    if not os.path.isdir(verify):
         context.load_verify_locations(cafile=verify)
-    return list(context.get_ca_certs(binary_form=True))
+        return True, list(context.get_ca_certs(binary_form=True))
+    # What a context loads of a directory it loads when it needs it, and tells nobody.
+    for path in sorted(pathlib.Path(verify).iterdir()):
+        with contextlib.suppress(ssl.SSLError):
+            context.load_verify_locations(cafile=str(path))
+    return True, list(context.get_ca_certs(binary_form=True))
+
+
+_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.S)
+
+
+def _certificate(cert: Cert) -> Tuple[List[bytes], bytes]:
+    """The chain and the private key of PEM files, as DER."""
+    paths = [cert] if isinstance(cert, (str, os.PathLike)) else list(cert)
+    if len(paths) > 2:
+        raise ValueError("a private key behind a password cannot be read: take the password away from its file")
+    blocks = [block for path in paths for block in _PEM.findall(pathlib.Path(path).read_text())]
+    chain = [base64.b64decode(text) for kind, text in blocks if kind == "CERTIFICATE"]
+    keys = [text for kind, text in blocks if kind.endswith("PRIVATE KEY")]
+    if not chain or len(keys) != 1 or ":" in keys[0] or any(kind.startswith("ENCRYPTED") for kind, _ in blocks):
+        raise ValueError("a certificate is a chain and one private key without a password, as PEM")
+    return chain, base64.b64decode(keys[0])
