@@ -251,6 +251,29 @@ fn every_key_reaches_a_terminal_once_and_every_byte_of_it_is_seen_once_over_many
     }
 }
 
+#[test]
+fn one_who_reads_slowly_sees_all_that_a_terminal_shows() {
+    let agent = Agent::start(&[]);
+    let terminal = agent.straight().terminal().command("stty -opost; seq -w 1000000").wait().unwrap();
+    let (mut at, mut events) = (0, 0);
+    let digit = |at: usize| format!("{:07}\n", at / 8 + 1).as_bytes()[at % 8];
+    for event in terminal {
+        match event.unwrap() {
+            TerminalEvent::Output(bytes) => {
+                assert!(bytes.iter().enumerate().all(|(next, byte)| *byte == digit(at + next)), "at {at}");
+                at += bytes.len();
+                events += 1;
+                if events % 20 == 0 {
+                    thread::sleep(Duration::from_millis(20));
+                }
+            }
+            TerminalEvent::Ended(end) => assert_eq!(end.code, Some(0)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(at, 8_000_000);
+}
+
 /// Waits for something on this thread.
 fn waited<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
