@@ -2,9 +2,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use reveille_wire::{Birth, LocalHost};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
@@ -152,7 +154,8 @@ impl Host {
                 workspace: settings.workspace.clone(),
                 keys: Arc::clone(&keys),
             },
-            stop: stop.clone(),
+            runtime: Handle::current(),
+            is_stopping: AtomicBool::new(false),
         };
         let bounds = Bounds {
             connections: server::connections(settings.limits.connections),

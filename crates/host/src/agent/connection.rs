@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use reveille_wire::hop;
+use tokio::runtime;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::link::{Link, Stream, Written};
@@ -37,6 +38,7 @@ pub(crate) struct Connection {
     origin: Origin,
     home: Arc<Pool>,
     age: u64,
+    runtime: runtime::Id,
 }
 
 /// Whether a connection has carried a request before.
@@ -83,7 +85,8 @@ impl Connection {
         builder.max_buf_size(hop::MAX_HEAD + 8192).max_headers(hop::MAX_HEADERS);
         let (sender, driver) = builder.handshake(TokioIo::new(link)).await.map_err(io::Error::other)?;
         let driver = Driver::Here(Box::pin(driver.with_upgrades()));
-        Ok(Self { sender, driver, written, origin: Origin::Fresh, home: Arc::clone(home), age })
+        let (home, runtime) = (Arc::clone(home), runtime::Handle::current().id());
+        Ok(Self { sender, driver, written, origin: Origin::Fresh, home, age, runtime })
     }
 
     pub(crate) fn origin(&self) -> Origin {
@@ -152,6 +155,11 @@ impl Connection {
 
     pub(super) fn age(&self) -> u64 {
         self.age
+    }
+
+    /// The runtime that moves its bytes.
+    pub(super) fn runtime(&self) -> runtime::Id {
+        self.runtime
     }
 
     /// Keeps it for the next request, if its exchange has ended on both sides.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::connection::Connection;
@@ -15,6 +16,9 @@ use super::connection::Connection;
 const MAX_IDLE: usize = 64;
 
 /// The idle connections to one place.
+///
+/// Each of them belongs to the runtime that it was opened on, and is used on no other: whoever used it elsewhere would
+/// wait for that one's thread with every byte.
 #[derive(Debug)]
 pub(crate) struct Pool {
     /// How long one of them is kept.
@@ -63,7 +67,10 @@ impl Pool {
         drop(gone);
     }
 
-    /// One that is still open, as far as can be seen.
+    /// One of this runtime that is still open, as far as can be seen.
+    ///
+    /// Where there is none, and there is just one of another runtime, that one is let go: a server that serves one
+    /// connection at a time may be waiting on it.
     pub(super) async fn take(&self) -> Option<Connection> {
         // The one that was used last is the most likely to be open still.
         while let Some((mut connection, since)) = self.pop() {
@@ -76,7 +83,17 @@ impl Pool {
     }
 
     fn pop(&self) -> Option<(Connection, Instant)> {
-        self.idle().connections.pop_back()
+        let here = Handle::current().id();
+        let connections = &mut self.idle().connections;
+        match connections.iter().rposition(|(connection, _)| connection.runtime() == here) {
+            Some(newest) => connections.remove(newest),
+            None => {
+                if connections.len() == 1 {
+                    connections.clear();
+                }
+                None
+            }
+        }
     }
 
     pub(super) fn keep(self: &Arc<Self>, connection: Connection) {
@@ -122,5 +139,38 @@ async fn sweep(pool: Weak<Pool>, patience: Duration) {
         if pool.sweep().is_none() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::super::link::Stream;
+    use super::*;
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    /// A connection that is kept, and its other end.
+    fn kept(runtime: &Runtime, pool: &Arc<Pool>) -> UnixStream {
+        runtime.block_on(async {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            pool.keep(Connection::open(Stream::Unix(ours), pool).await.unwrap());
+            theirs
+        })
+    }
+
+    #[test]
+    fn a_connection_is_used_on_its_own_runtime_and_a_lone_one_of_another_is_let_go() {
+        let (here, elsewhere) = (runtime(), runtime());
+        let pool = Arc::new(Pool::new(Duration::from_secs(60)));
+        let _ends = [kept(&here, &pool), kept(&here, &pool)];
+        assert!(elsewhere.block_on(pool.take()).is_none());
+        assert!(here.block_on(pool.take()).is_some(), "a server that has two serves more");
+        assert!(elsewhere.block_on(pool.take()).is_none());
+        assert!(pool.is_empty(), "a server that has one may be waiting on it");
     }
 }

@@ -14,7 +14,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Ended, Outcome, Phase};
+use super::passage::Passed;
+use super::{Outcome, Phase};
 
 /// The upper ends of what is counted together, in seconds: from a thaw to a client that waits a minute.
 const SECONDS: [f64; 14] =
@@ -133,7 +134,7 @@ impl Metrics {
         self.answers.get_or_create(&Answer { room, status: Status(status) }).inc();
     }
 
-    pub(super) fn ended(&self, ended: &Ended) {
+    pub(super) fn ended(&self, ended: &Passed) {
         self.ends.get_or_create(&End { outcome: named(ended.outcome) }).inc();
         self.bytes.get_or_create(&Way { direction: "in" }).inc_by(ended.sent);
         self.bytes.get_or_create(&Way { direction: "out" }).inc_by(ended.received);

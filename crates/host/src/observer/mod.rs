@@ -20,6 +20,7 @@ pub use event::{Began, Ended, Event, Outcome, Phase, RequestId, SandboxSeen, See
 use metrics::Metrics;
 pub(crate) use metrics::{Now, Room};
 pub(crate) use passage::Passage;
+use passage::Passed;
 
 /// How many events a listener may be behind before it misses some.
 const BACKLOG: usize = 4096;
@@ -40,7 +41,7 @@ struct Known {
     phases: BTreeMap<SandboxName, Phase>,
     /// Since when sandboxes wake that do.
     waking: BTreeMap<SandboxName, Instant>,
-    open: BTreeMap<RequestId, Began>,
+    open: BTreeMap<RequestId, Arc<Began>>,
 }
 
 /// What is true of a host, and everything that happens from then on.
@@ -72,24 +73,25 @@ impl Hub {
             at: SystemTime::now(),
             number: known.said,
             sandboxes: sandboxes.collect(),
-            requests: known.open.values().cloned().collect(),
+            requests: known.open.values().map(|began| (**began).clone()).collect(),
         };
         Observation { snapshot, events: Events(self.events.subscribe()) }
     }
 
     /// A request to a sandbox has reached the gateway.
     pub(crate) fn request(self: &Arc<Self>, sandbox: &SandboxName, method: &Method, path: &str) -> Passage {
+        let at = SystemTime::now();
         let mut known = self.known();
         known.requests += 1;
-        let began = Began {
+        let began = Arc::new(Began {
             id: RequestId(known.requests),
-            at: SystemTime::now(),
+            at,
             sandbox: sandbox.clone(),
             method: method.clone(),
             path: path.to_owned(),
-        };
-        known.open.insert(began.id, began.clone());
-        self.say(&mut known, sandbox, What::RequestBegan(began.clone()));
+        });
+        known.open.insert(began.id, Arc::clone(&began));
+        self.say(&mut known, sandbox, || What::RequestBegan((*began).clone()));
         drop(known);
         Passage::new(Arc::clone(self), began)
     }
@@ -103,7 +105,7 @@ impl Hub {
         };
         if before != Some(phase) {
             self.count_phase(&mut known, sandbox, before, phase);
-            self.say(&mut known, sandbox, What::Phase(phase));
+            self.say(&mut known, sandbox, || What::Phase(phase));
         }
     }
 
@@ -131,24 +133,30 @@ impl Hub {
     /// A sandbox did not wake.
     pub(crate) fn wake_failed(&self, sandbox: &SandboxName, reason: Arc<str>) {
         self.metrics.did_not_wake();
-        self.say(&mut self.known(), sandbox, What::WakeFailed { reason });
+        self.say(&mut self.known(), sandbox, || What::WakeFailed { reason });
     }
 
     fn forwarded(&self, began: &Began) {
-        self.say(&mut self.known(), &began.sandbox, What::RequestForwarded(began.id));
+        self.say(&mut self.known(), &began.sandbox, || What::RequestForwarded(began.id));
     }
 
-    fn ended(&self, sandbox: &SandboxName, ended: Ended) {
+    fn ended(&self, began: &Began, passed: &Passed) {
+        self.metrics.ended(passed);
         let mut known = self.known();
-        known.open.remove(&ended.id);
-        self.metrics.ended(&ended);
-        self.say(&mut known, sandbox, What::RequestEnded(ended));
+        known.open.remove(&began.id);
+        self.say(&mut known, &began.sandbox, || What::RequestEnded(passed.of(began)));
     }
 
-    fn say(&self, known: &mut Known, sandbox: &SandboxName, what: What) {
+    /// Tells it where somebody listens. What is told is not even made where nobody does.
+    fn say(&self, known: &mut Known, sandbox: &SandboxName, what: impl FnOnce() -> What) {
         known.said += 1;
-        let event = Event { number: known.said, at: SystemTime::now(), sandbox: sandbox.clone(), what };
-        // Nobody has to listen.
+        // Who subscribes holds what is known, so that nobody comes to listen meanwhile.
+        if self.events.receiver_count() == 0 {
+            return;
+        }
+        let event =
+            Event { number: known.said, at: SystemTime::now(), sandbox: sandbox.clone(), what: what() };
+        // Whoever listened may have stopped just now.
         self.events.send(event).ok();
     }
 

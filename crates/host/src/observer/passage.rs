@@ -11,7 +11,7 @@ use super::{Began, Ended, Hub, Outcome};
 #[derive(Debug)]
 pub(crate) struct Passage {
     hub: Arc<Hub>,
-    began: Began,
+    began: Arc<Began>,
     since: Instant,
     sent: AtomicU64,
     received: AtomicU64,
@@ -30,8 +30,18 @@ enum Course {
     },
 }
 
+/// What became of a request that ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Passed {
+    pub(super) outcome: Outcome,
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    pub(super) answered_after: Option<Duration>,
+    took: Duration,
+}
+
 impl Passage {
-    pub(super) fn new(hub: Arc<Hub>, began: Began) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, began: Arc<Began>) -> Self {
         let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { hub, began, since: Instant::now(), sent, received, course: Mutex::new(Course::Arrived) }
     }
@@ -100,16 +110,22 @@ impl Drop for Passage {
             Course::Forwarded => (Outcome::Broken, None),
             Course::Decided { outcome, after } => (outcome, after),
         };
-        let ended = Ended {
-            id: self.began.id,
-            method: self.began.method.clone(),
-            path: std::mem::take(&mut self.began.path),
+        let passed = Passed {
             outcome,
             sent: self.sent.load(Ordering::Relaxed),
             received: self.received.load(Ordering::Relaxed),
             answered_after,
             took: self.since.elapsed(),
         };
-        self.hub.ended(&self.began.sandbox, ended);
+        self.hub.ended(&self.began, &passed);
+    }
+}
+
+impl Passed {
+    /// The same, told of the request that it was.
+    pub(super) fn of(&self, began: &Began) -> Ended {
+        let Self { outcome, sent, received, answered_after, took } = *self;
+        let (id, method, path) = (began.id, began.method.clone(), began.path.clone());
+        Ended { id, method, path, outcome, sent, received, answered_after, took }
     }
 }

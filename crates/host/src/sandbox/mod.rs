@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use reveille_wire::SandboxName;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,8 @@ pub(crate) struct Terms {
     pub(crate) queue: Arc<Queue>,
     pub(crate) clock: Clock,
     pub(crate) stop: CancellationToken,
+    /// The runtime of the host, on which its commands are carried out, whoever asked for them.
+    runtime: Handle,
     /// The latest generation of the sandboxes that were deleted.
     latest: Mutex<Generation>,
     issuer: Issuer,
@@ -66,6 +69,7 @@ impl Terms {
             limits,
             clock: settings.clock.clone(),
             stop,
+            runtime: Handle::current(),
             latest: Mutex::new(Generation::NONE),
             issuer: Issuer::random(),
         }
@@ -105,6 +109,8 @@ struct Kept {
     held: HashMap<Ticket, oneshot::Sender<Result<Lease, Refusal>>>,
     sleepers: Vec<oneshot::Sender<Result<(), Arc<str>>>>,
     last_used: Option<SystemTime>,
+    /// The phase that was told last.
+    told: Phase,
     origin: Origin,
 }
 
@@ -153,6 +159,7 @@ impl Resident {
             held: HashMap::new(),
             sleepers: Vec::new(),
             last_used: None,
+            told: Phase::Unsure(Doubt::News),
             origin,
         };
         let resident = Arc::new(Self {
@@ -264,12 +271,19 @@ impl Resident {
 
     fn answered(&self, open: OpenId, answer: Answer) {
         self.kept().core.answered(open, answer, now());
-        self.ended.send_modify(|count| *count += 1);
+        self.tell_of_end();
     }
 
     fn close(&self, open: OpenId) {
         self.kept().core.close(open, now());
-        self.ended.send_modify(|count| *count += 1);
+        self.tell_of_end();
+    }
+
+    /// Who waits for quiet has subscribed before it looked, and who has not sees what is true now.
+    fn tell_of_end(&self) {
+        if self.ended.receiver_count() > 0 {
+            self.ended.send_modify(|count| *count += 1);
+        }
     }
 
     fn lost(self: &Arc<Self>, waking: WakingId) {
@@ -286,7 +300,8 @@ impl Resident {
     /// Ends a step: tells the new phase and starts what has to be carried out.
     fn end(self: &Arc<Self>, mut kept: MutexGuard<'_, Kept>, command: Option<wake::Command>) {
         let phase = kept.core.phase();
-        if self.phase.send_if_modified(|told| std::mem::replace(told, phase) != phase) {
+        if std::mem::replace(&mut kept.told, phase) != phase {
+            self.phase.send_replace(phase);
             if phase == Phase::Awake {
                 kept.origin = Origin::Kept;
             } else if kept.last_used.is_some() {

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use reveille_wire::hop;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -33,8 +34,12 @@ pub(super) struct Visit {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: TcpStream, visit: Visit) {
+pub(super) async fn serve(stream: std::net::TcpStream, visit: Visit) {
     let Visit { client, held, front, head, stop, cut } = visit;
+    let stream = match tokio::net::TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::debug!(%error, "a connection could not be served"),
+    };
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection delays small writes");
     }
@@ -74,23 +79,53 @@ pub(super) async fn serve(stream: TcpStream, visit: Visit) {
         }
         stop.cancelled().await;
     };
+    let ends = async {
+        tokio::select! {
+            () = reset.asked() => End::Now,
+            () = held.sent_away() => End::Now,
+            () = silent => End::Now,
+            () = cut.cancelled() => End::Now,
+            () = stopping => End::AfterThis,
+        }
+    };
+    let ends_now = async {
+        tokio::select! {
+            () = reset.asked() => {}
+            () = cut.cancelled() => {}
+        }
+    };
     let served = tokio::select! {
+        biased;
         served = connection.as_mut() => served,
-        () = reset.asked() => return,
-        () = held.sent_away() => return,
-        () = silent => return,
-        () = cut.cancelled() => return,
-        () = stopping => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                served = connection.as_mut() => served,
-                () = reset.asked() => return,
-                () = cut.cancelled() => return,
+        end = when_woken(ends) => match end {
+            End::Now => return,
+            End::AfterThis => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    served = connection.as_mut() => served,
+                    () = ends_now => return,
+                }
             }
         }
     };
     if let Err(error) = served {
         tracing::debug!(%client, error, "a connection broke");
+    }
+}
+
+/// How a connection ends that does not do so by itself.
+enum End {
+    Now,
+    /// With the exchange that is under way.
+    AfterThis,
+}
+
+/// Polls a future only when something has woken it, and not whenever the task around it moves.
+async fn when_woken<F: Future>(future: F) -> F::Output {
+    let mut waiting = FuturesUnordered::from_iter([future]);
+    match waiting.next().await {
+        Some(done) => done,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,15 +3,17 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse as _;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use reveille_wire::{GatewayCode, Refusal, header};
-use tokio_util::sync::CancellationToken;
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service as _;
 
 use super::access::AccessLog;
@@ -39,8 +41,10 @@ pub(crate) struct Front {
     pub(crate) hub: Arc<Hub>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) access: Option<Arc<AccessLog>>,
+    /// The runtime of the host, on which the control plane works.
+    pub(crate) runtime: Handle,
     /// The host stops: what comes now is refused.
-    pub(crate) stop: CancellationToken,
+    pub(crate) is_stopping: AtomicBool,
 }
 
 /// Why a request does not get in.
@@ -56,13 +60,13 @@ impl Front {
         request: Request<Incoming>,
         client: SocketAddr,
         seat: &Arc<Seat>,
-    ) -> Option<Response<Body>> {
+    ) -> Option<Response<Answering>> {
         let serving = seat.serve();
         let log = self.access.clone();
         let (request, exchange) = Exchange::begin(request);
         let mut entry = Entry::of(&request, client, exchange.received(), log);
         let room = self.room(&request);
-        let is_stopping = self.stop.is_cancelled();
+        let is_stopping = self.is_stopping.load(Ordering::Acquire);
         let served = if is_stopping {
             Some(respond(refusal::unavailable("the host is stopping")))
         } else {
@@ -76,7 +80,7 @@ impl Front {
         if is_stopping {
             exchange.end(&mut response);
         }
-        Some(response.map(|body| Body::new(Answering::new(body, entry, serving))))
+        Some(response.map(|body| Answering::new(body, entry, serving)))
     }
 
     /// Which room a request is for.
@@ -163,10 +167,21 @@ impl Front {
     }
 
     async fn control(&self, request: Request<Received>) -> Response<Body> {
-        match self.control.clone().call(request.map(Body::new)).await {
-            Ok(response) => response,
-            Err(never) => match never as Infallible {},
+        let answering = self.control.clone().call(request.map(Body::new));
+        match AbortOnDropHandle::new(self.runtime.spawn(answering)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never as Infallible {},
+            Err(error) => {
+                tracing::error!(%error, "the control plane broke off");
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Failure::new(status, "INTERNAL_SERVER_ERROR", "the control plane broke off").into_response()
+            }
         }
+    }
+
+    /// Refuses what comes from now on.
+    pub(super) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
     }
 
     fn let_in<B>(&self, request: &Request<B>) -> Result<Holder, NoEntry> {

@@ -8,6 +8,7 @@ mod entry;
 mod front;
 mod received;
 mod socket;
+mod workers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use self::connection::Visit;
 use self::crowd::Crowd;
+use self::workers::Workers;
 use crate::gateway::refusal;
 
 pub(crate) use access::AccessLog;
@@ -44,6 +46,7 @@ pub(crate) struct Bounds {
 pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>, bounds: Bounds, stop: CancellationToken) {
     let server = Server {
         crowd: Crowd::new(bounds.connections),
+        workers: Workers::start(),
         listener,
         front,
         head: bounds.head,
@@ -52,6 +55,7 @@ pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>, bounds: Boun
     };
     let (running, late) = (TaskTracker::new(), TaskTracker::new());
     server.accept_until(&running, stop.cancelled()).await;
+    server.front.stop();
     running.close();
     late.close();
     let drained = tokio::time::timeout(bounds.drain, running.wait());
@@ -65,6 +69,7 @@ pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>, bounds: Boun
 
 struct Server {
     listener: TcpListener,
+    workers: Workers,
     crowd: Arc<Crowd>,
     front: Arc<Front>,
     head: Duration,
@@ -105,7 +110,11 @@ impl Server {
             stop: self.stop.clone(),
             cut: self.cut.clone(),
         };
-        connections.spawn(connection::serve(stream, visit));
+        // Its thread registers it anew, with its own runtime.
+        match stream.into_std() {
+            Ok(stream) => self.workers.serve(connection::serve(stream, visit), connections),
+            Err(error) => tracing::debug!(%error, "a connection could not be served"),
+        }
     }
 }
 

@@ -69,7 +69,8 @@ enum Life {
 /// Starts a command. It goes on whoever asked for it goes away.
 pub(in crate::sandbox) fn start(resident: &Arc<Resident>, command: Command) {
     let resident = Arc::clone(resident);
-    tokio::spawn(async move {
+    let runtime = resident.terms.runtime.clone();
+    runtime.spawn(async move {
         match command {
             Command::Wake(generation) => wake(resident, generation).await,
             Command::Sleep(generation) => sleep(resident, generation).await,
