@@ -33,6 +33,15 @@ async def main():
         elif what == "read":
             for _ in range(number):
                 await sandbox.fs.read("/tmp/page")
+        elif what.startswith("fetch-"):
+            callers = int(what.removeprefix("fetch-"))
+
+            async def caller():
+                for _ in range(number // callers):
+                    answer = await sandbox.fetch(7001, "/")
+                    assert answer.status_code == 200
+
+            await asyncio.gather(*(caller() for _ in range(callers)))
         elif what == "upload":
             await sandbox.fs.write_binary("/tmp/large", content)
         elif what == "download":

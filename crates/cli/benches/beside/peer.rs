@@ -1,6 +1,7 @@
 //! The host that both clients speak to, and the client beside ours.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -34,6 +35,16 @@ impl Host {
         let about: Value = serde_json::from_str(&line)?;
         let word = |name: &str| about[name].as_str().map(ToOwned::to_owned).ok_or("the host does not say it");
         Ok(Self { url: word("url")?, key: word("key")?, workspace: word("workspace")?, child, _home: home })
+    }
+
+    #[allow(dead_code, reason = "of the two benches one asks for it")]
+    pub(crate) fn address(&self) -> Result<SocketAddr, Failure> {
+        Ok(self.url.trim_start_matches("http://").parse()?)
+    }
+
+    #[allow(dead_code, reason = "of the two benches one asks for it")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 }
 

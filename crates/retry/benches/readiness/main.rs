@@ -4,6 +4,8 @@
 //! over the length of the window. It runs on virtual time, with fixed seeds, so that every run prints the same.
 
 mod plot;
+
+use plot::{Axis, Curve, Plot};
 #[path = "../../tests/readiness/world.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod world;
@@ -114,7 +116,7 @@ fn main() -> std::io::Result<()> {
     }
     claims(&ways);
     match std::env::args().skip_while(|argument| argument != "--plot").nth(1) {
-        Some(file) => std::fs::write(file, plot::draw(&curves(&ways))),
+        Some(file) => std::fs::write(file, drawing(&ways).draw()),
         None => Ok(()),
     }
 }
@@ -145,12 +147,34 @@ fn claims(ways: &[Way]) {
 }
 
 /// Lateness over the window, log-uniform from 10 ms to 5 s.
-fn curves(ways: &[Way]) -> Vec<plot::Curve> {
+fn drawing(ways: &[Way]) -> Plot {
+    let marks =
+        |marks: &[(f64, &str)]| marks.iter().map(|(value, text)| (*value, (*text).to_owned())).collect();
+    Plot {
+        x: Axis {
+            title: "length of the window",
+            marks: marks(&[(10.0, "10 ms"), (100.0, "100 ms"), (1_000.0, "1 s"), (5_000.0, "5 s")]),
+        },
+        y: Axis {
+            title: "how late one read arrives after it",
+            marks: marks(&[
+                (1.0, "1 ms"),
+                (10.0, "10 ms"),
+                (100.0, "100 ms"),
+                (1_000.0, "1 s"),
+                (3_000.0, "3 s"),
+            ]),
+        },
+        curves: curves(ways),
+    }
+}
+
+fn curves(ways: &[Way]) -> Vec<Curve> {
     let windows: Vec<f64> = (0..=54).map(|step| 10.0 * 10_f64.powf(f64::from(step) / 20.0)).collect();
     ways.iter()
         .take(2)
-        .map(|way| plot::Curve {
-            name: way.name,
+        .map(|way| Curve {
+            name: way.name.to_owned(),
             points: windows
                 .iter()
                 .map(|window| (*window, cost(way, 1, Duration::from_secs_f64(window / 1e3)).late.max(1.0)))

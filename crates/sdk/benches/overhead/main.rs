@@ -7,9 +7,12 @@
 //! the instructions and allocations of one call stand beside that, which no other load changes.
 
 mod counts;
+#[path = "../../../retry/benches/readiness/plot.rs"]
+mod plot;
 mod server;
 mod ways;
 
+use plot::{Axis, Curve, Plot};
 use ways::{Bare, Client, Ours, Runtime};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -30,8 +33,38 @@ fn main() -> Result<(), Failure> {
             rates(server.address())?;
             counts::print(server.address())
         }
-        _ => Err("it takes no arguments".into()),
+        ["--plot", file] => {
+            let server = server::Process::start()?;
+            Ok(std::fs::write(file, over_callers(server.address())?.draw())?)
+        }
+        _ => Err("it takes nothing but --plot FILE".into()),
     }
+}
+
+/// What a call costs over the number of callers, on one thread.
+fn over_callers(address: &str) -> Result<Plot, Failure> {
+    server::pin(&[0]);
+    let (bare, ours) = (Bare::new(address)?, Ours::new(address)?);
+    let mut curves =
+        ["hyper-util", "reveille"].map(|name| Curve { name: name.to_owned(), points: Vec::new() });
+    for callers in (0..=6).map(|power| 1_usize << power) {
+        let mut rates = [Vec::new(), Vec::new()];
+        for _ in 0..ROUNDS {
+            rates[0].push(rate(&bare, Runtime::Here, callers)?);
+            rates[1].push(rate(&ours, Runtime::Here, callers)?);
+        }
+        for (curve, rates) in curves.iter_mut().zip(rates) {
+            // The fastest quarter: the machine was busiest with us.
+            curve.points.push((callers as f64, 1e6 / quartiles(rates)[2]));
+        }
+    }
+    let marks = |values: &[u32], unit: &str| {
+        values.iter().map(|value| (f64::from(*value), format!("{value}{unit}"))).collect()
+    };
+    let x = Axis { title: "callers at once, on one thread", marks: marks(&[1, 2, 4, 8, 16, 32, 64], "") };
+    let y =
+        Axis { title: "time for one call, all callers together", marks: marks(&[5, 10, 20, 50, 100], " us") };
+    Ok(Plot { x, y, curves: curves.into() })
 }
 
 fn rates(address: &str) -> Result<(), Failure> {
