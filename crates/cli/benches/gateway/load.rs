@@ -44,14 +44,14 @@ impl Proxy {
                 let mut stream = TcpStream::connect(self.address).await?;
                 stream.set_nodelay(true)?;
                 // The first is not counted.
-                let length = exchange_first(&mut stream, &self.request).await?;
-                streams.push((stream, length));
+                exchange(&mut stream, &self.request, &mut Vec::new()).await?;
+                streams.push(stream);
             }
             let (began, worked) = (Instant::now(), self.worked());
             let all: Vec<_> = streams
                 .into_iter()
-                .map(|(stream, length)| {
-                    tokio::spawn(one_after_the_other(stream, self.request.clone(), length, began + lasting))
+                .map(|stream| {
+                    tokio::spawn(one_after_the_other(stream, self.request.clone(), began + lasting))
                 })
                 .collect();
             let mut latencies = Vec::new();
@@ -92,46 +92,45 @@ impl Load {
     }
 }
 
-/// How long the answer is, which all that follow are, too.
-async fn exchange_first(stream: &mut TcpStream, request: &[u8]) -> Result<usize, Failure> {
-    stream.write_all(request).await?;
-    let mut answer = Vec::new();
-    loop {
-        if stream.read_buf(&mut answer).await? == 0 {
-            return Err("the connection ended".into());
-        }
-        let text = String::from_utf8_lossy(&answer);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        if !head.starts_with("HTTP/1.1 200 ") {
-            return Err(format!("an answer that is none: {text}").into());
-        }
-        let lines = head.lines().filter_map(|line| line.split_once(": "));
-        let length = lines.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-        let length: usize = length.ok_or("an answer without a length")?.1.parse()?;
-        if body.len() == length {
-            return Ok(answer.len());
-        }
-    }
-}
-
 async fn one_after_the_other(
     mut stream: TcpStream,
     request: Vec<u8>,
-    length: usize,
     end: Instant,
 ) -> std::io::Result<Vec<Duration>> {
     let mut latencies = Vec::new();
-    let mut answer = vec![0; length];
+    let mut answer = Vec::new();
     loop {
         let began = Instant::now();
         if began >= end {
             return Ok(latencies);
         }
-        stream.write_all(&request).await?;
-        stream.read_exact(&mut answer).await?;
-        if !answer.starts_with(b"HTTP/1.1 200 ") {
-            return Err(std::io::Error::other("an answer that is none"));
-        }
+        exchange(&mut stream, &request, &mut answer).await?;
         latencies.push(began.elapsed());
     }
+}
+
+/// One request and its whole answer, which must be a 200.
+async fn exchange(stream: &mut TcpStream, request: &[u8], answer: &mut Vec<u8>) -> std::io::Result<()> {
+    answer.clear();
+    stream.write_all(request).await?;
+    loop {
+        if stream.read_buf(answer).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+        let (head, body) = (&answer[..end], &answer[end + 4..]);
+        let length = length(head).filter(|_| head.starts_with(b"HTTP/1.1 200 "));
+        match length {
+            None => return Err(std::io::Error::other(String::from_utf8_lossy(answer).into_owned())),
+            Some(length) if length == body.len() => return Ok(()),
+            Some(_) => {}
+        }
+    }
+}
+
+fn length(head: &[u8]) -> Option<usize> {
+    const NAME: &[u8] = b"content-length: ";
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let line = lines.find(|line| line.len() > NAME.len() && line[..NAME.len()].eq_ignore_ascii_case(NAME))?;
+    std::str::from_utf8(line[NAME.len()..].trim_ascii()).ok()?.parse().ok()
 }

@@ -1,10 +1,11 @@
 //! What a request through the gateway costs, beside nginx as a proxy of one hop before the same app, in one run.
 //!
 //! `cargo bench -p reveille-cli --bench gateway` starts a local host with one sandbox, an app in it and the same app
-//! outside, and nginx before that one, where it is installed. The load is made here, the same for both. Rounds alternate, so that what else the machine does hits all alike; a ratio is the median of those of
-//! the rounds. Beside requests a second it says how much time of a processor the proxy takes for one, which other load
-//! changes least. Then the calls of sixteen callers of the SDK, beside the official Python client where it is
-//! installed; and how long it takes from standby to the first byte, on a new connection.
+//! outside, and nginx before that one, where it is installed. The load is made here, the same for both. Rounds
+//! alternate, so that what else the machine does hits all alike; a ratio is the median of those of the rounds. Beside
+//! requests a second it says how much time of a processor the proxy takes for one, which other load changes least.
+//! Then the calls of sixteen callers of the SDK, beside the official Python client where it is installed; and how long
+//! it takes from standby to the first byte, on a new connection.
 
 #[cfg(target_os = "linux")]
 mod app;
