@@ -14,7 +14,6 @@ mod connection;
 mod download;
 mod interrupt;
 mod listing;
-#[cfg(target_os = "linux")]
 mod logging;
 mod output;
 #[cfg(target_os = "linux")]
@@ -28,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::Arguments;
 use crate::output::Screen;
 
 fn main() -> ExitCode {
@@ -39,13 +38,12 @@ fn main() -> ExitCode {
     };
     let Arguments { global, command } = arguments;
     let screen = Screen::new(&global);
-    let ended = match command {
-        // It is a program of its own, with its own exit codes.
-        #[cfg(target_os = "linux")]
-        Command::Agent(agent) => return commands::agent::run(agent),
-        command => commands::run(&screen, &global, command),
-    };
-    match ended {
+    // It is a program of its own, with its own exit codes.
+    #[cfg(target_os = "linux")]
+    if let arguments::Command::Agent(agent) = command {
+        return commands::agent::run(agent);
+    }
+    match commands::run(&screen, &global, command) {
         Ok(exit) => exit.into(),
         Err(failure) => screen.failed(&failure).into(),
     }
