@@ -151,6 +151,8 @@ impl Shown {
     pub(crate) fn exit(mut self, code: i32) {
         self.say(&json!({"type": "exit", "code": code}));
         self.0.close(None).unwrap();
+        // A socket that goes away with something unread in it takes along what was written to it.
+        self.until_left();
     }
 
     /// The next message of the client.
