@@ -48,14 +48,18 @@ fn one_client_looks_and_the_others_wait_for_its_word() {
 }
 
 #[test]
-fn a_connection_that_died_reaches_nobody() {
+fn a_connection_that_died_costs_no_read_and_replays_no_mutation() {
     let platform = FaultServer::start(Step::ok("here").then(End::Close)).unwrap();
     let relay = relay(plain(&platform.url()));
     for round in 0..30 {
-        let answer = if round % 2 == 0 { get(&relay, "/health") } else { post(&relay, "/process", "{}") };
-        assert_eq!(answer.status, 200, "round {round}: {answer:?}");
+        let read = get(&relay, "/health");
+        assert_eq!(read.status, 200, "round {round}: {read:?}");
+        let mutation = post(&relay, "/process", "{}");
+        // Where the end of the connection arrives while the request goes out on it, nobody knows what became of it.
+        let unknown = mutation.status == 502 && mutation.header("x-should-retry") == Some("false");
+        assert!(mutation.status == 200 || unknown, "round {round}: {mutation:?}");
     }
-    assert_eq!(platform.arrivals_of("POST").len(), 15);
+    assert!(platform.arrivals_of("POST").len() <= 30);
 }
 
 #[test]
