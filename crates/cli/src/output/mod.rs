@@ -45,6 +45,7 @@ pub(crate) use keys::KeyShown;
 pub(crate) use line::Line;
 pub(crate) use live::Live;
 pub(crate) use ports::Listening;
+pub(crate) use progress::Progress;
 pub(crate) use records::SandboxView;
 pub(crate) use style::{BAD, FAINT, GOOD, STRONG, WAIT};
 pub(crate) use table::Table;

@@ -17,16 +17,7 @@ impl Screen {
         let seen = self.format == Format::People && self.tone == Tone::Notes && terminal::stderr_is_live();
         let target = if seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(total, target);
-        let template = match total {
-            Some(_) => {
-                "{bar:30} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} to go"
-            }
-            None => "{spinner} {decimal_bytes}, {decimal_bytes_per_sec}",
-        };
-        // The template is one of two that stand here.
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
+        dress(&bar, total);
         if total.is_none() && seen {
             bar.enable_steady_tick(TICK);
         }
@@ -34,7 +25,29 @@ impl Screen {
     }
 }
 
+/// Makes it look like what is known of it.
+fn dress(bar: &ProgressBar, total: Option<u64>) {
+    let template = match total {
+        Some(_) => "{bar:30} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} to go",
+        None => "{spinner} {decimal_bytes}, {decimal_bytes_per_sec}",
+    };
+    // The template is one of two that stand here.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+}
+
 impl Progress {
+    /// So many bytes have come in all, of so many, where that is known by now.
+    pub(crate) fn reached(&self, done: u64, total: Option<u64>) {
+        if let Some(total) = total.filter(|_| self.0.length().is_none()) {
+            self.0.disable_steady_tick();
+            self.0.set_length(total);
+            dress(&self.0, Some(total));
+        }
+        self.0.set_position(done);
+    }
+
     pub(crate) fn advance(&self, bytes: usize) {
         self.0.inc(bytes as u64);
     }

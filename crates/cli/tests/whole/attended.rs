@@ -308,3 +308,16 @@ fn what_is_wrong_with_a_command_breaks_between_words_on_a_narrow_terminal() {
         }
     }
 }
+
+#[test]
+fn a_copy_shows_a_bar_at_a_terminal_and_to_nobody_else() {
+    let (place, _host) = with_box();
+    File::create(place.path().join("large")).unwrap().set_len(64 << 20).unwrap();
+    let mut seat = Seat::take(&place, &["cp", "large", "box:/tmp/large"]);
+    assert_eq!(seat.code(), 0);
+    seat.until("copied to box:/tmp/large");
+    assert!(seat.screen().contains('█'), "{:?}", seat.screen());
+    let said = place.run(["cp", "box:/tmp/large", "back"]).done();
+    assert!(!said.err.contains('█') && !said.text().contains('█'), "{said:?}");
+    assert_eq!(std::fs::metadata(place.path().join("back")).unwrap().len(), 64 << 20);
+}

@@ -1,15 +1,16 @@
 //! `cp`: files and directories in, out, and from one sandbox to another.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use futures_util::TryStreamExt;
-use reveille::files::{Files, FoundKind};
+use reveille::files::{Files, FoundKind, Progress};
 use reveille::{Error, ErrorKind};
 use tokio_util::io::StreamReader;
 
 use crate::connection::Connection;
-use crate::output::{Copied, Screen};
+use crate::output::{self, Copied, Screen};
 use crate::report::{Asked, Exit, Failure};
 use crate::typed::place::{Place, Remote};
 
@@ -37,10 +38,11 @@ Examples
 ";
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Cp) -> Result<Exit, Failure> {
+    let bar = Bar::new(screen);
     let copied = match (Place::read(&asked.from), Place::read(&asked.to)) {
-        (Place::Here(from), Place::There(to)) => upload(connection, &from, to).await?,
-        (Place::Stream, Place::There(to)) => upload_stdin(connection, &to).await?,
-        (Place::There(from), Place::Here(to)) => download(connection, &from, to).await?,
+        (Place::Here(from), Place::There(to)) => upload(connection, &bar, &from, to).await?,
+        (Place::Stream, Place::There(to)) => upload_stdin(connection, &bar, &to).await?,
+        (Place::There(from), Place::Here(to)) => download(connection, &bar, &from, to).await?,
         (Place::There(from), Place::Stream) => {
             // Nothing else may stand on stdout.
             return to_stdout(connection, &from).await;
@@ -48,13 +50,29 @@ pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Cp) ->
         (Place::There(from), Place::There(to)) if from.sandbox == to.sandbox => {
             within(connection, &from, &to).await?
         }
-        (Place::There(from), Place::There(to)) => across(connection, &from, to).await?,
+        (Place::There(from), Place::There(to)) => across(connection, &bar, &from, to).await?,
         (Place::Here(_) | Place::Stream, Place::Here(_) | Place::Stream) => {
             return Err(Failure::usage("neither of them is in a sandbox").next("name one as SANDBOX:PATH"));
         }
     };
+    drop(bar);
     screen.copied(&copied)?;
     if copied.skipped.is_empty() { Ok(Exit::Done) } else { Ok(Exit::Failed) }
+}
+
+/// How far it has come, for whoever looks at a terminal.
+struct Bar(Arc<output::Progress>);
+
+impl Bar {
+    fn new(screen: &Screen) -> Self {
+        Self(Arc::new(screen.progress(None)))
+    }
+
+    /// What a transfer tells.
+    fn hook(&self) -> impl Fn(Progress) + Send + Sync + 'static {
+        let bar = Arc::clone(&self.0);
+        move |progress| bar.reached(progress.done, progress.total)
+    }
 }
 
 /// What there is of something in a sandbox.
@@ -99,7 +117,7 @@ async fn target(files: &Files, asking: &Asked, to: Remote, name: Option<&str>) -
     }
 }
 
-async fn upload(connection: &Connection, from: &Path, to: Remote) -> Result<Copied, Failure> {
+async fn upload(connection: &Connection, bar: &Bar, from: &Path, to: Remote) -> Result<Copied, Failure> {
     let facts = std::fs::metadata(from).map_err(|error| Failure::io(from.display(), &error))?;
     let (files, asking) = super::of(connection, &to, "PUT", "/filesystem");
     let name =
@@ -107,14 +125,15 @@ async fn upload(connection: &Connection, from: &Path, to: Remote) -> Result<Copi
     let name = from.file_name().map(|name| name.to_string_lossy().into_owned()).or(name);
     let to = target(&files, &asking, to, name.as_deref()).await?;
     if facts.is_dir() {
-        let moved = files.upload_directory(from, &to.path).await.map_err(|error| asking.failed(&error))?;
+        let sent = files.upload_directory(from, &to.path).progress(bar.hook()).await;
+        let moved = sent.map_err(|error| asking.failed(&error))?;
         return Ok(Copied::directory(moved, to));
     }
     let mut upload = files.upload(&to.path);
     if let Some(mode) = mode(&facts) {
         upload = upload.mode(mode);
     }
-    let bytes = upload.from_file(from).await.map_err(|error| asking.failed(&error))?;
+    let bytes = upload.progress(bar.hook()).from_file(from).await.map_err(|error| asking.failed(&error))?;
     Ok(Copied::file(bytes, to))
 }
 
@@ -129,14 +148,15 @@ fn mode(_: &std::fs::Metadata) -> Option<u32> {
     None
 }
 
-async fn upload_stdin(connection: &Connection, to: &Remote) -> Result<Copied, Failure> {
+async fn upload_stdin(connection: &Connection, bar: &Bar, to: &Remote) -> Result<Copied, Failure> {
     let (files, asking) = super::of(connection, to, "PUT", "/filesystem");
     let to = target(&files, &asking, to.clone(), None).await?;
-    let sent = files.upload(&to.path).from_reader(tokio::io::stdin()).await;
+    let upload = files.upload(&to.path).progress(bar.hook());
+    let sent = upload.from_reader(tokio::io::stdin()).await;
     Ok(Copied::file(sent.map_err(|error| asking.failed(&error))?, to))
 }
 
-async fn download(connection: &Connection, from: &Remote, to: PathBuf) -> Result<Copied, Failure> {
+async fn download(connection: &Connection, bar: &Bar, from: &Remote, to: PathBuf) -> Result<Copied, Failure> {
     let (files, asking) = super::of(connection, from, "GET", "/filesystem");
     let to = match from.name() {
         Some(name) if to.is_dir() || to.to_string_lossy().ends_with('/') => to.join(name),
@@ -144,13 +164,13 @@ async fn download(connection: &Connection, from: &Remote, to: PathBuf) -> Result
     };
     match look(&files, &asking, from).await? {
         There::Directory => {
-            let moved =
-                files.download_directory(&from.path, &to).await.map_err(|error| asking.failed(&error))?;
+            let came = files.download_directory(&from.path, &to).progress(bar.hook()).await;
+            let moved = came.map_err(|error| asking.failed(&error))?;
             Ok(Copied::directory(moved, to.display()))
         }
         There::File | There::Nothing => {
-            let bytes =
-                files.download(&from.path).to_file(&to).await.map_err(|error| asking.failed(&error))?;
+            let came = files.download(&from.path).progress(bar.hook()).to_file(&to).await;
+            let bytes = came.map_err(|error| asking.failed(&error))?;
             Ok(Copied::file(bytes, to.display()))
         }
     }
@@ -170,13 +190,13 @@ async fn within(connection: &Connection, from: &Remote, to: &Remote) -> Result<C
 }
 
 /// Through this machine, and never all of it at once. A directory rests here on its way.
-async fn across(connection: &Connection, from: &Remote, to: Remote) -> Result<Copied, Failure> {
+async fn across(connection: &Connection, bar: &Bar, from: &Remote, to: Remote) -> Result<Copied, Failure> {
     let (source, reading) = super::of(connection, from, "GET", "/filesystem");
     let (files, asking) = super::of(connection, &to, "PUT", "/filesystem");
     let to = target(&files, &asking, to, from.name()).await?;
     if look(&source, &reading, from).await? == There::Directory {
         let rest = tempfile::tempdir().map_err(|error| Failure::io("no place to rest on the way", &error))?;
-        let came = source.download_directory(&from.path, rest.path()).await;
+        let came = source.download_directory(&from.path, rest.path()).progress(bar.hook()).await;
         let came = came.map_err(|error| reading.failed(&error))?;
         let mut went =
             files.upload_directory(rest.path(), &to.path).await.map_err(|error| asking.failed(&error))?;
@@ -185,6 +205,7 @@ async fn across(connection: &Connection, from: &Remote, to: Remote) -> Result<Co
     }
     let answer = source.download(&from.path).stream().await.map_err(|error| reading.failed(&error))?;
     let pieces = StreamReader::new(answer.map_err(std::io::Error::other));
-    let sent = files.upload(&to.path).from_reader(pieces).await.map_err(|error| asking.failed(&error))?;
+    let upload = files.upload(&to.path).progress(bar.hook());
+    let sent = upload.from_reader(pieces).await.map_err(|error| asking.failed(&error))?;
     Ok(Copied::file(sent, to))
 }
