@@ -21,7 +21,7 @@ fn main() -> Result<(), linux::Failure> {
 mod linux {
     use std::time::{Duration, Instant};
 
-    use reveille::{Client, Sandbox};
+    use reveille::Sandbox;
 
     use crate::peer::{Host, Peer};
 
@@ -33,12 +33,7 @@ mod linux {
 
     pub(crate) fn main() -> Result<(), Failure> {
         let host = Host::start()?;
-        let client = Client::builder()
-            .api_key(&host.key)
-            .workspace(&host.workspace)
-            .api_url(format!("{}/v0", host.url))
-            .run_url(&host.url)
-            .build()?;
+        let client = host.client()?;
         client.sandboxes().create("box").wait()?;
         let sandbox = client.sandbox("box");
         let text = "x".repeat(PAGE);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use reveille::Client;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -21,6 +22,12 @@ pub(crate) struct Host {
 }
 
 impl Host {
+    /// A client of it.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        let client = Client::builder().api_key(&self.key).workspace(&self.workspace);
+        Ok(client.api_url(format!("{}/v0", self.url)).run_url(&self.url).build()?)
+    }
+
     pub(crate) fn start() -> Result<Self, Failure> {
         let home = tempfile::tempdir()?;
         let mut child = Command::new(env!("CARGO_BIN_EXE_reveille"))

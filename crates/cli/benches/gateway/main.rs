@@ -33,7 +33,7 @@ fn main() -> Result<(), linux::Failure> {
 mod linux {
     use std::time::{Duration, Instant};
 
-    use reveille::{Client, Sandbox};
+    use reveille::Sandbox;
     use tokio::runtime::Builder;
 
     use crate::app::{self, App};
@@ -59,12 +59,7 @@ mod linux {
             return app::serve(port.parse()?);
         }
         let host = Host::start()?;
-        let client = Client::builder()
-            .api_key(&host.key)
-            .workspace(&host.workspace)
-            .api_url(format!("{}/v0", host.url))
-            .run_url(&host.url)
-            .build()?;
+        let client = host.client()?;
         client.sandboxes().create("box").wait()?;
         let sandbox = client.sandbox("box");
         app::start_inside(&sandbox)?;

@@ -1,3 +1,6 @@
+use std::fmt;
+use std::io;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -44,6 +47,14 @@ impl Failure {
 
     pub(super) fn broken_off() -> Self {
         Self::internal("the host broke off in the middle; this is a mistake in it")
+    }
+
+    /// What becomes of a failure of the disk.
+    pub(super) fn of_disk(what: impl fmt::Display, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull => Unwritten::Full.into(),
+            _ => Self::internal(format!("{what}: {error}")),
+        }
     }
 
     pub(super) fn not_woken(refusal: &Refusal) -> Self {

@@ -21,7 +21,7 @@ use super::answer::Failure;
 use super::asked::{self, Query};
 use super::paging::{Key, Paging};
 use super::state::Control;
-use crate::engine::ImageId;
+use crate::engine::{ImageId, remove_directory};
 use crate::image::{self, Image, ImageName, Named, Pinned, Unpacked};
 use crate::store::{Turn, Unwritten};
 
@@ -190,7 +190,7 @@ impl Control {
             return;
         }
         let root = self.images_directory().join(id.as_str());
-        let removed = tokio::task::spawn_blocking(move || image::remove(&root)).await;
+        let removed = tokio::task::spawn_blocking(move || remove_directory(&root)).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(%id, %error, "the files of an image could not be removed; the next host tries it again");
         }
@@ -221,7 +221,7 @@ impl Control {
                 continue;
             }
             let path = entry.path();
-            let removed = if path.is_dir() { image::remove(&path) } else { std::fs::remove_file(&path) };
+            let removed = if path.is_dir() { remove_directory(&path) } else { std::fs::remove_file(&path) };
             if let Err(error) = removed {
                 tracing::warn!(path = %path.display(), %error, "what an import left could not be removed");
             }
@@ -231,7 +231,7 @@ impl Control {
 
 /// Writes a body to a file as it comes.
 async fn receive(body: Body, archive: &Path) -> Result<(), Failure> {
-    let unwritten = |error: std::io::Error| written_failure(&error);
+    let unwritten = |error| Failure::of_disk("the archive could not be kept", &error);
     let mut file = File::create(archive).await.map_err(unwritten)?;
     let mut data = body.into_data_stream();
     while let Some(piece) = data.next().await {
@@ -247,11 +247,4 @@ async fn unpack(archive: PathBuf, root: PathBuf) -> Result<Unpacked, Failure> {
         std::io::ErrorKind::StorageFull => Unwritten::Full.into(),
         _ => Failure::bad_request(format!("it is no image that can be used: {error}")),
     })
-}
-
-fn written_failure(error: &std::io::Error) -> Failure {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull => Unwritten::Full.into(),
-        _ => Failure::internal(format!("the archive could not be kept: {error}")),
-    }
 }

@@ -2,6 +2,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::id;
+
+const KIND: &str = "image";
+
 /// What an image is called between a host and its engine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -11,16 +15,13 @@ impl ImageId {
     /// A new one.
     #[must_use]
     pub fn random() -> Self {
-        Self(format!("image-{:016x}", fastrand::u64(..)))
+        Self(id::random(KIND))
     }
 
     /// One that was made before; `None` where it cannot be one.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix("image-")?;
-        let is_one =
-            digits.len() == 16 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        is_one.then(|| Self(text.to_owned()))
+        id::is_one(KIND, text).then(|| Self(text.to_owned()))
     }
 
     /// As text.

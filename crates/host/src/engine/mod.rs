@@ -8,6 +8,7 @@
 
 mod error;
 mod generation;
+mod id;
 mod image;
 mod isolation;
 mod local;

@@ -1,5 +1,9 @@
 use std::fmt;
 
+use super::id;
+
+const KIND: &str = "snap";
+
 /// What a snapshot is called between a host and its engine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SnapshotId(String);
@@ -8,16 +12,13 @@ impl SnapshotId {
     /// A new one.
     #[must_use]
     pub fn random() -> Self {
-        Self(format!("snap-{:016x}", fastrand::u64(..)))
+        Self(id::random(KIND))
     }
 
     /// One that was made before; `None` where it cannot be one.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix("snap-")?;
-        let is_one =
-            digits.len() == 16 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        is_one.then(|| Self(text.to_owned()))
+        id::is_one(KIND, text).then(|| Self(text.to_owned()))
     }
 
     /// As text.

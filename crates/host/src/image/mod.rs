@@ -77,23 +77,15 @@ pub(crate) struct Unpacked {
 pub(crate) fn unpack(archive: &Path, root: &Path) -> io::Result<Unpacked> {
     let parts = root.with_extension("parts");
     let unpacked = fs::create_dir(root).and_then(|()| archive::unpack(archive, &parts, root));
-    let swept = remove(&parts);
+    let swept = remove_directory(&parts);
     match unpacked.and_then(|unpacked| swept.map(|()| unpacked)) {
         Ok(unpacked) => Ok(unpacked),
         Err(error) => {
             // The reason that is worth telling is the first one.
-            let _left = remove(root);
+            let _left = remove_directory(root);
             Err(error)
         }
     }
-}
-
-/// Removes what an image has on the disk, also what its owner may not write to. It blocks.
-///
-/// # Errors
-/// When it cannot be removed.
-pub(crate) fn remove(root: &Path) -> io::Result<()> {
-    remove_directory(root)
 }
 
 fn damaged(what: impl Into<String>) -> io::Error {

@@ -17,7 +17,7 @@ use super::super::answer::Failure;
 use super::super::asked::{self, Path, Query};
 use super::super::paging::Paging;
 use super::super::state::Control;
-use super::kept::{self, Drive, Filter, Kept, Resource, disk};
+use super::kept::{self, Drive, Filter, Kept, Resource};
 use super::place::{self, Removed};
 use crate::clock;
 use crate::store::Shelf;
@@ -131,7 +131,7 @@ impl Control {
         let directory = self.store.directory().drives();
         let found = tokio::task::spawn_blocking(move || directories(directory)).await;
         let found = found.unwrap_or_else(|error| Err(io::Error::other(error)));
-        let found = found.map_err(|error| disk(format_args!("the drives cannot be listed"), &error))?;
+        let found = found.map_err(|error| Failure::of_disk("the drives cannot be listed", &error))?;
         for (name, made) in found {
             if self.drives.read(&name).is_some() {
                 continue;

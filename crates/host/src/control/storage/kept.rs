@@ -1,6 +1,5 @@
 //! What drives and volumes have in common.
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode};
@@ -194,14 +193,6 @@ fn check_metadata(metadata: &Metadata) -> Result<(), Failure> {
 
 fn no_such<K: Kept>(name: &str) -> Failure {
     Failure::coded_not_found(K::NOT_FOUND, format!("there is no {} called {name:?}", K::WORD))
-}
-
-/// What becomes of a failure of the disk.
-pub(super) fn disk(what: fmt::Arguments<'_>, error: &std::io::Error) -> Failure {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull => crate::store::Unwritten::Full.into(),
-        _ => Failure::internal(format!("{what}: {error}")),
-    }
 }
 
 impl Filter {

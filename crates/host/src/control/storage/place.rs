@@ -5,7 +5,6 @@ use std::io;
 use std::path::PathBuf;
 
 use super::super::answer::Failure;
-use super::kept::disk;
 use super::mounted::is_mounted;
 
 /// What became of a directory that was to go.
@@ -20,7 +19,7 @@ pub(super) enum Removed {
 pub(super) async fn make(place: PathBuf) -> Result<(), Failure> {
     let made = tokio::task::spawn_blocking(move || fs::create_dir_all(place)).await;
     let made = made.unwrap_or_else(|error| Err(io::Error::other(error)));
-    made.map_err(|error| disk(format_args!("its directory could not be made"), &error))
+    made.map_err(|error| Failure::of_disk("its directory could not be made", &error))
 }
 
 /// Removes one with what it holds, unless a sandbox sees it.
@@ -35,5 +34,5 @@ pub(super) async fn remove(place: PathBuf) -> Result<Removed, Failure> {
         }
     });
     let removed = removed.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-    removed.map_err(|error| disk(format_args!("its files could not be removed"), &error))
+    removed.map_err(|error| Failure::of_disk("its files could not be removed", &error))
 }
