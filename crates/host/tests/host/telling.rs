@@ -1,6 +1,7 @@
 //! What a host tells of itself: metrics, and a line for each request.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use http::{Method, Request};
 use http_body_util::Full;
@@ -27,7 +28,15 @@ async fn metrics_are_for_whoever_has_the_key_and_count_what_happened() {
 
     let told = stand.client.get("/metrics").await;
     assert!(told.header("content-type").unwrap().starts_with("application/openmetrics-text"), "{told:?}");
-    let told = told.text();
+    let mut told = told.text().to_string();
+    // What has ended is counted when its last byte is out, which its reader may learn of a moment sooner.
+    let end = Instant::now() + Duration::from_secs(10);
+    while !told.lines().any(|line| line == "reveille_request_answered_after_seconds_count 1")
+        || !told.lines().any(|line| line == "reveille_connections 1")
+    {
+        assert!(Instant::now() < end, "{told}");
+        told = stand.client.get("/metrics").await.text().to_string();
+    }
     for line in [
         "reveille_requests_total{outcome=\"answered\"} 1",
         "reveille_body_bytes_total{direction=\"in\"} 4",
