@@ -27,6 +27,20 @@ fn listen() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
+/// Listens from now on for somebody who wants this process to end and to leave running what it has started: SIGUSR2.
+///
+/// # Errors
+/// When the system does not let signals be heard.
+#[cfg(target_os = "linux")]
+pub(crate) fn asked_to_let_go() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut asked = signal(SignalKind::user_defined2())
+        .map_err(|error| Failure::io("signals cannot be heard", &error))?;
+    Ok(async move {
+        asked.recv().await;
+    })
+}
+
 #[cfg(windows)]
 fn listen() -> io::Result<impl Future<Output = ()>> {
     let mut interrupt = tokio::signal::windows::ctrl_c()?;

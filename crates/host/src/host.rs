@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::announce::{Announced, Announcement};
 use crate::auth::{Key, Keys};
-use crate::control::{self, Control};
+use crate::control::{self, Control, Record};
 use crate::engine::{Engine, Isolation, LocalEngine, LocalEngineSettings};
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
@@ -23,7 +23,7 @@ use crate::preview::Previews;
 use crate::sandbox::{Registry, Terms};
 use crate::server::{self, AccessLog, Bounds, Front};
 use crate::settings::{HostSettings, WhileWaking};
-use crate::store::Store;
+use crate::store::{Shelf, Store};
 
 /// A host that serves sandboxes until it is stopped.
 ///
@@ -70,7 +70,10 @@ impl Host {
         let listener = listen(settings.listen).await?;
         let mut store = open_store(&settings).await?;
         let memory = store.notebook();
+        let records = store.shelf();
         let engine = LocalEngineSettings {
+            lifetime: settings.lifetime,
+            known: Some(control::names(&records)),
             sandboxes: store.directory().sandboxes(),
             drives: store.directory().drives(),
             volumes: store.directory().volumes(),
@@ -89,7 +92,7 @@ impl Host {
                 return Err(Error::new(ErrorKind::Engine, "the engine broke off").with_source(error));
             }
         };
-        Self::run(settings, engine, listener, store)
+        Self::run(settings, engine, listener, store, records)
     }
 
     /// Starts a host with sandboxes on another engine.
@@ -99,8 +102,9 @@ impl Host {
     pub async fn start_on(settings: HostSettings, engine: Arc<dyn Engine>) -> Result<Self, Error> {
         settings.check()?;
         let listener = listen(settings.listen).await?;
-        let store = open_store(&settings).await?;
-        Self::run(settings, engine, listener, store)
+        let mut store = open_store(&settings).await?;
+        let records = store.shelf();
+        Self::run(settings, engine, listener, store, records)
     }
 
     fn run(
@@ -108,6 +112,7 @@ impl Host {
         engine: Arc<dyn Engine>,
         listener: TcpListener,
         mut store: Store,
+        records: Arc<Shelf<Record>>,
     ) -> Result<Self, Error> {
         let address = listener.local_addr().map_err(|error| not_listening(settings.listen, error))?;
         let own = Key::given_or_kept(settings.key.take(), &store.directory().key())?;
@@ -119,7 +124,7 @@ impl Host {
         let control = Arc::new(Control {
             registry: Arc::clone(&registry),
             terms,
-            records: store.shelf(),
+            records,
             previews: store.shelf(),
             drives: store.shelf(),
             volumes: store.shelf(),

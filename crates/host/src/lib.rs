@@ -24,10 +24,10 @@ mod settings;
 mod store;
 
 pub use clock::Clock;
-pub use engine::{AgentCommand, Isolation};
+pub use engine::{AgentCommand, Isolation, Lifetime};
 pub use error::{Error, ErrorKind};
 pub use host::Host;
 pub use settings::{HostSettings, Limits, Refuse, WhileWaking};
-pub use store::Notebook;
+pub use store::{Notebook, host_on};
 
 pub use reveille_wire::{LocalHost, state_dir};

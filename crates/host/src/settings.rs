@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::auth;
 use crate::clock::Clock;
-use crate::engine::{AgentCommand, Network};
+use crate::engine::{AgentCommand, Lifetime, Network};
 use crate::error::{Error, ErrorKind};
 
 /// What a [`Host`](crate::Host) needs to know.
@@ -31,6 +31,8 @@ pub struct HostSettings {
     pub network: Network,
     /// How the agent of a sandbox is started.
     pub agent: AgentCommand,
+    /// How long what runs in sandboxes lives, where nobody ends it.
+    pub lifetime: Lifetime,
     /// The file in which the host's address and key are left for clients of the same user.
     pub announce: Option<PathBuf>,
     /// Where each request is told of in a line of JSON, when its answer has ended: a file, which may be moved away to
@@ -127,6 +129,7 @@ impl HostSettings {
             resume_delay: Duration::ZERO,
             network: Network::default(),
             agent,
+            lifetime: Lifetime::default(),
             announce: None,
             access_log: None,
             limits: Limits::default(),

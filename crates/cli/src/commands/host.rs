@@ -1,6 +1,8 @@
 #[cfg(target_os = "linux")]
 mod background;
 #[cfg(target_os = "linux")]
+mod replacing;
+#[cfg(target_os = "linux")]
 mod status;
 #[cfg(target_os = "linux")]
 mod stop;
@@ -26,6 +28,9 @@ use crate::typed::duration;
 Examples
   reveille host -d                    (comes back once it listens)
   reveille host stop
+
+To go over to a newer version, with everything that runs in the sandboxes
+  reveille host -d --replace
 
 To see what a client does while a sandbox wakes
   reveille host --while-waking reject --resume-delay 300ms --log"
@@ -69,6 +74,9 @@ pub(crate) struct Host {
     /// Add a line of JSON to FILE for each request, with its time and status; - is stdout
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
+    /// Take the place of the host that has the data now; what runs in its sandboxes goes on
+    #[arg(long, conflicts_with = "print_unit")]
+    replace: bool,
     /// Print the unit by which systemd runs a host with these flags, and end
     #[arg(long, conflicts_with = "detach")]
     print_unit: bool,
@@ -80,9 +88,16 @@ pub(crate) struct Host {
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum What {
     /// End the host that runs, and every process of every sandbox; files and drives stay
-    Stop,
+    Stop(Stop),
     /// Say whether a host runs, and where
     Status,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+struct Stop {
+    /// End the host only: what runs in the sandboxes goes on, and the next host on the same data takes it over
+    #[arg(long)]
+    leave_running: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -141,12 +156,14 @@ mod here {
 
     use reveille_host::engine::Network;
     use reveille_host::observer::{Events, Seen};
-    use reveille_host::{Error, Host as Running, HostSettings, LocalHost, Refuse, WhileWaking, state_dir};
+    use reveille_host::{
+        Error, Host as Running, HostSettings, Lifetime, LocalHost, Refuse, WhileWaking, state_dir,
+    };
 
     use super::background::{self, Background};
-    use super::{Host, Outside, Refusal, Waking, What, status, stop, unit};
+    use super::{Host, Outside, Refusal, Waking, What, replacing, status, stop, unit};
     use crate::arguments::Global;
-    use crate::interrupt::asked_to_end;
+    use crate::interrupt::{asked_to_end, asked_to_let_go};
     use crate::output::Screen;
     use crate::program;
     use crate::report::{Exit, Failure};
@@ -157,7 +174,7 @@ mod here {
 
     pub(crate) fn run(screen: &Screen, global: &Global, asked: &Host) -> Result<Exit, Failure> {
         match asked.what {
-            Some(What::Stop) => stop::run(screen),
+            Some(What::Stop(how)) => stop::run(screen, how),
             Some(What::Status) => status::run(screen),
             None if asked.print_unit => print_unit(global, asked),
             None if asked.detach && !background::is_here() => background::start(),
@@ -198,7 +215,10 @@ mod here {
         let background = asked.detach.then(|| Background::enter(&data)).transpose()?;
         crate::logging::begin();
         run_to_end(async {
-            let ended = asked_to_end()?;
+            let (ended, let_go) = (asked_to_end()?, asked_to_let_go()?);
+            if asked.replace {
+                replacing::let_go_of(&data).await?;
+            }
             let host = Running::start(settings).await.map_err(|error| refused(&error))?;
             for warning in host.warnings() {
                 screen.warning(warning);
@@ -212,18 +232,36 @@ mod here {
                 None => screen.host_ends_with_ctrl_c(),
             }
             let log = log.then(|| tokio::spawn(tell(*screen, host.observe().events)));
-            ended.await;
-            host.stop().await;
+            let sandboxes = tokio::select! {
+                () = ended => Sandboxes::Stopped,
+                () = let_go => Sandboxes::LeftRunning,
+            };
+            match sandboxes {
+                Sandboxes::Stopped => host.stop().await,
+                Sandboxes::LeftRunning => host.detach().await,
+            }
             if let Some(log) = log {
                 // The last requests have ended with the host; a reader that has stopped does not keep it.
                 drop(tokio::time::timeout(LAST_LINES, log).await);
             }
-            screen.note(format_args!(
-                "stopped, with every process of every sandbox; their files and the drives stay in {}",
-                data.display()
-            ));
+            let data = data.display();
+            match sandboxes {
+                Sandboxes::Stopped => screen.note(format_args!(
+                    "stopped, with every process of every sandbox; their files and the drives stay in {data}"
+                )),
+                Sandboxes::LeftRunning => screen.note(format_args!(
+                    "stopped; what runs in the sandboxes goes on, for the next host on {data}"
+                )),
+            }
             Ok(Exit::Done)
         })
+    }
+
+    /// What becomes of what runs in sandboxes when their host ends.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Sandboxes {
+        Stopped,
+        LeftRunning,
     }
 
     /// Shows what happens until nothing does any more.
@@ -250,6 +288,7 @@ mod here {
         };
         let mut settings = HostSettings::new(program::agent()?, std::path::absolute(&data).unwrap_or(data));
         settings.listen = asked.listen;
+        settings.lifetime = Lifetime::BeyondTheHost;
         settings.key = key(asked)?;
         if let Some(workspace) = &global.workspace {
             settings.workspace.clone_from(workspace);

@@ -109,6 +109,15 @@ impl Screen {
         )
     }
 
+    /// The host that ran, and has left what runs in its sandboxes.
+    pub(crate) fn host_left(&self, host: &LocalHost) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.json(&json!({"stopped": {"url": host.url, "pid": host.pid, "leftRunning": true}}));
+        }
+        let rest = "; what runs in the sandboxes goes on, for the next host";
+        self.line(Line::from("stopped ").styled(STRONG, &host.url).text(rest))
+    }
+
     /// One thing that happened: a request that ended, a sandbox that woke or fell asleep, or did not wake.
     pub(crate) fn happened(&self, event: &Event) -> io::Result<()> {
         let sandbox = event.sandbox.as_str();

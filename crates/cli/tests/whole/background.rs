@@ -45,3 +45,45 @@ fn a_host_that_cannot_go_to_the_background_says_why_and_fails() {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains("--data"), "{said:?}");
 }
+
+#[test]
+fn a_host_that_is_replaced_hands_over_what_runs() {
+    let place = Place::new();
+    place.run(["host", "-d", "--listen", "127.0.0.1:0"]).done();
+    let _stopped = Stopped(&place);
+    place.run(["create", "box"]).done();
+    place
+        .run([
+            "exec",
+            "-d",
+            "--name",
+            "counter",
+            "box",
+            "--",
+            "for i in $(seq 100000); do echo $i; sleep 0.01; done",
+        ])
+        .done();
+    let pid = |place: &Place| place.run(["host", "status", "--json"]).done().json()["pid"].clone();
+    let mut before = pid(&place);
+    for _ in 0..3 {
+        place.run(["host", "-d", "--replace", "--listen", "127.0.0.1:0"]).done();
+        let now = pid(&place);
+        assert_ne!(now, before);
+        before = now;
+        assert!(place.run(["ps", "box", "--json"]).done().text().contains("\"running\""));
+    }
+    let counted = place.run(["logs", "box", "counter"]).done().text();
+    let numbers: Vec<usize> = counted.lines().filter_map(|line| line.trim().parse().ok()).collect();
+    assert!(
+        numbers.iter().copied().eq(1..=numbers.len()),
+        "nothing is lost and nothing comes twice: {counted}"
+    );
+
+    let left = place.run(["host", "stop", "--leave-running"]).done();
+    assert!(left.text().contains("goes on"), "{left:?}");
+    assert_eq!(place.run(["host", "status"]).code, Some(1));
+    // Where no host has the data there is nobody to replace.
+    place.run(["host", "-d", "--replace", "--listen", "127.0.0.1:0"]).done();
+    assert!(place.run(["ps", "box", "--json"]).done().text().contains("\"running\""));
+    place.run(["host", "stop"]).done();
+}

@@ -1,4 +1,4 @@
-//! Whatever a host started ends with it, however it ends.
+//! What becomes of what a host has started, however it ends.
 
 use std::fs;
 
@@ -34,16 +34,19 @@ fn ctrl_c_ends_every_process_and_keeps_the_files() {
 }
 
 #[test]
-fn after_kill_9_everything_is_dead_or_found_by_the_next_host() {
+fn after_kill_9_everything_goes_on_with_the_next_host_and_ends_with_that() {
     let place = Place::new();
     let mut host = Host::start(&place, &[]);
     start_sleeper(&place, "98127302");
     place.run(["sleep", "box"]).done();
     host.signal("KILL");
 
-    let _host = Host::start(&place, &[]);
-    eventually("what was left is ended", || !runs("98127302"));
+    let mut host = Host::start(&place, &[]);
+    assert!(place.run(["list"]).done().text().contains("box   standby"));
     assert_eq!(place.run(["exec", "box", "--", "cat file.txt"]).done().text(), "kept\n");
+    assert!(runs("98127302"));
+    assert!(place.run(["ps", "box"]).done().text().contains("sleep 98127302"));
+    assert!(host.signal("TERM").success());
     assert!(!runs("98127302"));
 }
 

@@ -23,6 +23,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 
 pub(crate) use answer::Failure;
+pub(crate) use record::{Record, names};
 pub(crate) use sandboxes::{bring_back, expire};
 pub(crate) use snapshots::finish as finish_snapshots;
 pub(crate) use state::Control;

@@ -1,17 +1,24 @@
 //! What the store keeps of a sandbox.
 
+use std::collections::HashSet;
 use std::time::SystemTime;
 
-use reveille_wire::{Event, Sandbox, Status};
+use reveille_wire::{Event, Sandbox, SandboxName, Status};
 use serde::{Deserialize, Serialize};
 
 use super::spec::Life;
 use crate::clock;
 use crate::image::Pinned;
-use crate::store::Document;
+use crate::store::{Document, Shelf};
 
 /// The most events that are kept of one sandbox; the oldest go first.
 const MAX_EVENTS: usize = 32;
+
+/// The sandboxes of which there are records.
+pub(crate) fn names(records: &Shelf<Record>) -> HashSet<SandboxName> {
+    let all = records.all();
+    all.iter().filter_map(|record| SandboxName::new(record.sandbox.metadata.name.clone()).ok()).collect()
+}
 
 /// A sandbox as it stands in the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

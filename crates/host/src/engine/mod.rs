@@ -29,7 +29,7 @@ pub use generation::{Generation, Issuer};
 pub use image::ImageId;
 pub use isolation::{Freezer, Isolation, Namespaces};
 pub(crate) use local::remove_directory;
-pub use local::{AgentCommand, LocalEngine, LocalEngineSettings};
+pub use local::{AgentCommand, Lifetime, LocalEngine, LocalEngineSettings};
 pub use memory::Memory;
 pub use snapshot::SnapshotId;
 

@@ -46,13 +46,32 @@ impl Lock {
     }
 }
 
-fn taken(root: &Path, mut file: File) -> Error {
+/// The process of the host that has a data directory; none where no host has it, or where it does not say.
+///
+/// ```
+/// let data = tempfile::tempdir()?;
+/// assert_eq!(reveille_host::host_on(data.path()), None);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use]
+pub fn host_on(data: &Path) -> Option<u32> {
+    let file = File::open(data.join("lock")).ok()?;
+    match Flock::lock(file, FlockArg::LockSharedNonblock) {
+        Err((file, Errno::EWOULDBLOCK)) => who(file).trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// What stands in the lock; nothing where it cannot be read.
+fn who(mut file: File) -> String {
     let mut pid = String::new();
     let read = file.rewind().and_then(|()| file.read_to_string(&mut pid));
-    let who = match read {
-        Ok(_) if !pid.is_empty() => format!(" (process {pid})"),
-        _ => String::new(),
-    };
+    read.map_or_else(|_| String::new(), |_| pid)
+}
+
+fn taken(root: &Path, file: File) -> Error {
+    let pid = who(file);
+    let who = if pid.is_empty() { String::new() } else { format!(" (process {pid})") };
     let message = format!(
         "another host{who} uses {}: stop it, or choose another directory with --data",
         root.display()

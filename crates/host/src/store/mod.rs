@@ -27,6 +27,7 @@ use std::sync::Arc;
 use crate::error::Error;
 pub(crate) use directory::Directory;
 pub(crate) use entry::Turn;
+pub use lock::host_on;
 pub use notebook::Notebook;
 pub(crate) use shelf::{Document, Shelf};
 pub(crate) use writer::Unwritten;

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use reveille_host::Notebook;
 use reveille_host::engine::{
     Address, AgentCommand, Condition, Engine, EngineError, EngineErrorKind, Freezer, Generation, Issuer,
-    LocalEngine, LocalEngineSettings, Namespaces, Plan,
+    Lifetime, LocalEngine, LocalEngineSettings, Namespaces, Plan,
 };
+use reveille_host::{ErrorKind, Notebook};
 use reveille_wire::SandboxName;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -63,7 +63,7 @@ pub(crate) fn rungs() -> Vec<Rung> {
     let mut found = Vec::new();
     let directory = tempfile::tempdir().unwrap();
     for rung in Rung::all() {
-        match Ground::engine_in(&directory.path().join("engine"), &rung, Vec::new()) {
+        match Ground::engine_in(&directory.path().join("engine"), &rung, Vec::new(), |_| {}) {
             Ok(_) => found.push(rung),
             Err(error) => {
                 assert_eq!(error.kind(), EngineErrorKind::Unsupported, "{error}");
@@ -93,13 +93,40 @@ impl Ground {
 
     /// The same in a directory that outlives it.
     pub(crate) fn at(directory: PathBuf, rung: &Rung, script: &str) -> Self {
-        let engine = Self::engine_in(&directory.join("engine"), rung, agent_with(script)).unwrap();
+        Self::living(Lifetime::OfTheHost, directory, rung, script)
+    }
+
+    /// The same with sandboxes that live so long.
+    pub(crate) fn living(lifetime: Lifetime, directory: PathBuf, rung: &Rung, script: &str) -> Self {
+        Self::with(directory, rung, script, |settings| settings.lifetime = lifetime)
+    }
+
+    /// The same with sandboxes that live beyond it, and of which only these can be asked for.
+    pub(crate) fn knowing(names: &[&SandboxName], directory: &Path, rung: &Rung, script: &str) -> Self {
+        Self::with(directory.to_owned(), rung, script, |settings| {
+            settings.lifetime = Lifetime::BeyondTheHost;
+            settings.known = Some(names.iter().copied().cloned().collect());
+        })
+    }
+
+    fn with(
+        directory: PathBuf,
+        rung: &Rung,
+        script: &str,
+        change: impl FnOnce(&mut LocalEngineSettings),
+    ) -> Self {
+        let engine = Self::engine_in(&directory.join("engine"), rung, agent_with(script), change).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { engine, directory, own: None, runtime, commands: AtomicU64::new(0) }
     }
 
-    fn engine_in(directory: &Path, rung: &Rung, agent: Vec<String>) -> Result<Arc<LocalEngine>, EngineError> {
-        let memory = Arc::new(Notebook::open(directory).unwrap());
+    fn engine_in(
+        directory: &Path,
+        rung: &Rung,
+        agent: Vec<String>,
+        change: impl FnOnce(&mut LocalEngineSettings),
+    ) -> Result<Arc<LocalEngine>, EngineError> {
+        let memory = Arc::new(notebook(directory));
         let arguments = agent.into_iter().map(Into::into).collect();
         let agent = AgentCommand { program: std::env::current_exe().unwrap(), arguments };
         let mut settings = LocalEngineSettings::new(agent, directory.to_owned());
@@ -109,6 +136,7 @@ impl Ground {
         }
         settings.namespaces = Some(rung.namespaces);
         settings.freezer = Some(rung.freezer);
+        change(&mut settings);
         LocalEngine::start(settings, memory)
     }
 
@@ -172,6 +200,20 @@ impl Ground {
     pub(crate) fn size(&self, name: &SandboxName, file: &str) -> u64 {
         fs::metadata(self.file(name, file)).map_or(0, |found| found.len())
     }
+}
+
+/// The notebook of an engine's directory, once whoever had it has let go of it: on their way to their programs, children
+/// of this process have copies of its lock.
+fn notebook(directory: &Path) -> Notebook {
+    let mut found = None;
+    eventually("nobody has the notebook", || {
+        found = match Notebook::open(directory) {
+            Err(error) if error.kind() == ErrorKind::InUse => None,
+            opened => Some(opened.unwrap()),
+        };
+        found.is_some()
+    });
+    found.unwrap()
 }
 
 /// A name that no other statement uses, so that its processes can be told apart.

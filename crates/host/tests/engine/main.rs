@@ -11,6 +11,7 @@ mod drives;
 mod ground;
 mod life;
 mod measure;
+mod replaced;
 mod sleep;
 mod user;
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Some("agent") => return reveille_agent::main(arguments),
         Some("script") => return ground::script(arguments),
         Some("host") => return crash::host(arguments),
+        Some("replaced-host") => return replaced::host(arguments),
         Some("starting-host") => return crash::starting_host(arguments),
         Some("bind") => return drives::bind(arguments),
         Some("answer") => return with_words(arguments, |words| apart::answer(&words[0], &words[1])),
@@ -63,6 +65,7 @@ fn statements() -> impl Iterator<Item = (&'static str, Statement)> {
         .iter()
         .chain(life::STATEMENTS)
         .chain(crash::STATEMENTS)
+        .chain(replaced::STATEMENTS)
         .chain(drives::STATEMENTS)
         .chain(apart::STATEMENTS)
         .copied()

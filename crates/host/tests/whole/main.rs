@@ -8,6 +8,7 @@
 mod crash;
 mod images;
 mod passage;
+mod replaced;
 mod stand;
 mod volumes;
 
@@ -86,6 +87,23 @@ fn trials() -> Vec<Trial> {
             "scratch space is bounded, and goes with the sandbox's processes",
             volumes::scratch_space_is_bounded_and_goes_with_the_sandbox_s_processes,
         ),
+        trial(
+            "what runs goes on with the next host, and its output is whole",
+            replaced::what_runs_goes_on_and_its_output_is_whole,
+        ),
+        trial(
+            "what a host has taken over goes to standby when nothing happens in it",
+            replaced::it_goes_to_standby_when_nothing_happens_in_it,
+        ),
+        trial(
+            "what a host has taken over reaches what its record says",
+            replaced::it_reaches_what_its_record_says,
+        ),
+        trial(
+            "what a host has taken over is started again when its agent has ended",
+            replaced::it_is_started_again_when_its_agent_has_ended,
+        ),
+        trial("only one host has the data", replaced::only_one_host_has_the_data),
         Trial::test("what was acknowledged outlives a host that is killed under load", || {
             let runtime = tokio::runtime::Runtime::new()?;
             runtime.block_on(crash::killed_under_load());
@@ -207,6 +225,16 @@ fn parent(pid: &str) -> String {
     stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap().to_owned()
 }
 
+/// Kills the agent that a process of a sandbox has come from.
+fn kill_agent_of(pid: &str) {
+    let mut agent = pid.to_owned();
+    // Up to what the host itself has started.
+    while parent(&agent) != std::process::id().to_string() {
+        agent = parent(&agent);
+    }
+    nix::sys::signal::kill(Pid::from_raw(agent.parse().unwrap()), Signal::SIGKILL).unwrap();
+}
+
 fn pids_of(mark: &str) -> Vec<String> {
     let all = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = all.filter_map(|entry| entry.file_name().into_string().ok());
@@ -269,12 +297,7 @@ async fn a_killed_agent_is_started_again() {
     let command =
         json!({"command": format!("exec sh -c 'while sleep 1; do :; done' {mark}"), "name": "lost"});
     assert_eq!(stand.post("/process", &command).await.status, 200);
-    let mut agent = stand::until_some(|| pid_of(&mark)).await;
-    // Up to what the host itself has started.
-    while parent(&agent) != std::process::id().to_string() {
-        agent = parent(&agent);
-    }
-    nix::sys::signal::kill(Pid::from_raw(agent.parse().unwrap()), Signal::SIGKILL).unwrap();
+    kill_agent_of(&stand::until_some(|| pid_of(&mark)).await);
     // A request may meet the agent's end; the next ones meet a new agent, which knows nothing of the process.
     loop {
         match stand.get("/process/lost").await.status {

@@ -65,6 +65,14 @@ impl Stand {
         Self { host: Host::start(settings(self.data.path())).await.unwrap(), data: self.data }
     }
 
+    /// The next host on the same data directory, which this one leaves its sandboxes to.
+    pub(crate) async fn replaced(self, change: impl FnOnce(&mut HostSettings)) -> Self {
+        self.host.detach().await;
+        let mut settings = settings(self.data.path());
+        change(&mut settings);
+        Self { host: Host::start(settings).await.unwrap(), data: self.data }
+    }
+
     /// A place in its data directory.
     pub(crate) fn data(&self, place: &str) -> PathBuf {
         self.data.path().join(place)

@@ -76,8 +76,9 @@ impl Unit<'_> {
              {environment}\
              # The host makes cgroups of its own, in which sandboxes sleep and are bound.\n\
              Delegate=yes\n\
-             # It ends its sandboxes by itself, in order; requests in flight get 10 s.\n\
-             KillMode=mixed\n\
+             # It ends its sandboxes by itself, in order; requests in flight get 10 s. Where it fails, or is told\n\
+             # to leave them running, they go on, and the next start takes them over.\n\
+             KillMode=process\n\
              TimeoutStopSec=60\n\
              Restart=on-failure\n\
              LimitNOFILE=65536\n\

@@ -7,6 +7,7 @@ use reveille_wire::Status;
 use super::super::answer::Failure;
 use super::super::record::Record;
 use super::super::state::Control;
+use crate::engine::Network;
 use crate::sandbox::{Origin, Patience, Refusal, Resident};
 use crate::store::Turn;
 
@@ -51,18 +52,26 @@ pub(crate) fn bring_back(control: &Arc<Control>) {
             Status::Deleting => Unfinished::Deleting,
             Status::Failed | Status::Terminated => Unfinished::Ended,
             _ => {
-                if let Err(failure) = control.register(&record, Origin::Kept) {
-                    tracing::warn!(
+                match control.register(&record, Origin::Kept) {
+                    Ok(resident) => drop(tokio::spawn(restate_network(resident, control.network(&record)))),
+                    Err(failure) => tracing::warn!(
                         sandbox = name,
                         ?failure,
                         "a record is of no sandbox; it is left as it is"
-                    );
+                    ),
                 }
                 continue;
             }
         };
         let Some(turn) = control.records.try_turn(name) else { continue };
         tokio::spawn(finish(Arc::clone(control), turn, record, unfinished));
+    }
+}
+
+/// Says what a sandbox reaches that may go on since an earlier host. One that does not run hears of it when it starts.
+async fn restate_network(resident: Arc<Resident>, network: Network) {
+    if let Err(error) = resident.change_network(network).await {
+        tracing::debug!(sandbox = %resident.name(), %error, "it reaches what it has reached before");
     }
 }
 

@@ -103,6 +103,17 @@ impl Cgroup {
         })
     }
 
+    /// Whether it was asked to freeze, and not to thaw since.
+    pub(super) fn is_to_be_frozen(&self) -> io::Result<bool> {
+        Ok(fs::read_to_string(self.0.join("cgroup.freeze"))?.trim() == "1")
+    }
+
+    /// Ends what is in it but for some cgroups that were made in it.
+    pub(super) fn end_all_but(&self, kept: &[&Path], limit: Duration) -> io::Result<()> {
+        let others = below(&self.0)?.into_iter().filter(|below| !kept.contains(&below.as_path()));
+        others.into_iter().try_for_each(|other| Self::at(other).end(limit))
+    }
+
     /// Lets everything in it go on.
     pub(super) fn thaw(&self, limit: Duration) -> io::Result<()> {
         self.set(Frozen::No, limit)

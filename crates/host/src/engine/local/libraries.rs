@@ -44,13 +44,12 @@ impl Libraries {
         }
         let maps = fs::read_to_string("/proc/self/maps")?;
         let found = mapped(&maps);
-        match fs::remove_dir_all(&self.directory) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => fs::create_dir(&self.directory)?,
-        }
+        fs::create_dir_all(&self.directory)?;
         for library in &found {
-            let name = library.file_name().unwrap_or_default();
-            fs::copy(library, self.directory.join(name))?;
+            let place = self.directory.join(library.file_name().unwrap_or_default());
+            // What is there already may be in use in sandboxes that an earlier host has started.
+            let new = place.with_extension("new");
+            fs::copy(library, &new).and_then(|_| fs::rename(&new, &place))?;
         }
         let loader = found.iter().filter_map(|library| library.file_name()).find(|name| is_loader(name));
         let now = loader.map_or(Taken::Nothing, |loader| Taken::Loader(loader.to_owned()));

@@ -2,38 +2,43 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, PipeReader, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use reveille_wire::SandboxName;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde::{Deserialize, Serialize};
 
+use super::attending::{Attended, attend, end_rest, reap};
 use super::cgroup::Cgroup;
 use super::ladder::OwnRoot;
-use super::launch::{Launch, PROXY_PORT, Whose, launch};
+use super::launch::{End, Launch, PROXY_PORT, Whose, end_child, launch, reopen};
 use super::libraries::Taken;
 use super::log::Log;
+use super::outlet::Outlet;
 use super::process::{Process, carrying, tree};
 use super::root::{self, Image, Ingredients, Root};
 use super::sandbox::Ground;
 use super::signals::{self, Stopped};
 use super::{Namespaces, Network};
-use crate::egress::{Domains, WayOut};
+use crate::egress::{Domains, Egress, WayOut};
 use crate::engine::{Access, Attached, Attachment, Base};
 
 const NO_MOUNTS: &str = "this machine gives sandboxes no mount namespace, so drives cannot be mounted";
 
 /// How long anything may take to freeze, thaw or end.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
+
+/// How long the way out that an earlier host has opened may stay open after it.
+const LEFT_OPEN: Duration = Duration::from_millis(500);
 
 /// What a life begins with.
 #[derive(Debug)]
@@ -45,6 +50,9 @@ pub(super) struct Birth {
     pub(super) listener: UnixListener,
     /// Where what the agent writes goes.
     pub(super) log: PathBuf,
+    /// Through what it goes there.
+    pub(super) outlet: PathBuf,
+    pub(super) end: End,
     /// The sandbox's directory: its files are in `files`.
     pub(super) directory: PathBuf,
     pub(super) drives: PathBuf,
@@ -63,6 +71,11 @@ impl Mark {
 
     pub(super) fn new(id: &str) -> Self {
         Self(id.to_owned())
+    }
+
+    /// Whether a process carries it.
+    pub(super) fn is_on(&self, process: Process) -> bool {
+        process.carries(&format!("{}={}", Self::NAME, self.0))
     }
 
     /// Ends everything that carries it.
@@ -94,12 +107,32 @@ pub(super) struct NoChange;
 pub(super) struct Life {
     agent: Process,
     /// Its way to the outside, for as long as it lives; none where it has the machine's network.
-    way_out: Option<WayOut>,
+    way_out: Mutex<Option<WayOut>>,
     namespaces: Namespaces,
     cgroup: Option<Cgroup>,
     stopped: Mutex<Option<Stopped>>,
     end: Mutex<Option<String>>,
     ended: Condvar,
+    /// Written to when its thread is to let go of it.
+    let_go: OwnedFd,
+}
+
+/// A life that an earlier host has begun, and that goes on.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) agent: Process,
+    pub(super) namespaces: Namespaces,
+    pub(super) cgroup: Option<Cgroup>,
+    pub(super) mark: Mark,
+    pub(super) log: PathBuf,
+    pub(super) outlet: PathBuf,
+}
+
+/// What a life was found in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    Awake,
+    Asleep,
 }
 
 impl Life {
@@ -111,17 +144,71 @@ impl Life {
         after: impl FnOnce(&str) + Send + 'static,
     ) -> io::Result<Arc<Self>> {
         let (tell, told) = sync_channel(1);
-        // An agent dies with the thread that started it, so each has its own, which then waits for its end.
-        thread::Builder::new()
-            .name("sandbox".to_owned())
-            .stack_size(512 << 10)
-            .spawn(move || keep(birth, before, after, &tell))?;
+        // An agent that dies with its host dies with the thread that started it, so each has its own, which then
+        // waits for its end.
+        thread_of_its_own(move || keep(birth, before, after, &tell))?;
         told.recv().map_err(io::Error::other)?
+    }
+
+    /// Takes over one that an earlier host has begun. It reaches nothing of the outside until it is said what.
+    pub(super) fn take_over(
+        found: Found,
+        egress: &Egress,
+        after: impl FnOnce(&str) + Send + 'static,
+    ) -> io::Result<(Arc<Self>, Rest)> {
+        let Found { agent, namespaces, cgroup, mark, log, outlet } = found;
+        let handle = agent.handle()?.ok_or(Errno::SRCH)?;
+        let (log, outlet) = (Log::open(log)?, Outlet::find(outlet)?);
+        let life = Self {
+            agent,
+            way_out: Mutex::new(way_out_again(agent, &handle, egress)?),
+            namespaces,
+            cgroup,
+            stopped: Mutex::default(),
+            end: Mutex::default(),
+            ended: Condvar::new(),
+            let_go: eventfd(0, EventfdFlags::CLOEXEC)?,
+        };
+        let rest = life.settle()?;
+        let life = Arc::new(life);
+        let kept = Arc::clone(&life);
+        let attended = Attending { handle, log, outlet, mark };
+        thread_of_its_own(move || attended.until_the_end(&kept, after))?;
+        Ok((life, rest))
+    }
+
+    /// Ends a freezing that its host may not have come to the end of.
+    fn settle(&self) -> io::Result<Rest> {
+        let is_asleep = match &self.cgroup {
+            Some(cgroup) => cgroup.is_to_be_frozen()?,
+            None => self.agent.is_stopped()?,
+        };
+        match &self.cgroup {
+            _ if !is_asleep => return Ok(Rest::Awake),
+            Some(cgroup) => cgroup.freeze(LIMIT)?,
+            None => *self.stopped() = Some(signals::take_over(self.agent, LIMIT)?),
+        }
+        Ok(Rest::Asleep)
+    }
+
+    /// Lets go of it: it goes on, or sleeps on, without a host.
+    pub(super) fn let_go(&self) {
+        // There is room for one.
+        rustix::io::write(&self.let_go, &1_u64.to_ne_bytes()).ok();
+        *self.way_out() = None;
+    }
+
+    fn way_out(&self) -> MutexGuard<'_, Option<WayOut>> {
+        self.way_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stopped(&self) -> MutexGuard<'_, Option<Stopped>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes what it reaches of the outside.
     pub(super) fn change_network(&self, network: Network) -> Result<(), NoChange> {
-        match (&self.way_out, network) {
+        match (&*self.way_out(), network) {
             (Some(way_out), Network::Proxied(domains)) => way_out.change(domains),
             (Some(way_out), Network::None) => way_out.change(Domains::none()),
             (None, Network::Machine) => {}
@@ -138,7 +225,7 @@ impl Life {
             Some(cgroup) => cgroup.freeze(LIMIT),
             None => {
                 let stopped = signals::stop(self.agent, LIMIT)?;
-                *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopped);
+                *self.stopped() = Some(stopped);
                 Ok(())
             }
         }
@@ -149,7 +236,7 @@ impl Life {
         if let Some(cgroup) = &self.cgroup {
             return cgroup.thaw(LIMIT);
         }
-        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let stopped = self.stopped().take();
         stopped.map_or(Ok(()), |stopped| signals::go_on(&stopped))
     }
 
@@ -191,8 +278,7 @@ fn keep(
     tell: &SyncSender<io::Result<Arc<Life>>>,
 ) {
     let cgroup = birth.cgroup.clone();
-    let mark = birth.mark.clone();
-    let (life, handle, log, output) = match start(birth, before) {
+    let (life, attended) = match start(birth, before) {
         Ok(started) => started,
         Err(error) => {
             end_rest(cgroup.as_ref(), None);
@@ -201,22 +287,66 @@ fn keep(
         }
     };
     tell.send(Ok(Arc::clone(&life))).ok();
-    copy_until_end(&handle, log, output);
-    let reason = reap(life.agent);
-    end_rest(cgroup.as_ref(), (!life.namespaces.has_pid()).then_some(&mark));
-    after(&reason);
-    *life.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
-    life.ended.notify_all();
+    attended.until_the_end(&life, after);
 }
 
-fn start(
-    birth: Birth,
-    before: impl FnOnce(Process) -> io::Result<()>,
-) -> io::Result<(Arc<Life>, OwnedFd, Log, PipeReader)> {
+/// With what a thread stays with an agent.
+struct Attending {
+    handle: OwnedFd,
+    log: Log,
+    outlet: Outlet,
+    mark: Mark,
+}
+
+impl Attending {
+    fn until_the_end(mut self, life: &Life, after: impl FnOnce(&str)) {
+        if attend(&self.handle, &life.let_go, self.log, &mut self.outlet) == Attended::LetGo {
+            return;
+        }
+        let reason = reap(life.agent);
+        end_rest(life.cgroup.as_ref(), (!life.namespaces.has_pid()).then_some(&self.mark));
+        if let Err(error) = self.outlet.remove() {
+            tracing::warn!(%error, "the pipe of an agent that has ended is left");
+        }
+        after(&reason);
+        *life.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        life.ended.notify_all();
+    }
+}
+
+fn thread_of_its_own(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name("sandbox".to_owned()).stack_size(512 << 10).spawn(act).map(drop)
+}
+
+/// Opens the way out of a sandbox of an earlier host once more, where it has a network of its own.
+fn way_out_again(agent: Process, handle: &OwnedFd, egress: &Egress) -> io::Result<Option<WayOut>> {
+    if !agent.has_own_network()? {
+        return Ok(None);
+    }
+    let give_up = Instant::now() + LEFT_OPEN;
+    let opened = loop {
+        match reopen(handle) {
+            // Whoever had it lets go of it at about this time.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < give_up => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            opened => break opened,
+        }
+    };
+    match opened {
+        Ok(listener) => Ok(Some(egress.answer(listener, Domains::none()))),
+        Err(error) => {
+            tracing::warn!(%error, "a sandbox that was taken over reaches nothing of the outside");
+            Ok(None)
+        }
+    }
+}
+
+fn start(birth: Birth, before: impl FnOnce(Process) -> io::Result<()>) -> io::Result<(Arc<Life>, Attending)> {
     std::fs::create_dir_all(birth.directory.join("files"))?;
     let log = Log::open(birth.log.clone())?;
-    let (output, input) = io::pipe()?;
-    rustix::io::ioctl_fionbio(&output, true)?;
+    let (outlet, input) = Outlet::make(birth.outlet.clone())?;
+    let let_go = eventfd(0, EventfdFlags::CLOEXEC)?;
     let mut agent = None;
     let inside = Inside::of(&birth)?;
     let environment = environment(&inside, &birth)?;
@@ -232,6 +362,7 @@ fn start(
         root: inside.root,
         input: birth.listener.into(),
         output: input.into(),
+        end: birth.end,
     };
     let launched = launch(what, |pid| {
         let process = Process::now(pid)?;
@@ -243,7 +374,8 @@ fn start(
     })?;
     let agent = agent.ok_or(Errno::SRCH)?;
     // Nobody else waits for it, so its number stays its own until it is reaped.
-    let handle = pidfd_open(Pid::from_raw(launched.pid).ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
+    let handle = pidfd_open(Pid::from_raw(launched.pid).ok_or(Errno::SRCH)?, PidfdFlags::empty());
+    let handle = handle.inspect_err(|_| end_child(launched.pid))?;
     let answer = |listener, domains| birth.ground.egress.answer(listener, domains);
     let way_out = match (launched.way_out, birth.network) {
         (Some(listener), Network::Proxied(domains)) => Some(answer(listener, domains)),
@@ -253,14 +385,15 @@ fn start(
     };
     let life = Life {
         agent,
-        way_out,
+        way_out: Mutex::new(way_out),
         namespaces,
         cgroup,
         stopped: Mutex::default(),
         end: Mutex::default(),
         ended: Condvar::new(),
+        let_go,
     };
-    Ok((Arc::new(life), handle, log, output))
+    Ok((Arc::new(life), Attending { handle, log, outlet, mark: birth.mark }))
 }
 
 /// Where things are as an agent sees them.
@@ -461,78 +594,4 @@ fn proxy_variables() -> impl Iterator<Item = (OsString, OsString)> {
     pairs.into_iter().flat_map(|(name, value)| {
         [name.to_owned(), name.to_ascii_lowercase()].map(|name| (name.into(), value.clone().into()))
     })
-}
-
-fn copy_until_end(handle: &OwnedFd, mut log: Log, mut output: PipeReader) {
-    loop {
-        let mut both = [
-            PollFd::from_borrowed_fd(handle.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(output.as_fd(), PollFlags::IN),
-        ];
-        match poll(&mut both, None) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(_) => return,
-        }
-        let [ended, written] = both.map(|fd| !fd.revents().is_empty());
-        if written && copy(&mut output, &mut log) == Copied::All {
-            // Its output is closed; what is left to wait for is its end.
-            poll(&mut [PollFd::new(handle, PollFlags::IN)], None).ok();
-            return;
-        }
-        if ended {
-            return;
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Copied {
-    /// More can come.
-    Some,
-    /// Nothing more can come.
-    All,
-}
-
-/// Copies what there is now. A log that cannot be written loses lines, but never stops its agent.
-fn copy(output: &mut PipeReader, log: &mut Log) -> Copied {
-    let mut chunk = [0; 16 << 10];
-    loop {
-        match output.read(&mut chunk) {
-            Ok(0) => return Copied::All,
-            Ok(length) => drop(log.write(&chunk[..length])),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Copied::Some,
-            Err(_) => return Copied::All,
-        }
-    }
-}
-
-fn reap(agent: Process) -> String {
-    let Some(pid) = Pid::from_raw(agent.pid()) else { return "its agent is gone".to_owned() };
-    loop {
-        match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED) {
-            Ok(status) => return reason(status.as_ref()),
-            Err(Errno::INTR) => {}
-            Err(error) => return format!("its agent is gone: {error}"),
-        }
-    }
-}
-
-fn reason(status: Option<&WaitIdStatus>) -> String {
-    if let Some(code) = status.and_then(WaitIdStatus::exit_status) {
-        return format!("its agent exited with status {code}");
-    }
-    match status.and_then(WaitIdStatus::terminating_signal) {
-        Some(signal) => format!("its agent was ended by signal {signal}"),
-        None => "its agent ended".to_owned(),
-    }
-}
-
-/// Ends what an agent has left behind.
-fn end_rest(cgroup: Option<&Cgroup>, mark: Option<&Mark>) {
-    let by_cgroup = cgroup.map_or(Ok(()), |cgroup| cgroup.end(LIMIT));
-    let by_mark = mark.map_or(Ok(()), |mark| mark.end(LIMIT));
-    if let Err(error) = by_cgroup.and(by_mark) {
-        tracing::warn!(%error, "something of a sandbox is left running");
-    }
 }

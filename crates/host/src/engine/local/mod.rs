@@ -1,5 +1,6 @@
 //! The engine of this machine: sandboxes of real processes, in namespaces of their own where the machine has them.
 
+mod attending;
 mod cgroup;
 mod earlier;
 mod graves;
@@ -8,6 +9,7 @@ mod launch;
 mod libraries;
 mod life;
 mod log;
+mod outlet;
 mod process;
 mod programs;
 mod record;
@@ -35,17 +37,19 @@ use super::{
     Memory, Namespaces, Network, Plan, SnapshotId,
 };
 use crate::egress::Egress;
+use cgroup::Cgroup;
 use graves::Graves;
 use ladder::{Choice, choose};
 use life::LIMIT;
-use record::{Outside, Records};
-use recovery::{PREFIX, recover};
+use process::world;
+use record::Records;
+use recovery::{Left, PREFIX, end, recover};
 use sandbox::{Ground, NotDone, Sandbox, overtaken};
 use snapshots::Snapshots;
 use sockets::Sockets;
 
 pub(crate) use remove::remove_directory;
-pub use settings::{AgentCommand, LocalEngineSettings};
+pub use settings::{AgentCommand, Lifetime, LocalEngineSettings};
 
 /// How long agents may take to end by themselves at a shutdown.
 const GRACE: Duration = Duration::from_secs(2);
@@ -57,8 +61,8 @@ const CHANGES: usize = 256;
 ///
 /// Sandboxes share this machine's network and see its files with the rights of the host's user. Where they have
 /// a user namespace they have no rights over the machine, also when the host is root; a port below 1024 is then
-/// closed to them. They do not outlive the engine: when it is dropped, everything in them ends, and when its
-/// process dies their agents do.
+/// closed to them. When the engine is dropped, everything in them ends; what becomes of them when its process dies, or
+/// when it lets go of them, its [`Lifetime`] says.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -101,24 +105,24 @@ enum Ending {
 }
 
 impl LocalEngine {
-    /// Starts an engine: finds out what this machine allows, and ends what an earlier host left behind. Whoever
-    /// has the memory has the directory, too, and is the only one.
+    /// Starts an engine: finds out what this machine allows, and takes over what an earlier host left behind, or ends
+    /// it. Whoever has the memory has the directory, too, and is the only one.
     ///
     /// # Errors
     /// When the directory cannot be used, when something of an earlier engine cannot be ended, and when the
     /// settings demand what the machine does not allow.
     pub fn start(settings: LocalEngineSettings, memory: Arc<dyn Memory>) -> Result<Arc<Self>, EngineError> {
         let records = Records::open(settings.directory.clone(), memory)?;
-        let left = recover(&records)
+        let left = recover(&records, settings.lifetime, settings.known.as_ref())
             .map_err(|error| EngineError::system("what an earlier host left cannot be ended", error))?;
         let name = format!("{PREFIX}{:08x}", fastrand::u32(..));
         // Before anything is made: a host that is killed here leaves nothing that the next does not find.
-        let outside = Outside { cgroups: cgroup::own().ok().map(|own| own.join(&name)) };
+        let outside = left.outside(cgroup::own().ok().map(|own| own.join(&name)));
         let written = records.write_outside(&outside);
         let Choice { isolation, ground: own_root, cgroups } = choose(&settings, written.map(|()| &*name))?;
         let egress =
             Egress::start().map_err(|error| EngineError::system("no thread can be started", error))?;
-        let sockets = Sockets::make(records.sockets())
+        let sockets = Sockets::make(records.sockets(), left.running.iter().map(|(name, _)| name))
             .map_err(|error| EngineError::system("no directory for sockets can be made", error))?;
         let snapshots = Snapshots::open(settings.snapshots)
             .map_err(|error| EngineError::system("the directory of snapshots cannot be used", error))?;
@@ -128,6 +132,8 @@ impl LocalEngine {
             own_root,
             egress,
             cgroups,
+            earlier_cgroups: left.cgroups.iter().cloned().map(Cgroup::at).collect(),
+            lifetime: settings.lifetime,
             sockets,
             records,
             sandboxes: settings.sandboxes,
@@ -137,13 +143,10 @@ impl LocalEngine {
             snapshots,
             changes: broadcast::channel(CHANGES).0,
         });
-        let sandboxes = left.into_iter().map(|record| {
-            let ended = Condition::Ended("the host that ran it has ended".to_owned());
-            let sandbox = Sandbox::new(record.name.clone(), Arc::clone(&ground), Generation::NONE, ended);
-            (record.name, Arc::new(sandbox))
-        });
+        let all = take_over(left, &ground)
+            .map_err(|error| EngineError::system("what an earlier host left cannot be taken over", error))?;
         let core = Core {
-            sandboxes: Mutex::new(Sandboxes { all: sandboxes.collect(), graves: Graves::default() }),
+            sandboxes: Mutex::new(Sandboxes { all, graves: Graves::default() }),
             ground: Arc::clone(&ground),
             shut_down: AtomicBool::new(false),
         };
@@ -159,6 +162,30 @@ impl LocalEngine {
         let done = tokio::task::spawn_blocking(move || act(&core)).await;
         done.unwrap_or_else(|error| Err(EngineError::system("the engine's work was cut short", error)))
     }
+}
+
+/// The sandboxes of an earlier host: those that go on, and those that are only files.
+fn take_over(left: Left, ground: &Arc<Ground>) -> std::io::Result<HashMap<SandboxName, Arc<Sandbox>>> {
+    let world = world()?;
+    let mut all = HashMap::new();
+    let mut ended = left.ended;
+    for (name, trace) in left.running {
+        match Sandbox::take_over(name.clone(), ground, trace.clone()) {
+            Ok(sandbox) => drop(all.insert(name, sandbox)),
+            Err(error) => {
+                tracing::warn!(sandbox = %name, %error, "it cannot be taken over, and is ended");
+                end(&trace, &world)?;
+                ground.records.remove(&name)?;
+                ended.push(name);
+            }
+        }
+    }
+    for name in ended {
+        let ended = Condition::Ended("the host that ran it has ended".to_owned());
+        let sandbox = Sandbox::new(name.clone(), Arc::clone(ground), Generation::NONE, ended);
+        all.insert(name, Arc::new(sandbox));
+    }
+    Ok(all)
 }
 
 impl Core {
@@ -272,9 +299,25 @@ impl Core {
         }
     }
 
+    /// Lets go of everything, for the next host.
+    fn let_go_of_all(&self) -> Result<(), EngineError> {
+        if self.ground.lifetime == Lifetime::OfTheHost {
+            let what = "the sandboxes of this host end with it";
+            return Err(EngineError::new(EngineErrorKind::Unsupported, what));
+        }
+        let all: Vec<_> = {
+            let sandboxes = self.sandboxes();
+            self.shut_down.store(true, Ordering::SeqCst);
+            sandboxes.all.values().cloned().collect()
+        };
+        all.iter().for_each(|sandbox| sandbox.let_go());
+        Ok(())
+    }
+
     fn leave_nothing_outside(&self, ended: &[&SandboxName]) -> std::io::Result<()> {
         self.ground.sockets.remove()?;
-        self.ground.cgroups.as_ref().map_or(Ok(()), |all| all.end(LIMIT))?;
+        let cgroups = self.ground.cgroups.iter().chain(&self.ground.earlier_cgroups);
+        cgroups.into_iter().try_for_each(|all| all.end(LIMIT))?;
         self.ground.records.remove_all(ended.iter().copied())
     }
 }
@@ -384,8 +427,7 @@ impl Engine for LocalEngine {
     }
 
     fn detach(&self) -> BoxFuture<'_, Result<(), EngineError>> {
-        let what = "the sandboxes of this machine end with the host that runs them";
-        std::future::ready(Err(EngineError::new(EngineErrorKind::Unsupported, what))).boxed()
+        self.off_the_runtime(Core::let_go_of_all).boxed()
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

@@ -50,7 +50,7 @@ impl Process {
     }
 
     /// A handle that stays with this process; none when it is gone.
-    fn handle(self) -> io::Result<Option<OwnedFd>> {
+    pub(super) fn handle(self) -> io::Result<Option<OwnedFd>> {
         let Some(pid) = Pid::from_raw(self.pid) else { return Ok(None) };
         let handle = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(handle) => handle,
@@ -60,6 +60,27 @@ impl Process {
         // The number can have been taken over before the handle was there, never after.
         let same = look(self.pid)?.is_some_and(|seen| seen.process == self);
         Ok(same.then_some(handle))
+    }
+
+    /// Whether it is there and has not ended.
+    pub(super) fn runs(self) -> io::Result<bool> {
+        Ok(look(self.pid)?.is_some_and(|seen| seen.process == self && seen.state != State::Ended))
+    }
+
+    /// Whether it carries a variable in the environment it was started with.
+    pub(super) fn carries(self, variable: &str) -> bool {
+        carries(self.pid, variable)
+    }
+
+    /// Whether it has a network of its own.
+    pub(super) fn has_own_network(self) -> io::Result<bool> {
+        let (its, own) = (format!("/proc/{}/ns/net", self.pid), "/proc/self/ns/net");
+        Ok(fs::read_link(its)? != fs::read_link(own)?)
+    }
+
+    /// Whether it is stopped, by a signal or by a tracer.
+    pub(super) fn is_stopped(self) -> io::Result<bool> {
+        Ok(look(self.pid)?.is_some_and(|seen| seen.process == self && seen.state == State::Stopped))
     }
 
     /// Sends a signal; `false` when the process is gone.
@@ -152,16 +173,17 @@ pub(super) fn tree(root: Process) -> io::Result<Vec<Seen>> {
 pub(super) fn carrying(variable: &str) -> io::Result<HashSet<Process>> {
     let mut found = HashSet::new();
     for seen in all()? {
-        if seen.state == State::Ended {
-            continue;
-        }
-        // What may not be read belongs to somebody else.
-        let Ok(environment) = fs::read(format!("/proc/{}/environ", seen.process.pid)) else { continue };
-        if environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes()) {
+        if seen.state != State::Ended && carries(seen.process.pid, variable) {
             found.insert(seen.process);
         }
     }
     Ok(found)
+}
+
+fn carries(pid: i32, variable: &str) -> bool {
+    // What may not be read belongs to somebody else.
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
 }
 
 /// What numbers of processes are good for: this start of the machine, and this pid namespace.

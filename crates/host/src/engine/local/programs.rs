@@ -30,10 +30,8 @@ impl Programs {
     /// # Errors
     /// When the directory cannot be written to.
     pub(super) fn keep(source: &Path, directory: PathBuf) -> io::Result<Self> {
-        match fs::remove_dir_all(&directory) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => fs::create_dir(&directory)?,
-        }
+        // One that is there already may be seen by sandboxes that an earlier host has started.
+        fs::create_dir_all(&directory)?;
         Ok(Self { directory, source: source.to_owned(), taken: Mutex::default() })
     }
 
@@ -74,7 +72,8 @@ impl Programs {
             // Half a copy takes room on a disk that has none.
             remove(&new)?;
         }
-        taken.and_then(|()| fs::rename(&new, &place))
+        // Two links to one file stay two where one is moved over the other.
+        taken.and_then(|()| fs::rename(&new, &place)).and_then(|()| remove(&new))
     }
 }
 

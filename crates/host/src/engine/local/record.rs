@@ -9,10 +9,10 @@ use reveille_wire::SandboxName;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::EngineError;
 use super::life::Mark;
 use super::log::OLD;
 use super::process::Process;
+use super::{EngineError, Namespaces};
 use crate::engine::Memory;
 
 /// What is remembered, and the engine's directory for what need not be.
@@ -38,12 +38,18 @@ pub(super) struct Trace {
     pub(super) agent: Process,
     pub(super) cgroup: Option<PathBuf>,
     pub(super) mark: Mark,
+    /// What it has of its own; none where the host that wrote this let nothing live beyond it.
+    #[serde(default)]
+    pub(super) beyond: Option<Namespaces>,
 }
 
 /// What a host makes outside its directory. Written down before it is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Outside {
     pub(super) cgroups: Option<PathBuf>,
+    /// What earlier hosts have made, in which sandboxes are that were taken over.
+    #[serde(default)]
+    pub(super) earlier: Vec<PathBuf>,
 }
 
 /// The note of what is outside.
@@ -83,6 +89,11 @@ impl Records {
         self.memory.forget(&[key(name)])
     }
 
+    /// Forgets sandboxes that have ended.
+    pub(super) fn remove_ended<'a>(&self, names: impl Iterator<Item = &'a SandboxName>) -> io::Result<()> {
+        self.memory.forget(&names.map(key).collect::<Vec<_>>())
+    }
+
     /// Forgets sandboxes that have ended, and what was made outside.
     pub(super) fn remove_all<'a>(&self, names: impl Iterator<Item = &'a SandboxName>) -> io::Result<()> {
         let keys: Vec<String> = names.map(key).chain([OUTSIDE.to_owned()]).collect();
@@ -118,6 +129,11 @@ impl Records {
     /// What the agent of a sandbox writes, out of its own reach.
     pub(super) fn log(&self, name: &SandboxName) -> PathBuf {
         self.directory.join(LOGS).join(format!("{name}.log"))
+    }
+
+    /// Through what an agent writes there, whether a host is there or not.
+    pub(super) fn outlet(&self, name: &SandboxName) -> PathBuf {
+        self.directory.join(LOGS).join(format!("{name}.pipe"))
     }
 
     /// What a note says. One that cannot be understood is set aside, so that nothing is written over it.

@@ -9,16 +9,17 @@ use std::time::Duration;
 use reveille_wire::SandboxName;
 use tokio::sync::broadcast;
 
-use super::AgentCommand;
 use super::cgroup::Cgroup;
 use super::ladder::OwnRoot;
-use super::life::{Birth, LIMIT, Life, Mark, NoChange};
+use super::launch::End;
+use super::life::{Birth, Found, LIMIT, Life, Mark, NoChange, Rest};
 use super::log::last_line;
 use super::process::{Process, world};
 use super::record::{Record, Records, Trace};
 use super::remove::remove_directory;
 use super::snapshots::Snapshots;
 use super::sockets::Sockets;
+use super::{AgentCommand, Lifetime};
 use crate::egress::Egress;
 use crate::engine::{
     Address, Change, Condition, EngineError, EngineErrorKind, Generation, Known, Namespaces, Network, Plan,
@@ -38,6 +39,9 @@ pub(super) struct Ground {
     /// What answers the proxies of sandboxes that have a network of their own.
     pub(super) egress: Egress,
     pub(super) cgroups: Option<Cgroup>,
+    /// Those of earlier hosts, in which sandboxes are that were taken over.
+    pub(super) earlier_cgroups: Vec<Cgroup>,
+    pub(super) lifetime: Lifetime,
     pub(super) sockets: Sockets,
     pub(super) records: Records,
     /// Where the sandboxes' directories are.
@@ -126,6 +130,34 @@ impl Sandbox {
         Self { name, ground, accepted: Mutex::new(accepted), work: Mutex::new(work), fate: Mutex::new(fate) }
     }
 
+    /// One that an earlier host has started, and that goes on.
+    pub(super) fn take_over(name: SandboxName, ground: &Arc<Ground>, trace: Trace) -> io::Result<Arc<Self>> {
+        let namespaces = trace.beyond.ok_or(io::ErrorKind::Unsupported)?;
+        let found = Found {
+            agent: trace.agent,
+            namespaces,
+            cgroup: trace.cgroup.map(Cgroup::at),
+            mark: trace.mark,
+            log: ground.records.log(&name),
+            outlet: ground.records.outlet(&name),
+        };
+        let sandbox = Arc::new(Self::new(name, Arc::clone(ground), Generation::NONE, Condition::Absent));
+        let keeper = Arc::clone(&sandbox);
+        let (life, rest) = Life::take_over(found, &ground.egress, move |reason| keeper.has_ended(reason))?;
+        sandbox.work().life = Some(life);
+        let mut fate = sandbox.fate();
+        // It may have ended already.
+        if !fate.ended {
+            fate.end_is_news = true;
+            fate.condition = match rest {
+                Rest::Awake => Condition::Awake(sandbox.address()),
+                Rest::Asleep => Condition::Asleep,
+            };
+        }
+        drop(fate);
+        Ok(sandbox)
+    }
+
     pub(super) fn name(&self) -> &SandboxName {
         &self.name
     }
@@ -212,6 +244,8 @@ impl Sandbox {
             mark: Mark::new(&id),
             listener,
             log: self.ground.records.log(&self.name),
+            outlet: self.ground.records.outlet(&self.name),
+            end: if self.ground.lifetime == Lifetime::OfTheHost { End::WithParent } else { End::ByItself },
             directory,
             drives: self.ground.drives.clone(),
             attachments: plan.attachments.clone(),
@@ -232,8 +266,9 @@ impl Sandbox {
         let (ground, name) = (Arc::clone(&self.ground), self.name.clone());
         let (world, mark) = (world()?, birth.mark.clone());
         let cgroup = birth.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
+        let beyond = (birth.end == End::ByItself).then_some(ground.namespaces);
         Ok(move |agent| {
-            let trace = Some(Trace { world, agent, cgroup, mark });
+            let trace = Some(Trace { world, agent, cgroup, mark, beyond });
             ground.records.write(&Record { name, trace })
         })
     }
@@ -389,6 +424,16 @@ impl Sandbox {
             return Err(EngineError::new(EngineErrorKind::TimedOut, what));
         }
         Ok(())
+    }
+
+    /// Lets go of it, when what is being done with it has ended. It goes on, or sleeps on, for the next host.
+    pub(super) fn let_go(&self) {
+        let mut work = self.work();
+        work.gone = true;
+        self.fate().end_is_news = false;
+        if let Some(life) = &work.life {
+            life.let_go();
+        }
     }
 
     /// Asks its agent to end, waking it for that. The first half of a shutdown.

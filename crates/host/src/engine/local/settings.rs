@@ -1,5 +1,8 @@
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
+
+use reveille_wire::SandboxName;
 
 use super::{Freezer, Namespaces};
 
@@ -10,6 +13,17 @@ pub struct AgentCommand {
     pub program: PathBuf,
     /// What comes before the flags, such as `agent`.
     pub arguments: Vec<OsString>,
+}
+
+/// How long what runs in sandboxes lives, where nobody ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lifetime {
+    /// As long as the engine's process: it ends with it, however that ends, and the next one ends what is left.
+    #[default]
+    OfTheHost,
+    /// Beyond it: what an engine has let go of, or has left when it was killed, the next one in the same directory
+    /// takes over, awake or asleep.
+    BeyondTheHost,
 }
 
 /// What a [`LocalEngine`](super::LocalEngine) needs to know.
@@ -33,6 +47,10 @@ pub struct LocalEngineSettings {
     pub namespaces: Option<Namespaces>,
     /// Only this freezer is tried; none: the best that the machine allows.
     pub freezer: Option<Freezer>,
+    /// How long what runs in sandboxes lives.
+    pub lifetime: Lifetime,
+    /// The sandboxes that can be asked for: what an earlier host has left and is none of them is ended. None: any can.
+    pub known: Option<HashSet<SandboxName>>,
 }
 
 impl LocalEngineSettings {
@@ -52,6 +70,8 @@ impl LocalEngineSettings {
             snapshots,
             namespaces: None,
             freezer: None,
+            lifetime: Lifetime::default(),
+            known: None,
         }
     }
 }

@@ -32,6 +32,14 @@ pub(super) fn stop(root: Process, limit: Duration) -> io::Result<Stopped> {
     }
 }
 
+/// Takes over what another host has stopped, or was stopping. What was stopped before that cannot be told apart.
+pub(super) fn take_over(root: Process, limit: Duration) -> io::Result<Stopped> {
+    let stopped_before = tree(root)?.into_iter().filter(|seen| seen.state == State::Stopped);
+    let mut all: Vec<Process> = stopped_before.map(|seen| seen.process).collect();
+    all.extend(stop(root, limit)?.0);
+    Ok(Stopped(all))
+}
+
 /// Lets what a walk has stopped go on, children before their parents.
 pub(super) fn go_on(stopped: &Stopped) -> io::Result<()> {
     for process in stopped.0.iter().rev() {

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -21,10 +23,15 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Makes the directory, without whatever an earlier host has left there.
-    pub(super) fn make(path: PathBuf) -> io::Result<Self> {
-        remove_directory(&path)?;
-        DirBuilder::new().mode(0o700).create(&path)?;
+    /// Makes the directory. Of what an earlier host has left there the sockets of these stay.
+    pub(super) fn make<'a>(path: PathBuf, kept: impl Iterator<Item = &'a SandboxName>) -> io::Result<Self> {
+        let kept: HashSet<OsString> = kept.map(|name| file(name).into()).collect();
+        if kept.is_empty() {
+            remove_directory(&path)?;
+            DirBuilder::new().mode(0o700).create(&path)?;
+        } else {
+            remove_all_but(&kept, &path)?;
+        }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = openat(CWD, &path, flags, Mode::empty())?;
         Ok(Self { path, directory })
@@ -32,7 +39,7 @@ impl Sockets {
 
     /// Where a sandbox is reached.
     pub(super) fn path(&self, name: &SandboxName) -> PathBuf {
-        Path::new("/proc/self/fd").join(self.directory.as_raw_fd().to_string()).join(format!("{name}.sock"))
+        Path::new("/proc/self/fd").join(self.directory.as_raw_fd().to_string()).join(file(name))
     }
 
     /// Opens a socket for a sandbox. What connects waits until somebody accepts.
@@ -54,6 +61,25 @@ impl Sockets {
     }
 }
 
+fn file(name: &SandboxName) -> String {
+    format!("{name}.sock")
+}
+
+fn remove_all_but(kept: &HashSet<OsString>, directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if kept.contains(&entry.file_name()) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            remove_directory(&entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixStream;
@@ -67,12 +93,15 @@ mod tests {
         fs::create_dir(&deep).unwrap();
         fs::create_dir(deep.join("sockets")).unwrap();
         fs::write(deep.join("sockets/left"), "").unwrap();
-        let sockets = Sockets::make(deep.join("sockets")).unwrap();
         let name = SandboxName::new("box").unwrap();
+        let sockets = Sockets::make(deep.join("sockets"), std::iter::empty()).unwrap();
         let listener = sockets.listen(&name).unwrap();
         UnixStream::connect(sockets.path(&name)).unwrap();
         drop(listener);
-        sockets.listen(&name).unwrap();
+        let _listener = sockets.listen(&name).unwrap();
+        fs::write(deep.join("sockets/left"), "").unwrap();
+        let sockets = Sockets::make(deep.join("sockets"), [&name].into_iter()).unwrap();
+        UnixStream::connect(sockets.path(&name)).unwrap();
         assert_eq!(fs::read_dir(deep.join("sockets")).unwrap().count(), 1);
         sockets.remove().unwrap();
         assert!(!deep.join("sockets").exists());

@@ -14,7 +14,7 @@ use rustix::process::{Signal, geteuid, set_parent_process_death_signal, setsid};
 
 use super::privilege::{Filter, User, give_up_privileges, keep_right_to_mount};
 use super::step::{ALONE, Failure, Step, at};
-use super::{Launch, Purpose, Whose, network};
+use super::{End, Launch, Purpose, Whose, network};
 use crate::engine::Namespaces;
 use crate::engine::local::root::Root;
 
@@ -39,6 +39,7 @@ pub(super) struct Image {
     /// Where it stands apart.
     filter: Option<&'static Filter>,
     purpose: Purpose,
+    end: End,
 }
 
 /// Strings in the form that `execve` takes.
@@ -83,6 +84,7 @@ impl Image {
             user: if geteuid().is_root() { User::Root } else { User::Ordinary },
             filter: launch.namespaces.is_apart().then(Filter::of_this_machine).flatten(),
             purpose,
+            end: launch.end,
         })
     }
 
@@ -97,7 +99,9 @@ impl Image {
         reporter: BorrowedFd<'_>,
     ) -> Result<(), Failure> {
         // First the order to die with the parent, then the gate: a parent that is gone by now has closed it.
-        set_parent_process_death_signal(Some(Signal::KILL)).map_err(at(Step::Session))?;
+        if self.end == End::WithParent {
+            set_parent_process_death_signal(Some(Signal::KILL)).map_err(at(Step::Session))?;
+        }
         self.take_streams().map_err(at(Step::Streams))?;
         close_all_but([gate.as_raw_fd(), reporter.as_raw_fd(), self.way_out.as_raw_fd()]);
         rustix::io::write(reporter, &[ALONE]).map_err(at(Step::Session))?;

@@ -30,7 +30,7 @@ use super::root::Root;
 use child::Image;
 use step::{Failure, read_report, wait_until_alone};
 
-pub(super) use network::PROXY_PORT;
+pub(super) use network::{PROXY_PORT, reopen};
 
 /// The stack of a child until it becomes its program. It makes some hundred system calls and allocates nothing.
 const STACK: usize = 64 << 10;
@@ -66,6 +66,14 @@ pub(super) struct Launch {
     pub(super) directory: PathBuf,
     pub(super) input: OwnedFd,
     pub(super) output: OwnedFd,
+    pub(super) end: End,
+}
+
+/// What becomes of a process when the thread that has started it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    WithParent,
+    ByItself,
 }
 
 /// A process that was started.
@@ -78,7 +86,7 @@ pub(super) struct Launched {
 
 /// Starts a process. `arranged` is told its number before it runs any program, and can still refuse.
 ///
-/// The process dies with the thread that calls this.
+/// Until it runs its program the process ends when its parent has ended.
 ///
 /// # Errors
 /// When the machine refuses at any step; nothing is left running then.
@@ -108,6 +116,7 @@ pub(super) fn try_out(
         directory: PathBuf::from("/"),
         input: nothing()?,
         output: nothing()?,
+        end: End::WithParent,
     };
     let tried = start(trial, Purpose::Try, arranged)?;
     end_child(tried.pid);
@@ -192,7 +201,8 @@ fn open_gate(
     opener.write_all(&[1])
 }
 
-fn end_child(pid: i32) {
+/// Ends a process that was started and not waited for.
+pub(super) fn end_child(pid: i32) {
     let pid = nix::unistd::Pid::from_raw(pid);
     // It is our child and not reaped yet, so the number is still its own.
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).ok();

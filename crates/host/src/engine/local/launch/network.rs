@@ -8,12 +8,15 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::libc;
+use nix::sched::CloneFlags;
+use nix::sys::wait::{WaitStatus, waitpid};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, bind, listen, recvmsg, sendmsg, socket_with,
-    socketpair,
+    socketpair, sockopt,
 };
+use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
 /// Where the way out is, on a sandbox's own loopback. Above the ports that Linux gives to clients by itself, and
 /// below none that anything is known by.
@@ -31,6 +34,8 @@ pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 pub(super) fn set_up(parent: &OwnedFd) -> Result<(), Errno> {
     let flags = SocketFlags::CLOEXEC;
     let way_out = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+    // Connections that an earlier host has served may not have ended yet.
+    sockopt::set_socket_reuseaddr(&way_out, true)?;
     bring_up_loopback(&way_out)?;
     bind(&way_out, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, PROXY_PORT))?;
     listen(&way_out, WAITING)?;
@@ -56,6 +61,29 @@ fn bring_up_loopback(any: &OwnedFd) -> Result<(), Errno> {
         libc::ioctl(any.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request)
     };
     if done == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(nix::errno::Errno::last_raw())) }
+}
+
+/// Opens a way out once more, in the network of the process that a handle stays with. Needs Linux 5.8.
+pub(in super::super) fn reopen(handle: &OwnedFd) -> io::Result<TcpListener> {
+    let (sent, received) = pair()?;
+    let child = || -> isize {
+        let spaces = ThreadNameSpaceType::USER | ThreadNameSpaceType::NETWORK;
+        match move_into_thread_name_spaces(handle.as_fd(), spaces).and_then(|()| set_up(&sent)) {
+            Ok(()) => 0,
+            Err(errno) => errno.raw_os_error() as isize,
+        }
+    };
+    let mut stack = vec![0; super::STACK];
+    // SAFETY: as for a launch: without CLONE_VM the child runs on its own copy of the memory and of the stack, and
+    // makes system calls only, on what was prepared before.
+    #[expect(unsafe_code, reason = "only a process with one thread can enter a user namespace")]
+    let pid =
+        unsafe { nix::sched::clone(Box::new(child), &mut stack, CloneFlags::empty(), Some(libc::SIGCHLD)) }?;
+    match waitpid(pid, None)? {
+        WaitStatus::Exited(_, 0) => receive(&received),
+        WaitStatus::Exited(_, errno) => Err(io::Error::from_raw_os_error(errno)),
+        other => Err(io::Error::other(format!("it ended early: {other:?}"))),
+    }
 }
 
 /// Takes the way out that a child has handed over.

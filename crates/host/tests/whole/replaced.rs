@@ -1,0 +1,125 @@
+//! A host that leaves its sandboxes to the next one.
+
+use std::time::Duration;
+
+use reveille_host::engine::Namespaces;
+use reveille_host::{ErrorKind, Host, HostSettings, Lifetime};
+use serde_json::json;
+
+use crate::stand::{self, Stand, until, until_some};
+use crate::{kill_agent_of, pid_of, reaches, says};
+
+fn beyond(settings: &mut HostSettings) {
+    settings.lifetime = Lifetime::BeyondTheHost;
+}
+
+/// A sandbox beside `box`, asleep, in which something runs that was started once.
+async fn with_a_sleeper() -> Stand {
+    let stand = Stand::with_box(beyond).await;
+    let made = stand.control("POST", "/sandboxes", r#"{"metadata":{"name":"sleeper"}}"#).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    says(&stand, "sleeper", "echo once >> file").await;
+    assert_eq!(stand.control("POST", "/sandboxes/sleeper/standby", "").await.status, 200);
+    stand
+}
+
+async fn state(stand: &Stand, name: &str) -> String {
+    let record = stand.control("GET", &format!("/sandboxes/{name}"), "").await.json();
+    record["state"].as_str().unwrap_or_default().to_owned()
+}
+
+pub(crate) async fn what_runs_goes_on_and_its_output_is_whole() {
+    let stand = with_a_sleeper().await;
+    let count = "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo $i; sleep 0.005; done; sleep 5432";
+    let counter = json!({"command": count, "name": "counter"});
+    assert_eq!(stand.post("/process", &counter).await.status, 200);
+    let outside = pid_of("sleep 0.005; done; sleep 5432").unwrap();
+    let mut stand = stand;
+    for _ in 0..3 {
+        stand = stand.replaced(beyond).await;
+        assert_eq!(state(&stand, "box").await, "RUNNING");
+        assert_eq!(state(&stand, "sleeper").await, "STANDBY");
+        assert_eq!(stand.get("/process/counter").await.json()["status"], "running");
+        assert_eq!(pid_of("sleep 0.005; done; sleep 5432").unwrap(), outside);
+    }
+    let all: String = (1..=400).map(|number| format!("{number}\n")).collect();
+    loop {
+        let said = stand.get("/process/counter/logs").await.json()["stdout"].as_str().unwrap().to_owned();
+        assert!(all.starts_with(&said), "nothing is lost and nothing comes twice: {said}");
+        if said == all {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(says(&stand, "sleeper", "cat file").await, "once");
+    for name in ["box", "sleeper"] {
+        assert_eq!(stand.control("DELETE", &format!("/sandboxes/{name}"), "").await.status, 200);
+        assert!(!stand.data("sandboxes").join(name).exists());
+    }
+    assert_eq!(pid_of("sleep 5432"), None);
+    stand.host.stop().await;
+}
+
+pub(crate) async fn it_goes_to_standby_when_nothing_happens_in_it() {
+    let stand = with_a_sleeper().await;
+    let stand = stand
+        .replaced(|settings| {
+            beyond(settings);
+            settings.standby_after = Duration::from_millis(100);
+        })
+        .await;
+    // It is asked for nothing but its record.
+    while state(&stand, "box").await != "STANDBY" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(says(&stand, "box", "echo awake").await, "awake");
+    stand.host.stop().await;
+}
+
+pub(crate) async fn it_reaches_what_its_record_says() {
+    let stand = Stand::with_box(beyond).await;
+    if stand.host.isolation().namespaces != Namespaces::All {
+        return eprintln!("skipped: sandboxes have no network of their own here");
+    }
+    let is_refused = |said: &str| said.contains(" 403 ") && said.contains("may reach");
+    let mut stand = stand;
+    for (domain, refused) in [("name.invalid", false), ("other.invalid", true)] {
+        let network = json!({"spec": {"network": {"allowedDomains": [domain]}}}).to_string();
+        assert_eq!(stand.control("PUT", "/sandboxes/box", &network).await.status, 200);
+        stand = stand.replaced(beyond).await;
+        let said = loop {
+            // Until the host has said what it reaches it reaches nothing.
+            let said = reaches(&stand).await;
+            if is_refused(&said) == refused {
+                break said;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        assert!(said.starts_with("HTTP/1.1 "), "the proxy answers: {said}");
+    }
+    stand.host.stop().await;
+}
+
+pub(crate) async fn it_is_started_again_when_its_agent_has_ended() {
+    let stand = Stand::with_box(beyond).await;
+    let mark = format!("lost-{}", fastrand::u64(..));
+    let lost = json!({"command": format!("exec sh -c 'while sleep 1; do :; done' {mark}"), "name": "lost"});
+    assert_eq!(stand.post("/process", &lost).await.status, 200);
+    let stand = stand.replaced(beyond).await;
+    kill_agent_of(&until_some(|| pid_of(&mark)).await);
+    until(|| pid_of(&mark).is_none()).await;
+    assert_eq!(stand.get("/process/lost").await.status, 404);
+    assert_eq!(says(&stand, "box", "echo again").await, "again");
+    stand.host.stop().await;
+}
+
+pub(crate) async fn only_one_host_has_the_data() {
+    let stand = Stand::with_box(beyond).await;
+    let mut second = stand::settings(&stand.data(""));
+    beyond(&mut second);
+    let refused = Host::start(second).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InUse);
+    assert_eq!(reveille_host::host_on(&stand.data("")), Some(std::process::id()));
+    assert_eq!(says(&stand, "box", "echo untouched").await, "untouched");
+    stand.host.stop().await;
+}
