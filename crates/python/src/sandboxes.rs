@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pyo3::prelude::*;
-use reveille::{RetryPolicy, SandboxOrder};
+use reveille::{List, RetryPolicy, SandboxOrder, SandboxRecord};
 
 use crate::call::Call;
 use crate::client::Client;
@@ -66,7 +66,7 @@ impl Wanted {
 }
 
 impl Filter {
-    fn of(self, mut list: reveille::ListSandboxes) -> PyResult<reveille::ListSandboxes> {
+    fn of(self, mut list: List<SandboxRecord>) -> PyResult<List<SandboxRecord>> {
         if let Some(text) = self.search {
             list = list.search(text);
         }

@@ -126,10 +126,9 @@ pub use core::settings::{Origin, local_host};
 pub use core::transport::HttpVersion;
 pub use error::{Error, ErrorKind};
 pub use features::{
-    CreatePreview, CreateSandbox, CreateVolume, Drives, Exec, Forward, Images, ListSandboxes, Mcp,
-    McpOutcome, McpTool, Mount, Network, Output, OutputEvent, Plane, Ports, Previews, ProcessStream,
-    Processes, Request, Sandbox, SandboxOrder, SandboxPages, Sandboxes, System, Upgrade, Volumes, WaitForEnd,
-    WorkspaceDrives,
+    CreatePreview, CreateSandbox, CreateVolume, Drives, Exec, Forward, Images, List, Mcp, McpOutcome,
+    McpTool, Mount, Network, Output, OutputEvent, Pages, Plane, Ports, Previews, ProcessStream, Processes,
+    Request, Sandbox, SandboxOrder, Sandboxes, System, Upgrade, Volumes, WaitForEnd, WorkspaceDrives,
 };
 #[cfg(feature = "terminal")]
 pub use features::{OpenTerminal, Terminal, TerminalEnd, TerminalEvent, TerminalInput, Typing};
@@ -148,6 +147,6 @@ pub use reveille_wire::{
     Drive, DriveMount, EnvVar, ExecFrame, ExecFrameKind, Health, Image, InvalidInput, LocalHost, LogPosition,
     Metadata, OutputStream, Page, PageMeta, PortSpec, Preview, PreviewMetadata, PreviewSpec, PreviewToken,
     PreviewTokenSpec, ProcessLogs, ProcessResponse, ProcessSocket, ProcessStatus, Sandbox as SandboxRecord,
-    SandboxList, SandboxName, SandboxRuntime, SandboxSpec, SandboxState, Status, UnmountOutcome,
-    UpgradeAccepted, UpgradeState, UpgradeStatus, Volume, VolumeSpec, VolumeState,
+    SandboxName, SandboxRuntime, SandboxSpec, SandboxState, Status, UnmountOutcome, UpgradeAccepted,
+    UpgradeState, UpgradeStatus, Volume, VolumeSpec, VolumeState,
 };

@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A sandbox as the control plane tells of it. Keys that this crate does not know are kept in `other`.
@@ -269,128 +268,6 @@ pub enum Status {
     Other,
 }
 
-/// Sandboxes as `GET /sandboxes` lists them: a page, or a bare list from servers of an older version.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct SandboxList {
-    /// One page of them; of a longer list the first [`MOST`](Self::MOST).
-    pub data: Vec<Sandbox>,
-    /// Where the next page is.
-    pub meta: PageMeta,
-    /// How many more the list held than were read.
-    #[serde(skip)]
-    pub left_out: u64,
-    /// What else was said.
-    #[serde(flatten)]
-    pub other: Map<String, Value>,
-}
-
-impl SandboxList {
-    /// The most sandboxes that are read of one page. The platform's pages hold 50.
-    pub const MOST: usize = 10_000;
-
-    /// A page of sandboxes.
-    #[must_use]
-    pub fn new(data: Vec<Sandbox>, meta: PageMeta) -> Self {
-        Self { data, meta, ..Self::default() }
-    }
-}
-
-impl<'de> Deserialize<'de> for SandboxList {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(ReadList)
-    }
-}
-
-/// Reads a list record by record, so that nothing is held twice.
-struct ReadList;
-
-impl<'de> Visitor<'de> for ReadList {
-    type Value = SandboxList;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a page of sandboxes, or a list of them")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, from: A) -> Result<SandboxList, A::Error> {
-        let Records { data, left_out } = Records::read(from)?;
-        Ok(SandboxList { data, left_out, ..SandboxList::default() })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<SandboxList, A::Error> {
-        let mut list = SandboxList::default();
-        while let Some(key) = from.next_key::<String>()? {
-            match key.as_str() {
-                "data" => {
-                    let Records { data, left_out } =
-                        from.next_value::<Option<Records>>()?.unwrap_or_default();
-                    (list.data, list.left_out) = (data, left_out);
-                }
-                "meta" => list.meta = from.next_value::<Option<PageMeta>>()?.unwrap_or_default(),
-                _ => drop(list.other.insert(key, from.next_value()?)),
-            }
-        }
-        Ok(list)
-    }
-}
-
-#[derive(Default)]
-struct Records {
-    data: Vec<Sandbox>,
-    left_out: u64,
-}
-
-impl Records {
-    fn read<'de, A: SeqAccess<'de>>(mut from: A) -> Result<Self, A::Error> {
-        let mut records = Self::default();
-        while records.data.len() < SandboxList::MOST {
-            match from.next_element()? {
-                Some(record) => records.data.push(record),
-                None => return Ok(records),
-            }
-        }
-        while from.next_element::<IgnoredAny>()?.is_some() {
-            records.left_out += 1;
-        }
-        Ok(records)
-    }
-}
-
-impl<'de> Deserialize<'de> for Records {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Records;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of sandboxes")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, from: A) -> Result<Records, A::Error> {
-                Records::read(from)
-            }
-        }
-        from.deserialize_seq(Read)
-    }
-}
-
-/// Where the next page of a list is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PageMeta {
-    /// Whether there is one.
-    pub has_more: bool,
-    /// What asks for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_cursor: Option<String>,
-    /// How many there are in all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub total: Option<u64>,
-    /// What else was said.
-    #[serde(flatten)]
-    pub other: Map<String, Value>,
-}
-
 fn null_is_default<'de, D, T>(from: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -412,29 +289,6 @@ mod tests {
         let back = serde_json::to_value(&sandbox).unwrap();
         assert_eq!((&back["metadata"]["novel"], &back["errors"]), (&1.into(), &serde_json::json!([])));
         assert_eq!(back["spec"]["lifecycle"], serde_json::json!({}));
-    }
-
-    #[test]
-    fn a_list_is_a_page_or_bare() {
-        let json =
-            r#"{"data":[{"metadata":{"name":"a"}}],"meta":{"hasMore":true,"nextCursor":"c","x":1},"y":2}"#;
-        let page: SandboxList = serde_json::from_str(json).unwrap();
-        assert_eq!((page.data.len(), page.meta.has_more), (1, true));
-        assert_eq!((&page.meta.other["x"], &page.other["y"]), (&1.into(), &2.into()));
-        assert_eq!(serde_json::to_value(&page).unwrap()["meta"]["x"], 1);
-        let empty: SandboxList = serde_json::from_str(r#"{"data":null,"meta":null}"#).unwrap();
-        assert_eq!(empty, SandboxList::default());
-        let bare: SandboxList = serde_json::from_str(r#"[{"metadata":{"name":"a"}}]"#).unwrap();
-        assert_eq!((bare.data.len(), bare.meta.has_more), (1, false));
-    }
-
-    #[test]
-    fn a_list_that_is_longer_than_is_read_says_so() {
-        let json = format!("[{}{{}}]", "{},".repeat(SandboxList::MOST + 6));
-        let list: SandboxList = serde_json::from_str(&json).unwrap();
-        assert_eq!((list.data.len(), list.left_out), (SandboxList::MOST, 7));
-        let list: SandboxList = serde_json::from_str(&format!(r#"{{"data":{json}}}"#)).unwrap();
-        assert_eq!((list.data.len(), list.left_out), (SandboxList::MOST, 7));
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppPath, InvalidInput};
+use crate::{AppPath, InvalidInput, page};
 
 /// The name of a drive: letters, digits, `_` and `-`, at most 128, a letter or digit first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,12 +129,8 @@ impl DriveMount {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DriveMounts {
     /// What is mounted; a server that has nothing may say null.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "page::every")]
     pub mounts: Vec<DriveMount>,
-}
-
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<DriveMount>, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 /// The body of `POST /drives/mount`. It says the same as the [`DriveMount`] that it asks for.

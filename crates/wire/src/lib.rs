@@ -26,6 +26,7 @@ pub mod hop;
 mod local;
 mod network;
 mod output;
+mod page;
 mod path;
 mod preview;
 mod process;
@@ -40,8 +41,8 @@ mod watch;
 
 pub use address::{Port, SandboxName, SandboxUrl};
 pub use control::{
-    EnvVar, Event, ExpirationPolicy, Lifecycle, Metadata, PageMeta, PortSpec, Sandbox, SandboxList,
-    SandboxRuntime, SandboxSpec, SandboxState, Status, VolumeAttachment,
+    EnvVar, Event, ExpirationPolicy, Lifecycle, Metadata, PortSpec, Sandbox, SandboxRuntime, SandboxSpec,
+    SandboxState, Status, VolumeAttachment,
 };
 pub use drive::{DriveMount, DriveMounts, DriveName, MountOutcome, MountPath, MountRequest, UnmountOutcome};
 pub use failure::{ErrorBody, InvalidInput};
@@ -52,6 +53,7 @@ pub use gateway::{GatewayAnswer, GatewayCode, GatewayError, GatewayErrorBody, re
 pub use local::{Birth, LocalHost, state_dir};
 pub use network::{ProcessPorts, ProcessSocket, SocketState};
 pub use output::{Encoding, ExecFrame, ExecFrameKind, NotBytes, OutputStream};
+pub use page::{Every, Page, PageMeta};
 pub use path::AppPath;
 pub use preview::{Preview, PreviewMetadata, PreviewSpec, PreviewToken, PreviewTokenSpec};
 pub use process::{
@@ -60,7 +62,7 @@ pub use process::{
 pub use refusal::Refusal;
 pub use route::SandboxPath;
 pub use search::{ContentMatch, ContentMatches, FindMatch, FindMatches, FoundKind, FuzzyMatch, FuzzyMatches};
-pub use storage::{Drive, Image, Page, Volume, VolumeSpec, VolumeState};
+pub use storage::{Drive, Image, Volume, VolumeSpec, VolumeState};
 pub use system::{Health, UpgradeAccepted, UpgradeRequest, UpgradeState, UpgradeStatus};
 pub use terminal::{TerminalInput, TerminalOutput, terminal_bytes};
 pub use upload::{

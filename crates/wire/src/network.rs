@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::file::null_is_empty;
+use crate::page;
 
 /// The answer of `GET /network/process/{pid}/ports`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -8,7 +8,7 @@ pub struct ProcessPorts {
     /// The process that was asked for.
     pub pid: i32,
     /// Its sockets, and those of all processes that came from it.
-    #[serde(deserialize_with = "null_is_empty")]
+    #[serde(deserialize_with = "page::every")]
     pub ports: Vec<ProcessSocket>,
 }
 

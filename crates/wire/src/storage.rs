@@ -1,13 +1,9 @@
 //! Drives, volumes and images as records of the control plane.
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::{MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Metadata, PageMeta};
+use crate::Metadata;
 
 /// A volume: files with a life of their own, in one sandbox at a time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -95,68 +91,9 @@ pub struct Image {
     pub other: Map<String, Value>,
 }
 
-/// A page of a list; a bare list from servers of an older version is one page.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Page<T> {
-    /// What is on it.
-    pub data: Vec<T>,
-    /// Where the next page is.
-    pub meta: PageMeta,
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Page<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(ReadPage(PhantomData))
-    }
-}
-
-struct ReadPage<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ReadPage<T> {
-    type Value = Page<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a page of a list, or a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Page<T>, A::Error> {
-        let mut page = Page { data: Vec::new(), meta: PageMeta::default() };
-        while let Some(record) = from.next_element()? {
-            page.data.push(record);
-        }
-        Ok(page)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Page<T>, A::Error> {
-        let (mut data, mut meta) = (None, PageMeta::default());
-        while let Some(key) = from.next_key::<String>()? {
-            match key.as_str() {
-                "data" => data = Some(from.next_value::<Option<Vec<T>>>()?.unwrap_or_default()),
-                "meta" => meta = from.next_value::<Option<PageMeta>>()?.unwrap_or_default(),
-                _ => drop(from.next_value::<serde::de::IgnoredAny>()?),
-            }
-        }
-        // An object without it is another answer, and no empty list.
-        let data = data.ok_or_else(|| serde::de::Error::missing_field("data"))?;
-        Ok(Page { data, meta })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_list_comes_in_either_form_and_another_answer_is_none() {
-        let bare: Page<Volume> = serde_json::from_str(r#"[{"metadata":{"name":"v"}}]"#).unwrap();
-        let text = r#"{"data":[{"metadata":{"name":"v"}}],"meta":{"hasMore":true,"nextCursor":"x"}}"#;
-        let paged: Page<Volume> = serde_json::from_str(text).unwrap();
-        assert_eq!(bare.data, paged.data);
-        assert_eq!(paged.meta.next_cursor.as_deref(), Some("x"));
-        assert_eq!(serde_json::from_str::<Page<Volume>>(r#"{"data":null}"#).unwrap().data, []);
-        assert!(serde_json::from_str::<Page<Volume>>(r#"{"error":"x"}"#).is_err());
-    }
 
     #[test]
     fn a_record_keeps_what_it_does_not_know() {

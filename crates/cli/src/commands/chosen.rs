@@ -40,7 +40,7 @@ impl Chosen {
         if !self.all {
             return Ok(self.names.clone());
         }
-        let Listed { list, lost } = listing::whole(screen, connection).await?;
+        let Listed { list, lost } = listing::sandboxes(screen, connection).await?;
         if let Some(lost) = lost {
             return Err(lost);
         }

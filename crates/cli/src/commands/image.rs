@@ -8,7 +8,7 @@ use reveille::Body;
 use tokio_util::io::{ReaderStream, SyncIoBridge};
 
 use crate::connection::Connection;
-use crate::listing;
+use crate::listing::{self, Listed};
 use crate::output::Screen;
 use crate::report::{Exit, Failure, Request};
 
@@ -74,14 +74,11 @@ async fn import(screen: &Screen, connection: &Connection, asked: &Import) -> Res
 }
 
 async fn list(screen: &Screen, connection: &Connection) -> Result<Exit, Failure> {
-    let images = connection.client().images();
     let asking = connection.asking("", Request::new("GET", "/images"));
-    let found = listing::pages(&asking, |cursor| match cursor {
-        None => images.list(),
-        Some(cursor) => images.list_from(cursor),
-    });
-    screen.images(&found.await?)?;
-    Ok(Exit::Done)
+    let all = connection.client().images().list();
+    let Listed { list, lost } = listing::whole(screen, &asking, all).await?;
+    screen.images(&list.data)?;
+    lost.map_or(Ok(Exit::Done), Err)
 }
 
 async fn remove(screen: &Screen, connection: &Connection, asked: &Remove) -> Result<Exit, Failure> {

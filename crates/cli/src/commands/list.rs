@@ -32,7 +32,7 @@ enum State {
 }
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &List) -> Result<Exit, Failure> {
-    let Listed { mut list, lost } = listing::whole(screen, connection).await?;
+    let Listed { mut list, lost } = listing::sandboxes(screen, connection).await?;
     let had = list.data.len();
     list.data.retain(|sandbox| asked.wants(sandbox));
     if asked.names {

@@ -24,14 +24,14 @@ pub(crate) struct Status {
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Status) -> Result<Exit, Failure> {
     let is_live = matches!(Terminal::at_stdout(), Terminal::Live { .. }) && screen.format() == Format::People;
     if asked.once || !is_live {
-        let Listed { list, lost } = listing::whole(screen, connection).await?;
+        let Listed { list, lost } = listing::sandboxes(screen, connection).await?;
         screen.status(connection.client().api_url(), &list)?;
         return lost.map_or(Ok(Exit::Done), Err);
     }
     let mut live = Live::default();
     let mut first = true;
     loop {
-        let lines = match listing::whole(screen, connection).await {
+        let lines = match listing::sandboxes(screen, connection).await {
             Ok(Listed { list, .. }) => screen.status_lines(connection.client().api_url(), &list),
             Err(failure) if first => return Err(failure),
             // A host that is started anew answers again in a moment.

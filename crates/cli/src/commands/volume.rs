@@ -1,7 +1,7 @@
 use clap::{Args, Subcommand};
 
 use crate::connection::Connection;
-use crate::listing;
+use crate::listing::{self, Listed};
 use crate::output::Screen;
 use crate::report::{Exit, Failure, Request};
 use crate::typed::megabytes;
@@ -80,14 +80,11 @@ async fn create(screen: &Screen, connection: &Connection, asked: &Create) -> Res
 }
 
 async fn list(screen: &Screen, connection: &Connection) -> Result<Exit, Failure> {
-    let volumes = connection.client().volumes();
     let asking = connection.asking("", Request::new("GET", "/volumes"));
-    let found = listing::pages(&asking, |cursor| match cursor {
-        None => volumes.list(),
-        Some(cursor) => volumes.list_from(cursor),
-    });
-    screen.volumes(&found.await?)?;
-    Ok(Exit::Done)
+    let all = connection.client().volumes().list();
+    let Listed { list, lost } = listing::whole(screen, &asking, all).await?;
+    screen.volumes(&list.data)?;
+    lost.map_or(Ok(Exit::Done), Err)
 }
 
 async fn resize(screen: &Screen, connection: &Connection, asked: &Resize) -> Result<Exit, Failure> {

@@ -4,8 +4,8 @@ use std::io;
 use std::time::SystemTime;
 
 use reveille::{
-    DriveMount, Health, History, Image, ProcessResponse, SandboxList, SandboxRecord, SandboxState,
-    UnmountOutcome, UpgradeAccepted, UpgradeStatus, Volume,
+    DriveMount, Health, History, Image, Page, ProcessResponse, SandboxRecord, SandboxState, UnmountOutcome,
+    UpgradeAccepted, UpgradeStatus, Volume,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -66,7 +66,7 @@ impl Screen {
         }
     }
 
-    pub(crate) fn sandboxes(&self, list: &SandboxList) -> io::Result<()> {
+    pub(crate) fn sandboxes(&self, list: &Page<SandboxRecord>) -> io::Result<()> {
         if self.format == Format::Json {
             return self.json(list);
         }
@@ -153,7 +153,7 @@ impl Screen {
     }
 
     /// Their names, one a line.
-    pub(crate) fn names(&self, list: &SandboxList) -> io::Result<()> {
+    pub(crate) fn names(&self, list: &Page<SandboxRecord>) -> io::Result<()> {
         let mut names = list.data.iter().map(|sandbox| sandbox.metadata.name.as_str());
         match self.format {
             Format::Json => names.try_for_each(|name| self.json(&name)),
@@ -162,7 +162,7 @@ impl Screen {
     }
 
     /// A list of which nothing was wanted.
-    pub(crate) fn none_of(&self, had: usize, list: &SandboxList) -> io::Result<()> {
+    pub(crate) fn none_of(&self, had: usize, list: &Page<SandboxRecord>) -> io::Result<()> {
         if self.format == Format::Json {
             return self.json(list);
         }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::io;
 use std::time::SystemTime;
 
-use reveille::{SandboxList, SandboxState};
+use reveille::{Page, SandboxRecord, SandboxState};
 use serde_json::json;
 
 use super::records::state;
@@ -12,7 +12,7 @@ use super::{FAINT, Format, GOOD, Line, STRONG, Screen, Table, WAIT};
 use crate::report::ago;
 
 impl Screen {
-    pub(crate) fn status(&self, url: &str, list: &SandboxList) -> io::Result<()> {
+    pub(crate) fn status(&self, url: &str, list: &Page<SandboxRecord>) -> io::Result<()> {
         if self.format() == Format::Json {
             let Counted { running, standby, other } = count(list);
             return self.json(&json!({
@@ -23,7 +23,7 @@ impl Screen {
     }
 
     /// The same in lines, those that run first and of those the ones that were used last.
-    pub(crate) fn status_lines(&self, url: &str, list: &SandboxList) -> Vec<Line> {
+    pub(crate) fn status_lines(&self, url: &str, list: &Page<SandboxRecord>) -> Vec<Line> {
         let Counted { running, standby, other } = count(list);
         let mut counts = Line::new().styled(GOOD, format_args!("{running} running"));
         counts = counts.text(", ").styled(WAIT, format_args!("{standby} in standby"));
@@ -55,7 +55,7 @@ struct Counted {
     other: usize,
 }
 
-fn count(list: &SandboxList) -> Counted {
+fn count(list: &Page<SandboxRecord>) -> Counted {
     let of = |state| list.data.iter().filter(|sandbox| sandbox.state == Some(state)).count();
     let (running, standby) = (of(SandboxState::Running), of(SandboxState::Standby));
     Counted { running, standby, other: list.data.len() - running - standby }

@@ -231,8 +231,8 @@ impl Call<()> {
 
 /// Gives a builder around a [`Call`] the setters and the ends of one. `$ready` makes the call of it.
 macro_rules! like_a_call {
-    ($builder:ty => $output:ty) => {
-        impl $builder {
+    ($builder:ty => $output:ty $(, for $one:ident: $($bounds:tt)+)?) => {
+        impl$(<$one: $($bounds)+>)? $builder {
             /// Tries this call under a policy of its own; the client's stays what it was.
             pub fn retry(mut self, policy: $crate::RetryPolicy) -> Self {
                 self.call = self.call.retry(policy);
@@ -296,7 +296,7 @@ macro_rules! like_a_call {
             }
         }
 
-        impl std::future::IntoFuture for $builder {
+        impl$(<$one: $($bounds)+>)? std::future::IntoFuture for $builder {
             type Output = Result<$output, $crate::Error>;
             type IntoFuture = $crate::CallFuture<$output>;
 

@@ -4,7 +4,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::stream::{self, BoxStream, Stream};
 use reveille_retry::History;
-use reveille_wire::{PageMeta, SandboxList};
+use reveille_wire::{Page, PageMeta, Sandbox};
+use serde::de::DeserializeOwned;
 
 use crate::call::{Call, like_a_call};
 use crate::error::Error;
@@ -12,16 +13,17 @@ use crate::error::Error;
 /// How many pages are followed at the most, against a server whose list does not end.
 const MOST_PAGES: u32 = 1_000;
 
-/// A page of sandboxes that is to be read; by [`Sandboxes::list`](crate::Sandboxes::list).
+/// A page of a list that is to be read, or all of its pages: of sandboxes by
+/// [`Sandboxes::list`](crate::Sandboxes::list), of volumes, drives and images by theirs. A read.
 #[derive(Debug)]
 #[must_use = "nothing is sent until the call is awaited, or waited for with `.wait()`"]
-pub struct ListSandboxes {
-    call: Call<SandboxList>,
+pub struct List<T> {
+    call: Call<Page<T>>,
     cursor: Option<String>,
 }
 
-impl ListSandboxes {
-    pub(super) fn new(call: Call<SandboxList>) -> Self {
+impl<T: DeserializeOwned + Send + 'static> List<T> {
+    pub(super) fn new(call: Call<Page<T>>) -> Self {
         Self { call, cursor: None }
     }
 
@@ -31,12 +33,40 @@ impl ListSandboxes {
         self
     }
 
-    /// How many sandboxes a page has at the most; the server's default is 50.
+    /// How many records a page has at the most; the server's default is 50.
     pub fn limit(mut self, limit: u32) -> Self {
         self.call.operation.query("limit", &limit.to_string());
         self
     }
 
+    /// This page and those after it: a [`Stream`] in async code, an [`Iterator`] by
+    /// [`into_iter`](IntoIterator::into_iter) elsewhere. Each is a read of its own.
+    ///
+    /// ```
+    /// # use reveille_faults::{FaultServer, Script, Step};
+    /// # let page = |name: &str, meta: &str| Step::ok(format!(r#"{{"data":[{{"metadata":{{"name":"{name}"}}}}],"meta":{meta}}}"#));
+    /// # let script = Script::new().step(page("a", r#"{"hasMore":true,"nextCursor":"x"}"#)).then(page("b", "{}"));
+    /// # let server = FaultServer::start(script)?;
+    /// # let client = reveille::Client::builder().api_key("k").workspace("w").api_url(server.url()).build()?;
+    /// let mut names = Vec::new();
+    /// for page in client.sandboxes().list().limit(200).pages() {
+    ///     names.extend(page?.data.into_iter().map(|sandbox| sandbox.metadata.name));
+    /// }
+    /// assert_eq!(names, ["a", "b"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pages(self) -> Pages<T> {
+        let walk = Walk { call: self.call, cursor: self.cursor, pages: 0 };
+        let pages = Box::pin(stream::try_unfold(Ok(Some(walk)), next));
+        Pages { pages, history: History::default() }
+    }
+
+    fn into_call(self) -> Call<Page<T>> {
+        at(self.call, self.cursor.as_deref())
+    }
+}
+
+impl List<Sandbox> {
     /// Only those whose names hold this text.
     pub fn search(mut self, text: impl AsRef<str>) -> Self {
         self.call.operation.query("q", text.as_ref());
@@ -66,37 +96,11 @@ impl ListSandboxes {
         self.call.operation.query("showTerminated", "true");
         self
     }
-
-    /// This page and those after it: a [`Stream`] in async code, an [`Iterator`] by
-    /// [`into_iter`](IntoIterator::into_iter) elsewhere. Each is a read of its own.
-    ///
-    /// ```
-    /// # use reveille_faults::{FaultServer, Script, Step};
-    /// # let page = |name: &str, meta: &str| Step::ok(format!(r#"{{"data":[{{"metadata":{{"name":"{name}"}}}}],"meta":{meta}}}"#));
-    /// # let script = Script::new().step(page("a", r#"{"hasMore":true,"nextCursor":"x"}"#)).then(page("b", "{}"));
-    /// # let server = FaultServer::start(script)?;
-    /// # let client = reveille::Client::builder().api_key("k").workspace("w").api_url(server.url()).build()?;
-    /// let mut names = Vec::new();
-    /// for page in client.sandboxes().list().limit(200).pages() {
-    ///     names.extend(page?.data.into_iter().map(|sandbox| sandbox.metadata.name));
-    /// }
-    /// assert_eq!(names, ["a", "b"]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn pages(self) -> SandboxPages {
-        let walk = Walk { call: self.call, cursor: self.cursor, pages: 0 };
-        let pages = Box::pin(stream::try_unfold(Ok(Some(walk)), next));
-        SandboxPages { pages, history: History::default() }
-    }
-
-    fn into_call(self) -> Call<SandboxList> {
-        at(self.call, self.cursor.as_deref())
-    }
 }
 
-like_a_call!(ListSandboxes => SandboxList);
+like_a_call!(List<T> => Page<T>, for T: DeserializeOwned + Send + 'static);
 
-fn at(mut call: Call<SandboxList>, cursor: Option<&str>) -> Call<SandboxList> {
+fn at<T>(mut call: Call<Page<T>>, cursor: Option<&str>) -> Call<Page<T>> {
     if let Some(cursor) = cursor {
         call.operation.query("cursor", cursor);
     }
@@ -128,16 +132,16 @@ impl SandboxOrder {
     }
 }
 
-/// The pages of a list, one after the other; by [`ListSandboxes::pages`].
+/// The pages of a list, one after the other; by [`List::pages`].
 ///
 /// It ends with the last page. A list that cannot be followed to its end is an error: one that says that there is
 /// more and not where, that leads back to where it came from, or that has more than 1,000 pages.
-pub struct SandboxPages {
-    pages: BoxStream<'static, Result<Read, Error>>,
+pub struct Pages<T> {
+    pages: BoxStream<'static, Result<Read<T>, Error>>,
     history: History,
 }
 
-impl SandboxPages {
+impl<T> Pages<T> {
     /// Every attempt at the page that was read last.
     #[must_use]
     pub fn history(&self) -> &History {
@@ -145,27 +149,30 @@ impl SandboxPages {
     }
 }
 
-type Read = (SandboxList, History);
+type Read<T> = (Page<T>, History);
 
 /// On the way from page to page.
-struct Walk {
-    call: Call<SandboxList>,
+struct Walk<T> {
+    call: Call<Page<T>>,
     cursor: Option<String>,
     pages: u32,
 }
 
 /// Where the walk stands: before a page, at the end, or where it goes no further.
-type Place = Result<Option<Walk>, Error>;
+type Place<T> = Result<Option<Walk<T>>, Error>;
 
-async fn next(place: Place) -> Result<Option<(Read, Place)>, Error> {
+async fn next<T>(place: Place<T>) -> Result<Option<(Read<T>, Place<T>)>, Error>
+where
+    T: DeserializeOwned + Send + 'static,
+{
     let Some(walk) = place? else { return Ok(None) };
     let read = at(walk.call.again(), walk.cursor.as_deref()).with_history().await?;
     let onward = walk.onward(&read.0.meta);
     Ok(Some((read, onward)))
 }
 
-impl Walk {
-    fn onward(mut self, meta: &PageMeta) -> Place {
+impl<T> Walk<T> {
+    fn onward(mut self, meta: &PageMeta) -> Place<T> {
         if !meta.has_more {
             return Ok(None);
         }
@@ -182,8 +189,8 @@ impl Walk {
     }
 }
 
-impl Stream for SandboxPages {
-    type Item = Result<SandboxList, Error>;
+impl<T> Stream for Pages<T> {
+    type Item = Result<Page<T>, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(read) = ready!(self.pages.as_mut().poll_next(cx)) else { return Poll::Ready(None) };
@@ -194,15 +201,15 @@ impl Stream for SandboxPages {
     }
 }
 
-impl fmt::Debug for SandboxPages {
+impl<T> fmt::Debug for Pages<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SandboxPages")
+        f.write_str("Pages")
     }
 }
 
 #[cfg(feature = "blocking")]
-impl IntoIterator for SandboxPages {
-    type Item = Result<SandboxList, Error>;
+impl<T> IntoIterator for Pages<T> {
+    type Item = Result<Page<T>, Error>;
     type IntoIter = crate::answer::Blocking<Self>;
 
     fn into_iter(self) -> Self::IntoIter {

@@ -2,6 +2,7 @@
 
 use http::{HeaderValue, Method, StatusCode, header};
 use reveille_retry::Replay;
+use reveille_wire::Every;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
@@ -71,10 +72,9 @@ impl McpOutcome {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 struct Listed {
-    tools: Vec<McpTool>,
+    tools: Every<McpTool>,
 }
 
 impl Mcp {
@@ -84,7 +84,7 @@ impl Mcp {
 
     /// What tools there are. A read.
     pub fn list_tools(&self) -> Call<Vec<McpTool>> {
-        self.ask("tools/list", &json!({}), |listed: Listed| listed.tools)
+        self.ask("tools/list", &json!({}), |listed: Listed| listed.tools.0)
     }
 
     /// Uses a tool, with its arguments as a JSON object. A mutation, whatever the tool does.

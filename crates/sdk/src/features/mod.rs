@@ -21,7 +21,7 @@ mod terminal;
 pub use create::CreateSandbox;
 pub use drives::{Drives, Mount};
 pub use forward::{Forward, Plane};
-pub use list::{ListSandboxes, SandboxOrder, SandboxPages};
+pub use list::{List, Pages, SandboxOrder};
 pub use mcp::{Mcp, McpOutcome, McpTool};
 pub use network::Network;
 pub use ports::Ports;

@@ -1,7 +1,9 @@
 use http::Method;
-use reveille_wire::{Port, Preview, PreviewSpec, PreviewToken};
+use reveille_wire::{Every, Port, Preview, PreviewSpec, PreviewToken};
+use serde::de::DeserializeOwned;
 
 use super::Sandbox;
+use crate::answer::Reading;
 use crate::call::{Call, Operation, like_a_call, segment};
 use crate::error::Error;
 
@@ -44,7 +46,7 @@ impl Previews {
 
     /// All of them. A read, which wakes nothing.
     pub fn list(&self) -> Call<Vec<Preview>> {
-        Call::json(self.0.core(), self.at(Method::GET, &[]))
+        self.every(&[])
     }
 
     /// One of them. A read.
@@ -75,7 +77,7 @@ impl Previews {
 
     /// The tokens that open a private one. A read.
     pub fn tokens(&self, preview: impl AsRef<str>) -> Call<Vec<PreviewToken>> {
-        Call::json(self.0.core(), self.at(Method::GET, &[preview.as_ref(), "tokens"]))
+        self.every(&[preview.as_ref(), "tokens"])
     }
 
     /// Makes a token that opens a private one until `expires`, RFC 3339. A mutation.
@@ -90,6 +92,12 @@ impl Previews {
     pub fn delete_token(&self, preview: impl AsRef<str>, token: impl AsRef<str>) -> Call<()> {
         let operation = self.at(Method::DELETE, &[preview.as_ref(), "tokens", token.as_ref()]);
         Call::empty(self.0.core(), operation)
+    }
+
+    fn every<T: DeserializeOwned + 'static>(&self, below: &[&str]) -> Call<Vec<T>> {
+        let mut operation = self.at(Method::GET, below);
+        operation.accept_json();
+        Call::new(self.0.core(), operation, Reading::json_as(|Every(all)| all))
     }
 
     /// An operation on the previews, or on what is below them.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use http::Method;
 use reveille_wire::{InvalidInput, Sandbox as Record, SandboxName};
 
-use super::{CreateSandbox, ListSandboxes};
+use super::{CreateSandbox, List};
 use crate::call::{Call, Operation, Readiness, Target, segment};
 use crate::core::Core;
 use crate::record::Site;
@@ -65,10 +65,10 @@ impl Sandboxes {
         Call::json(Arc::clone(&self.0), operation)
     }
 
-    /// One page of the sandboxes. A read.
-    pub fn list(&self) -> ListSandboxes {
+    /// A page of them, or all of them by [`List::pages`]. A read.
+    pub fn list(&self) -> List<Record> {
         let call = Call::json(Arc::clone(&self.0), Operation::new(Method::GET, self.at("")));
-        ListSandboxes::new(call)
+        List::new(call)
     }
 
     /// Deletes a sandbox. A mutation.

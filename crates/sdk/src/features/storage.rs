@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use http::Method;
 use reveille_wire::{Drive, Image, Page, Volume};
+use serde::de::DeserializeOwned;
+
+use super::List;
 
 use crate::call::{Call, Operation, Target, like_a_call, segment};
 use crate::core::{Body, Core};
 use crate::record::Site;
-
-/// How many records one page has at the most.
-const PAGE: &str = "200";
 
 /// The operations that records of one kind have in common.
 #[derive(Clone, Debug)]
@@ -24,13 +24,8 @@ impl Records {
         Operation::new(method, self.at(""))
     }
 
-    fn page(&self, cursor: Option<&str>) -> Operation {
-        let mut operation = self.all(Method::GET);
-        operation.query("limit", PAGE);
-        if let Some(cursor) = cursor {
-            operation.query("cursor", cursor);
-        }
-        operation
+    fn list<T: DeserializeOwned + Send + 'static>(&self) -> List<T> {
+        List::new(Call::<Page<T>>::json(self.core(), self.all(Method::GET)))
     }
 
     fn one(&self, method: Method, name: &str) -> Operation {
@@ -55,7 +50,7 @@ impl Records {
 /// # use reveille_faults::{FaultServer, Script, Step};
 /// # let volume = r#"{"metadata":{"name":"data"},"spec":{"size":2048},"state":{"attachedTo":""}}"#;
 /// # let script = Script::new()
-/// #     .on("GET", "/volumes?", Step::ok(format!(r#"{{"data":[{volume}],"meta":{{"hasMore":false}}}}"#)))
+/// #     .on("GET", "/volumes", Step::ok(format!(r#"{{"data":[{volume}],"meta":{{"hasMore":false}}}}"#)))
 /// #     .on("POST", "/sandboxes", Step::ok(r#"{"metadata":{"name":"box"}}"#))
 /// #     .on("*", "/", Step::ok(volume));
 /// # let server = FaultServer::start(script)?;
@@ -84,14 +79,9 @@ impl Volumes {
         Self(Records { core, path: "/volumes" })
     }
 
-    /// The first of them, 200 at the most; `meta.next_cursor` says where the next page is. A read.
-    pub fn list(&self) -> Call<Page<Volume>> {
-        Call::json(self.0.core(), self.0.page(None))
-    }
-
-    /// The page that begins at `cursor`. A read.
-    pub fn list_from(&self, cursor: impl AsRef<str>) -> Call<Page<Volume>> {
-        Call::json(self.0.core(), self.0.page(Some(cursor.as_ref())))
+    /// A page of them, or all of them by [`List::pages`]. A read.
+    pub fn list(&self) -> List<Volume> {
+        self.0.list()
     }
 
     /// One of them. A read.
@@ -158,7 +148,7 @@ like_a_call!(CreateVolume => Volume);
 ///
 /// ```
 /// # use reveille_faults::{FaultServer, Script, Step};
-/// # let script = Script::new().on("GET", "/drives?", Step::ok("[]")).on("*", "/", Step::ok(r#"{"metadata":{"name":"d"}}"#));
+/// # let script = Script::new().on("GET", "/drives", Step::ok("[]")).on("*", "/", Step::ok(r#"{"metadata":{"name":"d"}}"#));
 /// # let server = FaultServer::start(script)?;
 /// # let client = reveille::Client::builder().api_key("k").workspace("w").api_url(server.url()).build()?;
 /// let drives = client.drives();
@@ -175,14 +165,9 @@ impl WorkspaceDrives {
         Self(Records { core, path: "/drives" })
     }
 
-    /// The first of them, 200 at the most; `meta.next_cursor` says where the next page is. A read.
-    pub fn list(&self) -> Call<Page<Drive>> {
-        Call::json(self.0.core(), self.0.page(None))
-    }
-
-    /// The page that begins at `cursor`. A read.
-    pub fn list_from(&self, cursor: impl AsRef<str>) -> Call<Page<Drive>> {
-        Call::json(self.0.core(), self.0.page(Some(cursor.as_ref())))
+    /// A page of them, or all of them by [`List::pages`]. A read.
+    pub fn list(&self) -> List<Drive> {
+        self.0.list()
     }
 
     /// One of them. A read.
@@ -211,7 +196,7 @@ impl WorkspaceDrives {
 /// ```
 /// # use reveille_faults::{FaultServer, Script, Step};
 /// # let image = r#"{"metadata":{"name":"mine:1"},"spec":{"size":5}}"#;
-/// # let script = Script::new().on("GET", "/images?", Step::ok(format!("[{image}]"))).on("*", "/", Step::ok(image));
+/// # let script = Script::new().on("GET", "/images", Step::ok(format!("[{image}]"))).on("*", "/", Step::ok(image));
 /// # let server = FaultServer::start(script)?;
 /// # let client = reveille::Client::builder().api_key("k").workspace("w").api_url(server.url()).build()?;
 /// let images = client.images();
@@ -230,14 +215,9 @@ impl Images {
         Self(Records { core, path: "/images" })
     }
 
-    /// The first of them, 200 at the most; `meta.next_cursor` says where the next page is. A read.
-    pub fn list(&self) -> Call<Page<Image>> {
-        Call::json(self.0.core(), self.0.page(None))
-    }
-
-    /// The page that begins at `cursor`. A read.
-    pub fn list_from(&self, cursor: impl AsRef<str>) -> Call<Page<Image>> {
-        Call::json(self.0.core(), self.0.page(Some(cursor.as_ref())))
+    /// A page of them, or all of them by [`List::pages`]. A read.
+    pub fn list(&self) -> List<Image> {
+        self.0.list()
     }
 
     /// Imports an archive under a name, in place of what had the name before. A mutation. Only the local host knows it:

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 
 use reveille::{Client, SandboxOrder};
-use reveille_faults::{FaultServer, Step};
+use reveille_faults::{FaultServer, Script, Step};
 
 use crate::harness::{builder, client};
 
@@ -18,7 +18,9 @@ fn asked(of: impl Fn(&Client)) -> Vec<String> {
 fn a_list_is_filtered_and_sorted_by_the_server() {
     let asked = asked(|client| {
         let list = client.sandboxes().list().search("a b").external_id("x&y").status("DEPLOYED,FAILED");
-        list.sort(SandboxOrder::Newest).with_terminated().limit(200).cursor("c").wait().unwrap();
+        let list = list.sort(SandboxOrder::Newest).with_terminated().limit(200).cursor("c");
+        // What answers here is a record, and no page.
+        assert_eq!(list.wait().unwrap_err().kind(), reveille::ErrorKind::Decode);
     });
     let wanted = "GET /sandboxes?q=a%20b&externalId=x%26y&status=DEPLOYED%2CFAILED&sort=createdAt%3Adesc\
                   &showTerminated=true&limit=200&cursor=c";
@@ -127,7 +129,7 @@ fn what_outlives_sandboxes_is_asked_for_by_its_name() {
         for error in [
             volumes.list().wait().map(drop).unwrap_err(),
             drives.list().wait().map(drop).unwrap_err(),
-            images.list_from("x").wait().map(drop).unwrap_err(),
+            images.list().cursor("x").wait().map(drop).unwrap_err(),
         ] {
             assert_eq!(error.kind(), reveille::ErrorKind::Decode, "{error}");
         }
@@ -141,9 +143,36 @@ fn what_outlives_sandboxes_is_asked_for_by_its_name() {
         "DELETE /drives/d",
         "PUT /images/team/app%3A1",
         "DELETE /images/team/app%3A1",
-        "GET /volumes?limit=200",
-        "GET /drives?limit=200",
-        "GET /images?limit=200&cursor=x",
+        "GET /volumes",
+        "GET /drives",
+        "GET /images?cursor=x",
     ];
     assert_eq!(asked, wanted);
+}
+
+#[test]
+fn every_list_of_the_control_plane_is_followed_to_its_last_page() {
+    let page = |name: &str, meta: &str| {
+        Step::ok(format!(r#"{{"data":[{{"metadata":{{"name":"{name}"}}}}],"meta":{meta}}}"#))
+    };
+    let (first, last) = (page("a", r#"{"hasMore":true,"nextCursor":"x"}"#), page("b", "{}"));
+    let script = [&first, &last]
+        .into_iter()
+        .cycle()
+        .take(6)
+        .fold(Script::new(), |script, step| script.step(step.clone()));
+    let server = FaultServer::start(script).unwrap();
+    let client = client(&server);
+    let mut names = Vec::new();
+    for page in client.volumes().list().limit(1).pages() {
+        names.extend(page.unwrap().data.into_iter().map(|volume| volume.metadata.name));
+    }
+    for page in client.drives().list().pages() {
+        names.extend(page.unwrap().data.into_iter().map(|drive| drive.metadata.name));
+    }
+    for page in client.images().list().pages() {
+        names.extend(page.unwrap().data.into_iter().map(|image| image.metadata.name));
+    }
+    assert_eq!(names, ["a", "b", "a", "b", "a", "b"]);
+    assert_eq!(server.arrivals()[1].target, "/volumes?limit=1&cursor=x");
 }

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, header};
 use reveille_wire::header::{STREAM, STREAM_EXACT};
-use reveille_wire::{InvalidInput, LogPosition, ProcessLogs, ProcessResponse};
+use reveille_wire::{Every, InvalidInput, LogPosition, ProcessLogs, ProcessResponse};
 
 pub use self::events::ProcessStream;
 pub use self::exec::Exec;
@@ -154,7 +154,9 @@ impl Processes {
 
     /// Every process that the agent knows, ended ones included. A read.
     pub fn list(&self) -> Call<Vec<ProcessResponse>> {
-        self.read(Ok(PATH.to_owned()))
+        let mut operation = self.endpoint(Method::GET, Ok(PATH.to_owned()));
+        operation.accept_json();
+        Call::new(self.core(), operation, Reading::json_as(|Every(all)| all))
     }
 
     /// One process, by its pid or name. A read.
