@@ -45,7 +45,7 @@ pub use control::{
     SandboxState, Status, VolumeAttachment,
 };
 pub use drive::{DriveMount, DriveMounts, DriveName, MountOutcome, MountPath, MountRequest, UnmountOutcome};
-pub use failure::{ErrorBody, InvalidInput};
+pub use failure::{ErrorBody, ErrorCode, InvalidInput, NotMade};
 pub use file::{
     CopyOutcome, CopyRequest, Directory, Done, Entry, File, FilePath, FileRequest, Subdirectory, TreeRequest,
 };

@@ -86,6 +86,25 @@ impl From<Unwritten> for Failure {
     }
 }
 
+/// Why a sandbox was not made, in the shape that clients read of a creation:
+/// `{code: "SANDBOX_ALREADY_EXISTS", message, status_code, sandbox_name, workspace, timestamp}`. The `error` that
+/// clients of an older version read stands beside it.
+#[derive(Debug)]
+pub(super) struct NotMade(Failure);
+
+impl NotMade {
+    pub(super) fn new(failure: Failure, sandbox: &str, workspace: &str, at: String) -> Self {
+        let Failure { status, body } = failure;
+        Self(Failure { status, body: body.of_creation(status, sandbox, workspace, at) })
+    }
+}
+
+impl IntoResponse for NotMade {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         (self.status, Json(self.body)).into_response()

@@ -49,7 +49,10 @@ async fn a_name_is_given_once() {
     let stand = Stand::with_box(|_| {}).await;
     let again = stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"box"}}"#).await;
     assert_eq!((again.status().as_u16(), &again.json()["error"]), (409, &json!("SANDBOX_ALREADY_EXISTS")));
-    assert_eq!(again.json()["code"], 409);
+    let refused = again.json();
+    assert_eq!((&refused["code"], &refused["status_code"]), (&json!("SANDBOX_ALREADY_EXISTS"), &json!(409)));
+    assert_eq!((&refused["sandbox_name"], &refused["workspace"]), (&json!("box"), &json!("local")));
+    assert!(refused["message"].is_string() && refused["timestamp"].is_string(), "{refused}");
     let body = r#"{"metadata":{"name":"box","labels":{"a":"b"}}}"#;
     let reused = stand.client.post("/v0/sandboxes?createIfNotExist=true", body).await;
     assert_eq!((reused.status().as_u16(), &reused.json()["metadata"]["labels"]), (200, &Value::Null));

@@ -40,6 +40,19 @@ async fn another_network_reaches_a_sandbox_that_runs_and_one_that_starts_later()
 }
 
 #[tokio::test]
+async fn whoever_puts_the_whole_record_back_without_its_network_clears_it() {
+    let stand = Stand::with_box(|_| {}).await;
+    put(&stand, json!({"spec": {"network": {"egress": {"mode": "none"}}}})).await;
+    let mut whole = stand.client.get(BOX).await.json();
+    assert_eq!(put(&stand, whole.clone()).await.status(), 200);
+    assert_eq!(stand.engine.network("box"), Network::None, "what is put back as it was changes nothing");
+    whole["spec"].as_object_mut().unwrap().remove("network");
+    let cleared = put(&stand, whole).await;
+    assert_eq!((cleared.status().as_u16(), cleared.json()["spec"].get("network")), (200, None));
+    assert_eq!(stand.engine.network("box"), Network::Proxied(Domains::all()));
+}
+
+#[tokio::test]
 async fn a_network_that_cannot_be_had_while_it_runs_is_refused_and_nothing_has_changed() {
     let stand = Stand::with_box(|_| {}).await;
     let refused = put(&stand, json!({"spec": {"network": {"egress": {"mode": "host"}}}})).await;

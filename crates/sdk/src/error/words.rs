@@ -161,6 +161,9 @@ mod tests {
             explanation(br#"{"error":"CODE","code":409,"message":"there"}"#).as_deref(),
             Some("there")
         );
+        let not_made = br#"{"code":"INVALID_IMAGE","message":"no such image","status_code":400}"#;
+        assert_eq!(explanation(not_made).as_deref(), Some("no such image"));
+        assert_eq!(explanation(br#"{"novel":1}"#), None);
         assert_eq!(explanation(br#"{"error":{"code":"X","message":"gone"}}"#).as_deref(), Some("gone"));
         assert_eq!(explanation(b"<html>"), None);
         let long = format!(r#"{{"error":"{}"}}"#, "x".repeat(9000));

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use reveille_wire::{Sandbox, Status, header};
 use serde::Deserialize;
 
-use super::super::answer::Failure;
+use super::super::answer::{Failure, NotMade};
 use super::super::asked::{Json, Query};
 use super::super::record::Record;
 use super::super::spec;
@@ -46,19 +46,13 @@ pub(super) async fn create(
     State(control): State<Arc<Control>>,
     Query(creation): Query<Creation>,
     headers: HeaderMap,
-    Json(mut draft): Json<Sandbox>,
-) -> Result<Response, Failure> {
-    let name = spec::name_of(&draft)?;
-    spec::check(&draft)?;
-    let deadline = deadline(&headers)?;
-    name.as_str().clone_into(&mut draft.metadata.name);
-    let taken = if creation.create_if_not_exist { Taken::Reused } else { Taken::Refused };
-    // Whoever asked may go away; a creation that has begun is carried out.
-    let making = tokio::spawn({
-        let control = Arc::clone(&control);
-        async move { control.create(draft, taken, deadline).await }
-    });
-    let record = making.await.map_err(|_| Failure::broken_off())??;
+    Json(draft): Json<Sandbox>,
+) -> Result<Response, NotMade> {
+    let asked_name = draft.metadata.name.clone();
+    let made = control.make_as_asked(draft, &creation, &headers).await;
+    let record = made.map_err(|failure| {
+        NotMade::new(failure, &asked_name, &control.workspace, control.clock.stamp())
+    })?;
     Ok(control.shown(&record).await.into_response())
 }
 
@@ -74,6 +68,23 @@ fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
 }
 
 impl Control {
+    async fn make_as_asked(
+        self: &Arc<Self>,
+        mut draft: Sandbox,
+        creation: &Creation,
+        headers: &HeaderMap,
+    ) -> Result<Arc<Record>, Failure> {
+        let name = spec::name_of(&draft)?;
+        spec::check(&draft)?;
+        let deadline = deadline(headers)?;
+        name.as_str().clone_into(&mut draft.metadata.name);
+        let taken = if creation.create_if_not_exist { Taken::Reused } else { Taken::Refused };
+        // Whoever asked may go away; a creation that has begun is carried out.
+        let control = Arc::clone(self);
+        let making = tokio::spawn(async move { control.create(draft, taken, deadline).await });
+        making.await.map_err(|_| Failure::broken_off())?
+    }
+
     async fn create(
         self: Arc<Self>,
         draft: Sandbox,

@@ -110,6 +110,10 @@ fn merged(before: &Sandbox, mut asked: Map<String, Value>) -> Result<Sandbox, Fa
     OURS.iter().for_each(|ours| drop(metadata.remove(*ours)));
     let mut spec = taken(&mut asked, "spec")?;
     let runtime = taken(&mut spec, "runtime")?;
+    // Who puts the whole record back and leaves the network out of it clears it.
+    if runtime.contains_key("image") && !spec.contains_key("network") {
+        spec.insert("network".to_owned(), Value::Null);
+    }
     let mut whole = serde_json::to_value(before).map_err(broken)?;
     lay_over(&mut whole["metadata"], metadata);
     lay_over(&mut whole["spec"], spec);

@@ -35,6 +35,9 @@ const MAX_POLICIES: usize = 16;
 /// The variants of the platform's kernel that a client may ask for.
 const EXTRA_ARGS: [&str; 6] = ["iptables", "nfs", "tun", "android", "landlock", "kernelExtensions"];
 
+const STANDBY_GRACE: &str = "standbyGracePeriodSeconds";
+const MAX_STANDBY_GRACE: u64 = 300;
+
 /// Names that stand in a path where others have their sandbox.
 const TAKEN_BY_ROUTES: [&str; 1] = ["by-external-id"];
 
@@ -119,6 +122,7 @@ fn check_runtime(runtime: &SandboxRuntime) -> Result<(), Failure> {
         return Err(Failure::bad_request("spec.runtime.ports: a port is a number from 1 to 65535"));
     }
     check_extra_args(runtime)?;
+    check_grace(runtime)?;
     match runtime.envs.iter().find(|env| !can_be_set(env)) {
         Some(env) => Err(Failure::bad_request(format!(
             "{:?} cannot be an environment variable: the name must not be empty or hold =, and nothing may hold a NUL",
@@ -143,7 +147,23 @@ fn check_extra_args(runtime: &SandboxRuntime) -> Result<(), Failure> {
             return wrong(format!("{name} must be \"enabled\" or \"disabled\""));
         }
     }
+    let on = |name: &str| arguments.get(name).is_some_and(|value| value == "enabled");
+    if on("nfs") && on("iptables") {
+        return wrong("nfs and iptables are of different kernels: one of them at the most".to_owned());
+    }
     Ok(())
+}
+
+/// The time that a sandbox has before it goes to standby, in seconds, as the platform bounds it.
+fn check_grace(runtime: &SandboxRuntime) -> Result<(), Failure> {
+    let wrong = || {
+        let most = MAX_STANDBY_GRACE;
+        Failure::bad_request(format!("spec.runtime.{STANDBY_GRACE} must be whole seconds from 0 to {most}"))
+    };
+    match runtime.other.get(STANDBY_GRACE) {
+        None | Some(serde_json::Value::Null) => Ok(()),
+        Some(grace) => grace.as_u64().filter(|grace| *grace <= MAX_STANDBY_GRACE).map(drop).ok_or_else(wrong),
+    }
 }
 
 fn bounded(what: &str, count: usize, most: usize) -> Result<(), Failure> {
