@@ -19,7 +19,7 @@ pub struct ErrorBody {
     pub message: Option<String>,
     /// What else is said of a sandbox that was not made.
     #[serde(flatten)]
-    pub not_made: Option<NotMade>,
+    pub not_made: Option<Box<NotMade>>,
 }
 
 /// What the control plane calls an error.
@@ -59,7 +59,7 @@ impl ErrorBody {
             workspace: workspace.to_owned(),
             timestamp: at,
         };
-        Self { code: Some(ErrorCode::Named(self.error.clone())), not_made: Some(not_made), ..self }
+        Self { code: Some(ErrorCode::Named(self.error.clone())), not_made: Some(Box::new(not_made)), ..self }
     }
 
     /// An error of the data plane, which is a sentence and nothing else.

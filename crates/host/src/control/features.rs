@@ -25,5 +25,6 @@ async fn all() -> Response {
 
 async fn one(State(control): State<Arc<Control>>, Path(key): Path<String>) -> Response {
     let at = control.clock.stamp();
-    axum::Json(json!({ "featureKey": key, "enabled": ON.contains(&&*key), "evaluatedAt": at })).into_response()
+    axum::Json(json!({ "featureKey": key, "enabled": ON.contains(&&*key), "evaluatedAt": at }))
+        .into_response()
 }

@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use reveille_wire::{Preview, PreviewToken, SandboxName};
 use serde::Deserialize;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::answer::Failure;
 use super::asked::{self, Path, Query};
@@ -71,6 +72,7 @@ async fn create(
 ) -> Result<Json<Preview>, Failure> {
     // The sandbox's turn: nobody else gives the same name, and it is not deleted meanwhile.
     let (_turn, sandbox) = control.turn(&name).await?;
+    let made = sandbox.sandbox.metadata.created_at.clone().unwrap_or_default();
     let sandbox =
         SandboxName::new(sandbox.sandbox.metadata.name.clone()).map_err(|_| Failure::broken_off())?;
     let closes = check(&draft, control.clock.now())?;
@@ -90,7 +92,7 @@ async fn create(
     if let Some((id, _)) = before {
         control.previews.turn(&id).await.remove().await?;
     }
-    let id = draft.spec.prefix_url.clone().unwrap_or_else(|| format!("{}{}", letters(), letters()));
+    let id = draft.spec.prefix_url.clone().unwrap_or_else(|| place_of(&sandbox, &made, &wanted));
     let turn = control.previews.turn(&id).await;
     if turn.read().is_some() {
         let message = format!("another preview has a URL that begins with {id}");
@@ -188,7 +190,7 @@ async fn remove_token(
 ) -> Result<Json<PreviewToken>, Failure> {
     let (turn, before) = control.preview_turn(&name, &preview).await?;
     let mut next = Record::clone(&before);
-    let Some(at) = next.tokens.iter().position(|it| it.metadata.name == token) else {
+    let Some(at) = next.tokens.iter().position(|it| is_meant(it, &token)) else {
         return Err(Failure::coded_not_found(
             "TOKEN_NOT_FOUND",
             format!("{preview} has no token called {token:?}"),
@@ -197,6 +199,11 @@ async fn remove_token(
     let removed = next.tokens.remove(at);
     turn.put(next).await?;
     Ok(Json(shown_token(&removed, control.clock.now())))
+}
+
+/// Whether a token is the one of a URL: by its name or, as the vendor's own tests do it, by its value.
+fn is_meant(token: &PreviewToken, named: &str) -> bool {
+    token.metadata.name == named || token.spec.token.as_deref() == Some(named)
 }
 
 impl Control {
@@ -330,6 +337,14 @@ fn check_headers(headers: Option<&BTreeMap<String, String>>) -> Result<(), Failu
         }
     }
     Ok(())
+}
+
+/// Where a preview is that asks for no place of its own: one that is made again under its name has the URL that it had
+/// before, as on the platform.
+fn place_of(sandbox: &SandboxName, made: &str, preview: &str) -> String {
+    let digest = Sha256::digest(format!("{sandbox}\n{made}\n{preview}"));
+    let letter = |byte: &u8| char::from(b"abcdefghijklmnopqrstuvwxyz0123456789"[usize::from(*byte) % 36]);
+    digest.iter().take(16).map(letter).collect()
 }
 
 fn shown_token(token: &PreviewToken, now: SystemTime) -> PreviewToken {

@@ -252,6 +252,7 @@ impl Control {
 
     fn shown_snapshot(&self, snapshot: &Snapshot) -> Value {
         let deleted = !self.is_of(snapshot, &snapshot.source);
+        let runtime = snapshot.spec.runtime.clone().unwrap_or_default();
         json!({
             "id": snapshot.id,
             "name": snapshot.name,
@@ -259,6 +260,13 @@ impl Control {
             "createdAt": snapshot.created,
             "workspace": self.workspace,
             "sandboxName": snapshot.source,
+            "spec": {
+                "image": runtime.image,
+                "memory": runtime.memory,
+                "ports": runtime.ports,
+                "region": snapshot.spec.region,
+                "volumes": snapshot.spec.volumes,
+            },
             "source": { "name": snapshot.source, "kind": "sandbox", "deleted": deleted },
             "reveille": { "holds": "files" },
         })

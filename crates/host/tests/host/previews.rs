@@ -97,6 +97,33 @@ async fn a_private_preview_opens_to_its_own_tokens() {
 }
 
 #[tokio::test]
+async fn a_token_is_deleted_by_its_value_too() {
+    let stand = Stand::with_box(|_| {}).await;
+    let made = make(&stand, json!({"metadata": {"name": "one"}, "spec": {"port": 1}})).await;
+    let value = token(&stand, "one").await;
+    let gone = stand.client.method(Method::DELETE, &format!("{PREVIEWS}/one/tokens/{value}"), "").await;
+    assert_eq!(gone.status(), 200, "{gone:?}");
+    let visited =
+        visit(&stand, &format!("{}/x", path(&stand, &made)), &[("x-blaxel-preview-token", &value)]).await;
+    assert_eq!(visited.status(), 401);
+}
+
+#[tokio::test]
+async fn a_preview_that_is_made_again_is_where_it_was_and_the_tokens_of_before_open_it_no_more() {
+    let stand = Stand::with_box(|_| {}).await;
+    let private = json!({"metadata": {"name": "one"}, "spec": {"port": 1}});
+    let before = make(&stand, private.clone()).await;
+    let old = token(&stand, "one").await;
+    stand.client.method(Method::DELETE, &format!("{PREVIEWS}/one"), "").await;
+    let at = path(&stand, &before);
+    assert_eq!(visit(&stand, &at, &[]).await.status(), 404);
+    assert_eq!(make(&stand, private).await["spec"]["url"], before["spec"]["url"]);
+    assert_eq!(visit(&stand, &at, &[("x-blaxel-preview-token", &old)]).await.status(), 401);
+    let other = make(&stand, json!({"metadata": {"name": "two"}, "spec": {"port": 1}})).await;
+    assert_ne!(other["spec"]["url"], before["spec"]["url"]);
+}
+
+#[tokio::test]
 async fn a_session_reaches_the_sandboxes_own_api_and_ends_with_its_token() {
     let clock = Clock::default();
     let stand = Stand::with_box(|settings| settings.clock = clock.clone()).await;

@@ -407,6 +407,10 @@ async fn a_snapshot_outlives_its_sandbox() {
     let stand = stand.restarted().await;
     assert_eq!(stand.control("DELETE", "/sandboxes/box", "").await.status, 200);
     let kept = stand.control("GET", &format!("/snapshots/{id}"), "").await.json();
+    assert_eq!(
+        kept["spec"]["image"], "blaxel/base-image:latest",
+        "what it needs to run outlives its source: {kept}"
+    );
     assert_eq!((&kept["source"]["name"], &kept["source"]["deleted"]), (&json!("box"), &json!(true)));
     let forked = stand.control("POST", &format!("/snapshots/{id}/fork"), r#"{"targetName":"again"}"#).await;
     assert_eq!((forked.status, &forked.json()["snapshotId"]), (200, &json!(id)), "{forked:?}");

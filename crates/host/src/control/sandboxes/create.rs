@@ -50,9 +50,8 @@ pub(super) async fn create(
 ) -> Result<Response, NotMade> {
     let asked_name = draft.metadata.name.clone();
     let made = control.make_as_asked(draft, &creation, &headers).await;
-    let record = made.map_err(|failure| {
-        NotMade::new(failure, &asked_name, &control.workspace, control.clock.stamp())
-    })?;
+    let record = made
+        .map_err(|failure| NotMade::new(failure, &asked_name, &control.workspace, control.clock.stamp()))?;
     Ok(control.shown(&record).await.into_response())
 }
 
