@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::json;
 
-use super::{Agent, NotAnswered, Outgoing};
+use super::{Agent, Connection, NotAnswered, Outgoing};
 
 /// How long an agent may take to start it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,7 +33,8 @@ impl Agent {
     }
 
     async fn start(self: &Arc<Self>, command: &str) -> Result<(), NotStarted> {
-        let connection = self.connect_anew().await.map_err(|_| NotStarted::Unreachable)?;
+        let line = self.connect_anew().await.map_err(|_| NotStarted::Unreachable)?;
+        let connection = Connection::over(line).await.map_err(|_| NotStarted::Unreachable)?;
         let asked = json!({"name": NAME, "command": command}).to_string();
         let body = Full::new(Bytes::from(asked.into_bytes())).map_err(|never| match never {});
         let mut request = Request::new(Outgoing::streamed(body));

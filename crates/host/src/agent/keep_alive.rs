@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Limited};
 
-use super::{Agent, NotAnswered, Outgoing};
+use super::{Agent, NotAnswered, Question};
 
 /// How long an agent may take to say what runs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,11 +36,11 @@ impl Agent {
     }
 
     async fn ask(self: &Arc<Self>) -> KeepAlive {
-        let Ok(connection) = self.connect_anew().await else { return KeepAlive::Unreachable };
-        let mut request = Request::new(Outgoing::Nothing);
-        *request.uri_mut() = http::Uri::from_static("/keep-alive");
-        request.headers_mut().insert(header::HOST, http::HeaderValue::from_static("sandbox"));
-        let response = match connection.send(request, || {}).await {
+        let Ok(line) = self.connect_anew().await else { return KeepAlive::Unreachable };
+        let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("sandbox"))]);
+        let target = Uri::from_static("/keep-alive");
+        let question = Question { method: &Method::GET, target: &target, headers: &headers };
+        let response = match line.read(question, || {}).await {
             Ok(response) if response.status() == StatusCode::OK => response,
             Ok(response) => return KeepAlive::Unknown(format!("it answered {}", response.status())),
             Err(NotAnswered::NeverWritten(_)) => return KeepAlive::Unreachable,

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+
+use super::stream::Stream;
 
 /// A connection's bytes, both ways.
 ///
@@ -18,12 +19,6 @@ pub(super) struct Link {
     stream: Stream,
     written: Written,
     write_side: WriteSide,
-}
-
-#[derive(Debug)]
-pub(super) enum Stream {
-    Unix(UnixStream),
-    Tcp(TcpStream),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,10 +72,7 @@ impl AsyncRead for Link {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
@@ -89,10 +81,7 @@ impl AsyncWrite for Link {
         if self.write_side == WriteSide::Broken {
             return Poll::Ready(Ok(bytes.len()));
         }
-        let result = match &mut self.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-        };
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         result.map(|result| self.took(result, bytes.len()))
     }
 
@@ -105,10 +94,7 @@ impl AsyncWrite for Link {
         if self.write_side == WriteSide::Broken {
             return Poll::Ready(Ok(offered));
         }
-        let result = match &mut self.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-        };
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         result.map(|result| self.took(result, offered))
     }
 
@@ -122,16 +108,14 @@ impl AsyncWrite for Link {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixStream;
 
     use super::*;
 

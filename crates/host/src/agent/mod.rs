@@ -1,12 +1,16 @@
 //! The connection to an agent: below the gateway, which forwards over it, and below standby, which asks over it.
 
+mod answer;
 mod autostart;
 mod connection;
 mod keep_alive;
+mod line;
 mod link;
 mod outgoing;
 mod passages;
 mod pool;
+mod read;
+mod stream;
 
 use std::io;
 use std::sync::Arc;
@@ -15,15 +19,18 @@ use std::time::Duration;
 use reveille_wire::Port;
 use tokio::net::{TcpStream, UnixStream};
 
-use self::link::Stream;
 use self::passages::Passages;
 use self::pool::Pool;
+use self::stream::Stream;
 use crate::engine::Address;
 
-pub(crate) use connection::{Answer, Connection, NotAnswered, Origin};
+pub(crate) use answer::Answer;
+pub(crate) use connection::{Connection, NotAnswered};
 pub(crate) use keep_alive::KeepAlive;
+pub(crate) use line::{Line, Origin};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use passages::NoPassage;
+pub(crate) use read::Question;
 
 /// How long an idle connection is kept. Shorter than any agent's own patience.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,26 +55,26 @@ impl Agent {
     }
 
     /// A connection that is kept, or else a new one: for requests that may be sent twice.
-    pub(crate) async fn connect(&self) -> io::Result<Connection> {
-        match self.kept.take().await {
-            Some(connection) => Ok(connection),
+    pub(crate) async fn connect(&self) -> io::Result<Line> {
+        match self.kept.take() {
+            Some(line) => Ok(line),
             None => self.connect_anew().await,
         }
     }
 
     /// A new connection: nobody can have closed it for being idle.
-    pub(crate) async fn connect_anew(&self) -> io::Result<Connection> {
+    pub(crate) async fn connect_anew(&self) -> io::Result<Line> {
         let stream = tokio::time::timeout(CONNECT, self.open()).await??;
-        Connection::open(stream, &self.kept).await
+        Ok(Line::new(stream, &self.kept))
     }
 
     /// A connection to a port of the sandbox that is kept, or else a new one: for requests that may be sent twice.
-    pub(crate) async fn connect_to(&self, port: Port) -> Result<Connection, NoPassage> {
+    pub(crate) async fn connect_to(&self, port: Port) -> Result<Line, NoPassage> {
         self.passages.connect(&self.address, port).await
     }
 
     /// A new connection to a port of the sandbox.
-    pub(crate) async fn connect_anew_to(&self, port: Port) -> Result<Connection, NoPassage> {
+    pub(crate) async fn connect_anew_to(&self, port: Port) -> Result<Line, NoPassage> {
         self.passages.connect_anew(&self.address, port).await
     }
 

@@ -13,9 +13,9 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::connection::Connection;
-use super::link::Stream;
+use super::line::Line;
 use super::pool::Pool;
+use super::stream::Stream;
 use crate::engine::Address;
 
 /// How long an idle connection to a server in a sandbox is kept. Short: a server that serves one connection at a
@@ -60,22 +60,22 @@ impl From<io::Error> for NoPassage {
 
 impl Passages {
     /// A connection that is kept, or else a new one.
-    pub(super) async fn connect(&self, agent: &Address, port: Port) -> Result<Connection, NoPassage> {
+    pub(super) async fn connect(&self, agent: &Address, port: Port) -> Result<Line, NoPassage> {
         let pool = self.pool(port);
-        match pool.take().await {
-            Some(connection) => Ok(connection),
+        match pool.take() {
+            Some(line) => Ok(line),
             None => self.open(agent, port, &pool).await,
         }
     }
 
     /// A new connection.
-    pub(super) async fn connect_anew(&self, agent: &Address, port: Port) -> Result<Connection, NoPassage> {
+    pub(super) async fn connect_anew(&self, agent: &Address, port: Port) -> Result<Line, NoPassage> {
         self.open(agent, port, &self.pool(port)).await
     }
 
-    async fn open(&self, agent: &Address, port: Port, pool: &Arc<Pool>) -> Result<Connection, NoPassage> {
+    async fn open(&self, agent: &Address, port: Port, pool: &Arc<Pool>) -> Result<Line, NoPassage> {
         let stream = tokio::time::timeout(LIMIT, self.ask(agent, port)).await.map_err(io::Error::from)??;
-        Ok(Connection::open(Stream::Tcp(stream), pool).await?)
+        Ok(Line::new(Stream::Tcp(stream), pool))
     }
 
     fn pool(&self, port: Port) -> Arc<Pool> {

@@ -1,16 +1,14 @@
 //! Connections that wait for their next exchange.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::line::Line;
 
 /// How many idle connections are kept to one place.
 const MAX_IDLE: usize = 64;
@@ -30,7 +28,7 @@ pub(crate) struct Pool {
 
 #[derive(Debug, Default)]
 struct Idle {
-    connections: VecDeque<(Connection, Instant)>,
+    lines: VecDeque<(Line, Instant)>,
     sweep: Sweep,
 }
 
@@ -58,12 +56,12 @@ impl Pool {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.idle().connections.is_empty()
+        self.idle().lines.is_empty()
     }
 
     /// Lets go of those that nobody uses.
     pub(super) fn clear(&self) {
-        let gone = std::mem::take(&mut self.idle().connections);
+        let gone = std::mem::take(&mut self.idle().lines);
         drop(gone);
     }
 
@@ -71,38 +69,37 @@ impl Pool {
     ///
     /// Where there is none, and there is just one of another runtime, that one is let go: a server that serves one
     /// connection at a time may be waiting on it.
-    pub(super) async fn take(&self) -> Option<Connection> {
+    pub(super) fn take(&self) -> Option<Line> {
         // The one that was used last is the most likely to be open still.
-        while let Some((mut connection, since)) = self.pop() {
-            let is_usable = poll_fn(|cx| Poll::Ready(connection.is_usable(cx))).await;
-            if is_usable && since.elapsed() < self.patience {
-                return Some(connection);
+        while let Some((mut line, since)) = self.pop() {
+            if line.is_usable() && since.elapsed() < self.patience {
+                return Some(line);
             }
         }
         None
     }
 
-    fn pop(&self) -> Option<(Connection, Instant)> {
+    fn pop(&self) -> Option<(Line, Instant)> {
         let here = Handle::current().id();
-        let connections = &mut self.idle().connections;
-        match connections.iter().rposition(|(connection, _)| connection.runtime() == here) {
-            Some(newest) => connections.remove(newest),
+        let lines = &mut self.idle().lines;
+        match lines.iter().rposition(|(line, _)| line.runtime() == here) {
+            Some(newest) => lines.remove(newest),
             None => {
-                if connections.len() == 1 {
-                    connections.clear();
+                if lines.len() == 1 {
+                    lines.clear();
                 }
                 None
             }
         }
     }
 
-    pub(super) fn keep(self: &Arc<Self>, connection: Connection) {
-        if connection.age() != self.age() {
+    pub(super) fn keep(self: &Arc<Self>, line: Line) {
+        if line.age() != self.age() {
             return;
         }
         let mut idle = self.idle();
-        let surplus = if idle.connections.len() >= MAX_IDLE { idle.connections.pop_front() } else { None };
-        idle.connections.push_back((connection, Instant::now()));
+        let surplus = if idle.lines.len() >= MAX_IDLE { idle.lines.pop_front() } else { None };
+        idle.lines.push_back((line, Instant::now()));
         let begin = std::mem::replace(&mut idle.sweep, Sweep::Going) == Sweep::Resting;
         drop(idle);
         drop(surplus);
@@ -115,10 +112,10 @@ impl Pool {
     fn sweep(&self) -> Option<()> {
         let mut gone = Vec::new();
         let mut idle = self.idle();
-        while idle.connections.front().is_some_and(|(_, since)| since.elapsed() >= self.patience) {
-            gone.extend(idle.connections.pop_front());
+        while idle.lines.front().is_some_and(|(_, since)| since.elapsed() >= self.patience) {
+            gone.extend(idle.lines.pop_front());
         }
-        if idle.connections.is_empty() {
+        if idle.lines.is_empty() {
             idle.sweep = Sweep::Resting;
             return None;
         }
@@ -147,7 +144,7 @@ mod tests {
     use tokio::net::UnixStream;
     use tokio::runtime::{Builder, Runtime};
 
-    use super::super::link::Stream;
+    use super::super::stream::Stream;
     use super::*;
 
     fn runtime() -> Runtime {
@@ -158,7 +155,7 @@ mod tests {
     fn kept(runtime: &Runtime, pool: &Arc<Pool>) -> UnixStream {
         runtime.block_on(async {
             let (ours, theirs) = UnixStream::pair().unwrap();
-            pool.keep(Connection::open(Stream::Unix(ours), pool).await.unwrap());
+            Line::new(Stream::Unix(ours), pool).keep();
             theirs
         })
     }
@@ -168,9 +165,9 @@ mod tests {
         let (here, elsewhere) = (runtime(), runtime());
         let pool = Arc::new(Pool::new(Duration::from_secs(60)));
         let _ends = [kept(&here, &pool), kept(&here, &pool)];
-        assert!(elsewhere.block_on(pool.take()).is_none());
-        assert!(here.block_on(pool.take()).is_some(), "a server that has two serves more");
-        assert!(elsewhere.block_on(pool.take()).is_none());
+        assert!(elsewhere.block_on(async { pool.take() }).is_none());
+        assert!(here.block_on(async { pool.take() }).is_some(), "a server that has two serves more");
+        assert!(elsewhere.block_on(async { pool.take() }).is_none());
         assert!(pool.is_empty(), "a server that has one may be waiting on it");
     }
 }

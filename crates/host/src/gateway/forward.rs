@@ -15,7 +15,7 @@ use super::crossing::Crossing;
 use super::refusal::{self, respond};
 use super::route::Route;
 use super::{headers, tunnel, weight};
-use crate::agent::{Agent, Answer, Connection, NoPassage, NotAnswered, Origin, Outgoing};
+use crate::agent::{Agent, Answer, Connection, Line, NoPassage, NotAnswered, Origin, Outgoing, Question};
 
 /// How long a request that could not reach its agent waits before each next waking, in milliseconds; then it
 /// gives up.
@@ -114,48 +114,68 @@ where
 
     /// Sends it, and answers what the client is to see.
     ///
-    /// A read may go out on a connection that was kept, and once more on a new one. Anything else goes out on a
-    /// new one, which nobody can have closed for being idle, and once.
-    ///
     /// # Errors
     /// When nothing of it was written because the agent is not there any more; it can be sent again.
     pub(super) async fn send(&mut self, crossing: &Crossing) -> Result<Response<Body>, Unreachable> {
         let agent = Arc::clone(crossing.agent());
-        let wanted = if self.kind == Kind::Read { Origin::Kept } else { Origin::Fresh };
-        let mut connection = match self.connect(&agent, wanted).await {
-            Ok(connection) => connection,
+        match self.kind {
+            Kind::Read => self.read(&agent, crossing).await,
+            Kind::Mutation | Kind::AgentUpgrade => self.mutate(&agent, crossing).await,
+        }
+    }
+
+    /// A read may go out on a connection that was kept, and once more on a new one.
+    async fn read(&mut self, agent: &Agent, crossing: &Crossing) -> Result<Response<Body>, Unreachable> {
+        let mut wanted = Origin::Kept;
+        loop {
+            let line = match self.connect(agent, wanted).await {
+                Ok(line) => line,
+                Err(NoConnection::Unreachable) => return Err(Unreachable),
+                Err(NoConnection::Refused(refusal)) => return Ok(refuse(refusal, crossing)),
+            };
+            let origin = line.origin();
+            let question = Question { method: &self.method, target: &self.target, headers: &self.headers };
+            match line.read(question, || crossing.forwarded()).await {
+                Ok(response) => return Ok(self.answer(response, crossing, agent)),
+                Err(error) => {
+                    tracing::debug!(?error, ?origin, "a read was not answered");
+                    if origin == Origin::Fresh {
+                        return self.after(error).map(|refusal| refuse(refusal, crossing));
+                    }
+                }
+            }
+            wanted = Origin::Fresh;
+        }
+    }
+
+    /// Anything else goes out on a new connection, which nobody can have closed for being idle, and once.
+    async fn mutate(&mut self, agent: &Agent, crossing: &Crossing) -> Result<Response<Body>, Unreachable> {
+        let line = match self.connect(agent, Origin::Fresh).await {
+            Ok(line) => line,
             Err(NoConnection::Unreachable) => return Err(Unreachable),
             Err(NoConnection::Refused(refusal)) => return Ok(refuse(refusal, crossing)),
         };
         if self.kind == Kind::AgentUpgrade {
             agent.renew();
         }
-        loop {
-            let origin = connection.origin();
-            let error = match connection.send(self.request(crossing), || crossing.forwarded()).await {
-                Ok(response) => return Ok(self.answer(response, crossing, &agent)),
-                Err(error) => error,
-            };
-            tracing::debug!(?error, ?origin, "a request was not answered");
-            if let Some(refusal) = self.after(error, origin)? {
-                return Ok(refuse(refusal, crossing));
+        let connection = Connection::over(line).await.map_err(|_| Unreachable)?;
+        match connection.send(self.request(crossing), || crossing.forwarded()).await {
+            Ok(response) => Ok(self.answer(response, crossing, agent)),
+            Err(error) => {
+                tracing::debug!(?error, "a request was not answered");
+                self.after(error).map(|refusal| refuse(refusal, crossing))
             }
-            connection = match self.connect(&agent, Origin::Fresh).await {
-                Ok(connection) => connection,
-                Err(NoConnection::Unreachable) => return Err(Unreachable),
-                Err(NoConnection::Refused(refusal)) => return Ok(refuse(refusal, crossing)),
-            };
         }
     }
 
-    async fn connect(&mut self, agent: &Agent, wanted: Origin) -> Result<Connection, NoConnection> {
+    async fn connect(&mut self, agent: &Agent, wanted: Origin) -> Result<Line, NoConnection> {
         if let Way::Port { port, whole } = &self.way {
             let connected = match wanted {
                 Origin::Kept => agent.connect_to(*port).await,
                 Origin::Fresh => agent.connect_anew_to(*port).await,
             };
             match connected {
-                Ok(connection) => return Ok(connection),
+                Ok(line) => return Ok(line),
                 Err(NoPassage::Unreachable) => return Err(NoConnection::Unreachable),
                 Err(NoPassage::NotListening) => {
                     return Err(NoConnection::Refused(refusal::not_listening(*port)));
@@ -176,23 +196,21 @@ where
         connected.map_err(|_| NoConnection::Unreachable)
     }
 
-    /// What becomes of the request that was not answered: `None` where it goes out once more on a new connection.
-    fn after(&mut self, error: NotAnswered, origin: Origin) -> Result<Option<Refusal>, Unreachable> {
-        let may_go_again = self.kind == Kind::Read && origin == Origin::Kept;
+    /// What becomes of the request that was not answered on a new connection.
+    fn after(&mut self, error: NotAnswered) -> Result<Refusal, Unreachable> {
         match error {
-            NotAnswered::BodyBroken => Ok(Some(refusal::body_broken())),
-            NotAnswered::Broken(_) | NotAnswered::NeverWritten(_) if may_go_again => Ok(None),
+            NotAnswered::BodyBroken => Ok(refusal::body_broken()),
             NotAnswered::NeverWritten(Some(again)) => {
                 self.unsent = Some(*again);
                 Err(Unreachable)
             }
             NotAnswered::NeverWritten(None) if self.kind == Kind::Read => Err(Unreachable),
             NotAnswered::NeverWritten(None) => {
-                Ok(Some(refusal::unavailable("its agent ended before it took the request")))
+                Ok(refusal::unavailable("its agent ended before it took the request"))
             }
             NotAnswered::Broken(_) => {
                 let what = "the sandbox broke off before it answered; the request may have been carried out";
-                Ok(Some(refusal::broken(&self.method, what)))
+                Ok(refusal::broken(&self.method, what))
             }
         }
     }
@@ -206,10 +224,7 @@ where
         let mut request = Request::new(body.unwrap_or_default());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.target.clone();
-        *request.headers_mut() = match self.kind {
-            Kind::Read => self.headers.clone(),
-            Kind::Mutation | Kind::AgentUpgrade => std::mem::take(&mut self.headers),
-        };
+        *request.headers_mut() = std::mem::take(&mut self.headers);
         request
     }
 
