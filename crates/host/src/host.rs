@@ -140,6 +140,7 @@ impl Host {
             expiries: Notify::new(),
         });
         control.sweep_images();
+        control::finish_deletes(&control);
         control::bring_back(&control);
         control::finish_snapshots(&control);
         tokio::spawn(control::expire(Arc::clone(&control)));

@@ -27,6 +27,7 @@ pub(crate) use record::{Record, names};
 pub(crate) use sandboxes::{bring_back, expire};
 pub(crate) use snapshots::finish as finish_snapshots;
 pub(crate) use state::Control;
+pub(crate) use storage::finish_deletes;
 
 /// The largest body of a request.
 const MAX_BODY: usize = 1024 * 1024;

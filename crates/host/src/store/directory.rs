@@ -73,6 +73,11 @@ impl Directory {
         self.root.join("snapshots")
     }
 
+    /// Where lies what is being deleted.
+    pub(crate) fn deleted(&self) -> PathBuf {
+        self.root.join("deleted")
+    }
+
     /// Where the engine keeps its own.
     pub(crate) fn engine(&self) -> PathBuf {
         self.root.join("engine")

@@ -20,6 +20,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use reveille_host::Lifetime;
 use reveille_host::engine::Namespaces;
 use serde_json::json;
 
@@ -104,9 +105,17 @@ fn trials() -> Vec<Trial> {
             replaced::it_is_started_again_when_its_agent_has_ended,
         ),
         trial("only one host has the data", replaced::only_one_host_has_the_data),
-        Trial::test("what was acknowledged outlives a host that is killed under load", || {
+        Trial::test(
+            "what was acknowledged outlives a host that is killed under load, and nothing else",
+            || {
+                let runtime = tokio::runtime::Runtime::new()?;
+                runtime.block_on(crash::killed_under_load(Lifetime::OfTheHost));
+                Ok(())
+            },
+        ),
+        Trial::test("so does what runs, where it lives beyond its host", || {
             let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(crash::killed_under_load());
+            runtime.block_on(crash::killed_under_load(Lifetime::BeyondTheHost));
             Ok(())
         }),
         Trial::test(

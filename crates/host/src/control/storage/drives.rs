@@ -17,8 +17,9 @@ use super::super::answer::Failure;
 use super::super::asked::{self, Path, Query};
 use super::super::paging::Paging;
 use super::super::state::Control;
+use super::deleting::{self, Deleted};
 use super::kept::{self, Drive, Filter, Kept, Resource};
-use super::place::{self, Removed};
+use super::place;
 use crate::clock;
 use crate::store::Shelf;
 
@@ -108,21 +109,20 @@ async fn delete(
 ) -> Result<Json<Value>, Failure> {
     control.record_mounted_drives().await?;
     let (turn, drive) = kept::turn::<Drive>(&control, &name).await?;
-    match place::remove(control.drive(&name)).await? {
-        Removed::Gone => {}
-        Removed::InUse => {
+    match deleting::delete(&control, turn, &name, control.drive(&name)).await? {
+        Deleted::Gone => {}
+        Deleted::InUse => {
             let message = format!("{name} is mounted in a sandbox: unmount it first");
             return Err(Failure::new(StatusCode::CONFLICT, "DRIVE_IN_USE", message));
         }
     }
-    turn.remove().await?;
     let mut shown = kept::shown(&control, &*drive);
     shown["status"] = "DELETING".into();
     Ok(Json(shown))
 }
 
 impl Control {
-    fn drive(&self, name: &str) -> PathBuf {
+    pub(super) fn drive(&self, name: &str) -> PathBuf {
         self.store.directory().drives().join(name)
     }
 

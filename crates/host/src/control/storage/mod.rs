@@ -1,5 +1,6 @@
 //! Drives and volumes: directories of the host with records, and lives of their own.
 
+mod deleting;
 mod drives;
 mod kept;
 mod mounted;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use axum::Router;
 
+pub(crate) use deleting::finish_deletes;
 pub(crate) use kept::{Drive, Volume};
 
 use super::state::Control;

@@ -2,18 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::answer::Failure;
 use super::mounted::is_mounted;
-
-/// What became of a directory that was to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Removed {
-    Gone,
-    /// It is mounted in a sandbox, and stays.
-    InUse,
-}
+use crate::store::files;
 
 /// Makes one; one that is there stays.
 pub(super) async fn make(place: PathBuf) -> Result<(), Failure> {
@@ -22,17 +15,54 @@ pub(super) async fn make(place: PathBuf) -> Result<(), Failure> {
     made.map_err(|error| Failure::of_disk("its directory could not be made", &error))
 }
 
-/// Removes one with what it holds, unless a sandbox sees it.
-pub(super) async fn remove(place: PathBuf) -> Result<Removed, Failure> {
-    let removed = tokio::task::spawn_blocking(move || {
+/// A directory that is out of the way, while it is decided whether it goes.
+#[derive(Debug)]
+pub(super) struct Aside {
+    place: PathBuf,
+    aside: PathBuf,
+}
+
+/// Moves one aside, with what it holds; none where a sandbox sees it: then it stays.
+pub(super) async fn set_aside(place: PathBuf, aside: PathBuf) -> Result<Option<Aside>, Failure> {
+    let moved = tokio::task::spawn_blocking(move || {
         if is_mounted(&place)? {
-            return Ok(Removed::InUse);
+            return Ok(None);
         }
-        match fs::remove_dir_all(&place) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(Removed::Gone),
-        }
+        files::make_private_directory(aside.parent().unwrap_or(&aside))?;
+        absence_is_fine(fs::rename(&place, &aside))?;
+        Ok(Some(Aside { place, aside }))
     });
-    let removed = removed.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-    removed.map_err(|error| Failure::of_disk("its files could not be removed", &error))
+    let moved = moved.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    moved.map_err(|error| Failure::of_disk("its files could not be removed", &error))
+}
+
+impl Aside {
+    /// Puts it back: it does not go.
+    pub(super) fn put_back(&self) {
+        if let Err(error) = absence_is_fine(fs::rename(&self.aside, &self.place)) {
+            tracing::warn!(place = %self.place.display(), %error, "it could not be put back before the next start");
+        }
+    }
+
+    /// Removes it. What cannot be removed now the next start removes.
+    pub(super) async fn remove(self) {
+        let removed = tokio::task::spawn_blocking(move || remove(&self.aside)).await;
+        if let Err(error) = removed {
+            tracing::warn!(%error, "removing what was deleted broke off");
+        }
+    }
+}
+
+/// Removes what was deleted.
+pub(super) fn remove(aside: &Path) {
+    if let Err(error) = absence_is_fine(fs::remove_dir_all(aside)) {
+        tracing::warn!(place = %aside.display(), %error, "what was deleted could not be removed");
+    }
+}
+
+fn absence_is_fine(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }

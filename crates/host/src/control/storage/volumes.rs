@@ -19,8 +19,9 @@ use super::super::paging::Paging;
 use super::super::record::Record;
 use super::super::spec;
 use super::super::state::Control;
+use super::deleting::{self, Deleted};
 use super::kept::{self, Filter, Kept, Resource, Volume};
-use super::place::{self, Removed};
+use super::place;
 use crate::store::{Shelf, Turn};
 
 /// How large a volume is where nobody says it, and at the most, in MB.
@@ -122,10 +123,9 @@ async fn delete(
     if let Some(sandbox) = control.holder(&name) {
         return Err(in_use(&format!("{name} is attached to sandbox {sandbox}: delete that first")));
     }
-    if place::remove(control.volume(&name)).await? == Removed::InUse {
+    if deleting::delete(&control, turn, &name, control.volume(&name)).await? == Deleted::InUse {
         return Err(in_use(&format!("{name} is still mounted in a sandbox that ends: try again")));
     }
-    turn.remove().await?;
     let mut shown = kept::shown(&control, &*volume);
     shown["status"] = "DELETING".into();
     Ok(Json(shown))
@@ -136,7 +136,7 @@ fn in_use(message: &str) -> Failure {
 }
 
 impl Control {
-    fn volume(&self, name: &str) -> PathBuf {
+    pub(super) fn volume(&self, name: &str) -> PathBuf {
         self.store.directory().volumes().join(name)
     }
 

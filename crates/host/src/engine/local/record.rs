@@ -100,10 +100,10 @@ impl Records {
         self.memory.forget(&keys)
     }
 
-    /// Removes what an agent wrote.
+    /// Removes what an agent wrote, and through what.
     pub(super) fn remove_log(&self, name: &SandboxName) -> io::Result<()> {
         let log = self.log(name);
-        remove(&log.with_extension(OLD)).and_then(|()| remove(&log))
+        [log.with_extension(OLD), log, self.outlet(name)].iter().try_for_each(|file| remove(file))
     }
 
     /// What the host before this one made outside.
