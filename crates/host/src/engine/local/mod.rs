@@ -420,8 +420,8 @@ impl Engine for LocalEngine {
     fn forget<'a>(&'a self, id: &'a SnapshotId) -> BoxFuture<'a, Result<(), EngineError>> {
         let id = id.clone();
         let forget = move |core: &Core| {
-            let what = format_args!("the snapshot {id} cannot be removed");
-            core.ground.snapshots.remove(&id).map_err(|error| EngineError::system(what, error))
+            let what = || format!("the snapshot {id} cannot be removed");
+            core.ground.snapshots.remove(&id).map_err(|error| EngineError::system(what(), error))
         };
         self.off_the_runtime(forget).boxed()
     }

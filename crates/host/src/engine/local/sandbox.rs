@@ -61,17 +61,17 @@ impl Ground {
 
     /// Copies what a sandbox keeps. Whoever calls this sees to it that it stands still.
     pub(super) fn take_snapshot(&self, name: &SandboxName, id: &SnapshotId) -> Result<(), EngineError> {
-        let what = format_args!("the files of sandbox {name} cannot be copied");
+        let what = || format!("the files of sandbox {name} cannot be copied");
         let directory = self.directory(name);
         std::fs::create_dir_all(&directory)
             .and_then(|()| self.snapshots.take(id, &directory))
-            .map_err(|error| EngineError::system(what, error))
+            .map_err(|error| EngineError::system(what(), error))
     }
 
     /// Lays a snapshot in place of what a sandbox keeps, of which nothing runs.
     pub(super) fn lay_snapshot(&self, name: &SandboxName, id: &SnapshotId) -> Result<(), EngineError> {
-        let what = format_args!("sandbox {name} cannot get the files of the snapshot {id}");
-        self.snapshots.lay(id, &self.directory(name)).map_err(|error| EngineError::system(what, error))
+        let what = || format!("sandbox {name} cannot get the files of the snapshot {id}");
+        self.snapshots.lay(id, &self.directory(name)).map_err(|error| EngineError::system(what(), error))
     }
 }
 
@@ -353,9 +353,9 @@ impl Sandbox {
     pub(super) fn delete(&self, generation: Generation) -> Result<(), NotDone> {
         let mut work = self.turn(generation)?;
         self.end(&work)?;
-        let what = format_args!("the files of sandbox {} cannot be removed", self.name);
+        let what = || format!("the files of sandbox {} cannot be removed", self.name);
         remove_directory(&self.ground.directory(&self.name))
-            .map_err(|error| EngineError::system(what, error))?;
+            .map_err(|error| EngineError::system(what(), error))?;
         let records = &self.ground.records;
         let forgotten = self.ground.sockets.close(&self.name).and_then(|()| records.remove(&self.name));
         let forgotten = forgotten.and_then(|()| records.remove_log(&self.name));
