@@ -10,11 +10,13 @@ mod client;
 mod error;
 mod files;
 mod history;
+mod previews;
 mod processes;
 mod response;
 mod sandbox;
 mod sandboxes;
 mod send;
+mod storage;
 mod value;
 
 use pyo3::prelude::*;
@@ -37,6 +39,8 @@ mod _native {
     #[pymodule_export]
     use super::history::{Attempt, History};
     #[pymodule_export]
+    use super::previews::Previews;
+    #[pymodule_export]
     use super::processes::Processes;
     #[pymodule_export]
     use super::response::{Response, Streamed};
@@ -46,6 +50,8 @@ mod _native {
     use super::sandboxes::Sandboxes;
     #[pymodule_export]
     use super::send::send;
+    #[pymodule_export]
+    use super::storage::{Images, Volumes, WorkspaceDrives};
     #[pymodule_export]
     use super::value::Values;
 }

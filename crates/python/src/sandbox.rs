@@ -93,6 +93,18 @@ impl Sandbox {
         json(tuned!(self.sandbox.system().health(), options, self.policy))
     }
 
+    fn upgrade(&self, version: Option<String>, base_url: Option<String>, options: Options) -> Call {
+        let mut upgrade = self.sandbox.system().upgrade();
+        upgrade = version.into_iter().fold(upgrade, reveille::Upgrade::version);
+        upgrade = base_url.into_iter().fold(upgrade, reveille::Upgrade::base_url);
+        json(tuned!(upgrade, options, self.policy))
+    }
+
+    /// The sockets of a process.
+    fn sockets(&self, pid: &str, options: Options) -> Call {
+        json(tuned!(self.sandbox.ports().of(pid), options, self.policy))
+    }
+
     fn wake(&self, options: Options) -> Call {
         nothing(tuned!(self.sandbox.wake(), options, self.policy))
     }

@@ -32,6 +32,7 @@ struct Wanted {
     labels: BTreeMap<String, String>,
     external_id: Option<String>,
     display_name: Option<String>,
+    volumes: BTreeMap<String, String>,
 }
 
 /// What is said of a list.
@@ -61,7 +62,8 @@ impl Wanted {
         make = self.region.into_iter().fold(make, reveille::CreateSandbox::region);
         make = self.labels.into_iter().fold(make, |make, (key, value)| make.label(key, value));
         make = self.external_id.into_iter().fold(make, reveille::CreateSandbox::external_id);
-        self.display_name.into_iter().fold(make, reveille::CreateSandbox::display_name)
+        make = self.display_name.into_iter().fold(make, reveille::CreateSandbox::display_name);
+        self.volumes.into_iter().fold(make, |make, (path, name)| make.volume(name, path))
     }
 }
 

@@ -1,12 +1,18 @@
 """Servers for the tests: one that misbehaves to a script, and the local host, by the command line of this project."""
 
+import asyncio
+import inspect
 import json
 import os
 import pathlib
 import subprocess
 import threading
+import uuid
 
 import pytest
+import trio
+
+from reveille_sandbox import AsyncClient, Client
 
 #: The command line; the script that runs these tests builds it.
 REVEILLE = os.environ.get(
@@ -101,3 +107,63 @@ def no_settings_of_the_machine(monkeypatch, tmp_path):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+class Threaded:
+    """What is made for threads, as what is awaited."""
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def __getattr__(self, name):
+        value = getattr(self._inner, name)
+        if name in ("sandboxes", "drives", "processes", "files", "previews", "volumes", "images"):
+            return Threaded(value)
+        if not callable(value):
+            return value
+        if name in ("sandbox", "sandbox_at"):
+            return lambda *said, **named: Threaded(value(*said, **named))
+        if name in ("stream", "follow", "watch") or inspect.isgeneratorfunction(value):
+            return lambda *said, **named: Threaded(value(*said, **named))
+
+        async def call(*said, **named):
+            return value(*said, **named)
+
+        return call
+
+    async def __aenter__(self):
+        self._inner.__enter__()
+        return self
+
+    async def __aexit__(self, *raised):
+        self._inner.__exit__(*raised)
+
+    async def __aiter__(self):
+        for item in self._inner:
+            yield item
+
+
+WAYS = {
+    "thread": (lambda **said: Threaded(Client(**said)), asyncio.run),
+    "asyncio": (AsyncClient, asyncio.run),
+    "trio": (AsyncClient, trio.run),
+}
+
+
+@pytest.fixture(params=WAYS)
+def way(request):
+    """Makes a client, and runs a test with it."""
+    make, run = WAYS[request.param]
+    return lambda test, **said: run(lambda: test(make(**said))) if run is trio.run else run(test(make(**said)))
+
+
+@pytest.fixture(scope="module")
+def local(host):
+    """The settings of a client of the local host."""
+    return {"api_key": "k", "workspace": "local", "run_url": host["BL_RUN_URL"], "api_url": host["BL_API_URL"]}
+
+
+@pytest.fixture(scope="module")
+def box(local):
+    """The name of a sandbox that is there."""
+    return Client(**local).sandboxes.create(f"box-{uuid.uuid4().hex[:8]}").name

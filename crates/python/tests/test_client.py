@@ -1,7 +1,6 @@
 """The client, in a thread and in the event loops of asyncio and trio: each test is written once."""
 
 import asyncio
-import inspect
 import os
 import pathlib
 import signal
@@ -19,68 +18,8 @@ from reveille_sandbox import AsyncClient, Client, Ended, Stderr, Stdout
 WAITS_FOR_NOTHING = {"api_key": "k", "workspace": "acme"}
 
 
-class Threaded:
-    """What is made for threads, as what is awaited."""
-
-    def __init__(self, inner):
-        self._inner = inner
-
-    def __getattr__(self, name):
-        value = getattr(self._inner, name)
-        if name in ("sandboxes", "drives", "processes", "files"):
-            return Threaded(value)
-        if not callable(value):
-            return value
-        if name in ("sandbox", "sandbox_at"):
-            return lambda *said, **named: Threaded(value(*said, **named))
-        if name in ("stream", "follow", "watch") or inspect.isgeneratorfunction(value):
-            return lambda *said, **named: Threaded(value(*said, **named))
-
-        async def call(*said, **named):
-            return value(*said, **named)
-
-        return call
-
-    async def __aenter__(self):
-        self._inner.__enter__()
-        return self
-
-    async def __aexit__(self, *raised):
-        self._inner.__exit__(*raised)
-
-    async def __aiter__(self):
-        for item in self._inner:
-            yield item
-
-
-WAYS = {
-    "thread": (lambda **said: Threaded(Client(**said)), asyncio.run),
-    "asyncio": (AsyncClient, asyncio.run),
-    "trio": (AsyncClient, trio.run),
-}
-
-
-@pytest.fixture(params=WAYS)
-def way(request):
-    """Makes a client, and runs a test with it."""
-    make, run = WAYS[request.param]
-    return lambda test, **said: run(lambda: test(make(**said))) if run is trio.run else run(test(make(**said)))
-
-
 def settings(server, **more):
     return {**WAITS_FOR_NOTHING, "run_url": server.url, "api_url": server.url, "probe": False, **more}
-
-
-@pytest.fixture(scope="module")
-def local(host):
-    """The settings of a client of the local host."""
-    return {"api_key": "k", "workspace": "local", "run_url": host["BL_RUN_URL"], "api_url": host["BL_API_URL"]}
-
-
-@pytest.fixture(scope="module")
-def box(local):
-    """The name of a sandbox that is there."""
-    return Client(**local).sandboxes.create(f"box-{uuid.uuid4().hex[:8]}").name
 
 
 def test_a_sandbox_is_made_found_listed_and_deleted(local, way):

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, Generic, L
 from typing import Union
 
 from . import _native
+from ._async_previews import AsyncPreviews
+from ._async_storage import AsyncImages, AsyncVolumes, AsyncWorkspaceDrives
 from ._calls import finish
 from ._native import History, Response
 from ._options import Options, Pairs, asked, options_of, path_of
 from ._records import Change, Directory, DriveMount, File, Health, Line, Logs, Missed, Moved, Output, OutputEvent
-from ._records import Process, SandboxRecord, event_of
+from ._records import Process, SandboxRecord, Socket, decode, event_of
 from ._settings import Cert, Verify, native_client
 
 if TYPE_CHECKING:
@@ -167,6 +169,12 @@ class AsyncClient:
         )
         #: The sandboxes of the workspace.
         self.sandboxes = AsyncSandboxes(self._native)
+        #: The volumes of the workspace.
+        self.volumes = AsyncVolumes(self._native)
+        #: The drives of the workspace; those that a sandbox has mounted are the sandbox's own.
+        self.drives = AsyncWorkspaceDrives(self._native)
+        #: The images that sandboxes are made of.
+        self.images = AsyncImages(self._native)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -227,12 +235,14 @@ class AsyncSandboxes:
         labels: Optional[Mapping[str, str]] = None,
         external_id: Optional[str] = None,
         display_name: Optional[str] = None,
+        volumes: Optional[Mapping[str, str]] = None,
         **options: Unpack[Options],
     ) -> SandboxRecord:
         """Makes a sandbox; with ``if_missing`` gives the one that is there already. A mutation.
 
         :param memory: in megabytes.
         :param ttl: for how long it lives, "24h" say.
+        :param volumes: what is attached to it, by where: ``{"/mnt/data": "data"}``.
         """
         wanted = {
             "if_missing": if_missing,
@@ -247,6 +257,7 @@ class AsyncSandboxes:
             "labels": dict(labels or {}),
             "external_id": external_id,
             "display_name": display_name,
+            "volumes": dict(volumes or {}),
         }
         return SandboxRecord.read(await finish(self._native.create(name, wanted, options_of(options))))
 
@@ -305,6 +316,8 @@ class AsyncSandbox:
         self.processes = AsyncProcesses(native)
         #: Its files.
         self.files = AsyncFiles(native)
+        #: Its previews.
+        self.previews = AsyncPreviews(native)
 
     @property
     def url(self) -> str:
@@ -372,6 +385,17 @@ class AsyncSandbox:
         """How the sandbox's own server is. A read."""
         return Health.read(await finish(self._native.health(options_of(options))))
 
+    async def upgrade(
+        self, *, version: Optional[str] = None, base_url: Optional[str] = None, **options: Unpack[Options]
+    ) -> str:
+        """Upgrades the sandbox's own server, by default to the latest version, and gives the version. It answers at
+        once and upgrades in the background; ``health`` tells how it went. A mutation.
+
+        :param base_url: where the new version is taken from.
+        """
+        said = await finish(self._native.upgrade(version, base_url, options_of(options)))
+        return str(decode(said).get("version") or "")
+
     async def wake(self, **options: Unpack[Options]) -> None:
         """Wakes the sandbox: ends when it has answered. A read."""
         await finish(self._native.wake(options_of(options)))
@@ -412,6 +436,7 @@ class AsyncProcesses:
     """The processes of a sandbox."""
 
     def __init__(self, sandbox: _native.Sandbox) -> None:
+        self._sandbox = sandbox
         self._native = _native.Processes(sandbox)
 
     async def exec(
@@ -499,6 +524,10 @@ class AsyncProcesses:
     async def logs(self, process: str, **options: Unpack[Options]) -> Logs:
         """What a process has written. A read."""
         return Logs.read(await finish(self._native.logs(process, options_of(options))))
+
+    async def ports(self, pid: Union[str, int], **options: Unpack[Options]) -> List[Socket]:
+        """The sockets of a process, by its pid, and of all that came from it. A read."""
+        return Socket.read_all(await finish(self._sandbox.sockets(str(pid), options_of(options))))
 
     async def stop(self, process: str, **options: Unpack[Options]) -> None:
         """Asks a process to end (SIGTERM). A mutation."""

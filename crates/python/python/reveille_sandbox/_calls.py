@@ -79,9 +79,9 @@ def _begin_in_trio(call: "_native.Call[Any]") -> Callable[[], Any]:
 def _bell_of_trio(trio: Any) -> _native.Bell:
     """The bell of the run that goes on, which a task of its own listens to."""
     global _of_trio
-    if _of_trio is None:
-        _of_trio = trio.lowlevel.RunVar("reveille_sandbox bell")
-    there: Optional[_native.Bell] = _of_trio.get(None)
+    of_run: Any = _of_trio or trio.lowlevel.RunVar("reveille_sandbox bell")
+    _of_trio = of_run
+    there: Optional[_native.Bell] = of_run.get(None)
     if there is not None:
         return there
     bell = _native.Bell()
@@ -93,5 +93,5 @@ def _bell_of_trio(trio: Any) -> _native.Bell:
                 event.set()
 
     trio.lowlevel.spawn_system_task(listen)
-    _of_trio.set(bell)
+    of_run.set(bell)
     return bell

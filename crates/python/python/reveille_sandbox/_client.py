@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Iterator, Callable, Dict, Generic, List, 
 from typing import Union
 
 from . import _native
+from ._previews import Previews
+from ._storage import Images, Volumes, WorkspaceDrives
 from ._native import History, Response
 from ._options import Options, Pairs, asked, options_of, path_of
 from ._records import Change, Directory, DriveMount, File, Health, Line, Logs, Missed, Moved, Output, OutputEvent
-from ._records import Process, SandboxRecord, event_of
+from ._records import Process, SandboxRecord, Socket, decode, event_of
 from ._settings import Cert, Verify, native_client
 
 if TYPE_CHECKING:
@@ -166,6 +168,12 @@ class Client:
         )
         #: The sandboxes of the workspace.
         self.sandboxes = Sandboxes(self._native)
+        #: The volumes of the workspace.
+        self.volumes = Volumes(self._native)
+        #: The drives of the workspace; those that a sandbox has mounted are the sandbox's own.
+        self.drives = WorkspaceDrives(self._native)
+        #: The images that sandboxes are made of.
+        self.images = Images(self._native)
 
     def __enter__(self) -> Client:
         return self
@@ -226,12 +234,14 @@ class Sandboxes:
         labels: Optional[Mapping[str, str]] = None,
         external_id: Optional[str] = None,
         display_name: Optional[str] = None,
+        volumes: Optional[Mapping[str, str]] = None,
         **options: Unpack[Options],
     ) -> SandboxRecord:
         """Makes a sandbox; with ``if_missing`` gives the one that is there already. A mutation.
 
         :param memory: in megabytes.
         :param ttl: for how long it lives, "24h" say.
+        :param volumes: what is attached to it, by where: ``{"/mnt/data": "data"}``.
         """
         wanted = {
             "if_missing": if_missing,
@@ -246,6 +256,7 @@ class Sandboxes:
             "labels": dict(labels or {}),
             "external_id": external_id,
             "display_name": display_name,
+            "volumes": dict(volumes or {}),
         }
         return SandboxRecord.read(self._native.create(name, wanted, options_of(options)).wait())
 
@@ -304,6 +315,8 @@ class Sandbox:
         self.processes = Processes(native)
         #: Its files.
         self.files = Files(native)
+        #: Its previews.
+        self.previews = Previews(native)
 
     @property
     def url(self) -> str:
@@ -371,6 +384,17 @@ class Sandbox:
         """How the sandbox's own server is. A read."""
         return Health.read(self._native.health(options_of(options)).wait())
 
+    def upgrade(
+        self, *, version: Optional[str] = None, base_url: Optional[str] = None, **options: Unpack[Options]
+    ) -> str:
+        """Upgrades the sandbox's own server, by default to the latest version, and gives the version. It answers at
+        once and upgrades in the background; ``health`` tells how it went. A mutation.
+
+        :param base_url: where the new version is taken from.
+        """
+        said = self._native.upgrade(version, base_url, options_of(options)).wait()
+        return str(decode(said).get("version") or "")
+
     def wake(self, **options: Unpack[Options]) -> None:
         """Wakes the sandbox: ends when it has answered. A read."""
         self._native.wake(options_of(options)).wait()
@@ -411,6 +435,7 @@ class Processes:
     """The processes of a sandbox."""
 
     def __init__(self, sandbox: _native.Sandbox) -> None:
+        self._sandbox = sandbox
         self._native = _native.Processes(sandbox)
 
     def exec(
@@ -498,6 +523,10 @@ class Processes:
     def logs(self, process: str, **options: Unpack[Options]) -> Logs:
         """What a process has written. A read."""
         return Logs.read(self._native.logs(process, options_of(options)).wait())
+
+    def ports(self, pid: Union[str, int], **options: Unpack[Options]) -> List[Socket]:
+        """The sockets of a process, by its pid, and of all that came from it. A read."""
+        return Socket.read_all(self._sandbox.sockets(str(pid), options_of(options)).wait())
 
     def stop(self, process: str, **options: Unpack[Options]) -> None:
         """Asks a process to end (SIGTERM). A mutation."""

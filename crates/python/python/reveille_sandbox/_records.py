@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Dict, List, Mapping, Optional, Type, TypeVar, Union
 
 _R = TypeVar("_R", bound="_Record")
+_K = TypeVar("_K", bound="_Kept")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ class _Record:
         return [cls.of(each) for each in json.loads(text).get(name) or []]
 
 
+def decode(text: str) -> Dict[str, Any]:
+    """An object that was said as JSON."""
+    said: Dict[str, Any] = json.loads(text)
+    return said
+
+
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
@@ -76,6 +83,92 @@ class SandboxRecord(_Record):
         spec = said.get("spec") or {}
         flat = {**(spec.get("runtime") or {}), **spec, **(said.get("metadata") or {}), **said}
         return dataclasses.replace(super().of(flat), raw=said)
+
+
+@dataclass(frozen=True)
+class _Kept(_Record):
+    """What the control plane keeps, by its name."""
+
+    name: str = ""
+    status: Optional[str] = None
+    region: Optional[str] = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created_at: Optional[str] = None
+    updated_at: Optional[str] = None
+
+    @classmethod
+    def of(cls: Type[_K], said: Mapping[str, Any]) -> _K:
+        parts = (said.get("state"), said.get("spec"), said.get("metadata"), said)
+        flat = {name: value for part in parts for name, value in (part or {}).items()}
+        return dataclasses.replace(super().of(flat), raw=said)
+
+
+@dataclass(frozen=True)
+class Volume(_Kept):
+    """A volume: files with a life of their own, in one sandbox at a time."""
+
+    #: In megabytes.
+    size: Optional[int] = None
+    #: What has it, "sandbox:NAME"; empty when nothing has.
+    attached_to: str = ""
+
+
+@dataclass(frozen=True)
+class Drive(_Kept):
+    """A drive of the workspace."""
+
+
+@dataclass(frozen=True)
+class Image(_Kept):
+    """An image that sandboxes are made of."""
+
+    #: In bytes.
+    size: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Preview(_Kept):
+    """A door to a port of a sandbox."""
+
+    port: Optional[int] = None
+    url: str = ""
+    public: bool = False
+    #: Until when it is open.
+    expires: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class PreviewToken(_Kept):
+    """What opens a private preview: it goes into ``X-Blaxel-Preview-Token``, or ``?bl_preview_token=``."""
+
+    token: str = field(default="", repr=False)
+    expires_at: Optional[str] = None
+    expired: bool = False
+
+
+@dataclass(frozen=True)
+class Socket(_Record):
+    """A socket of a process."""
+
+    _named: ClassVar[Dict[str, str]] = {
+        "address": "localAddr",
+        "port": "localPort",
+        "remote_address": "remoteAddr",
+        "process": "processName",
+    }
+
+    pid: int = 0
+    #: "tcp" or "udp".
+    protocol: str = ""
+    address: str = ""
+    port: int = 0
+    #: Empty where there is no other end.
+    remote_address: str = ""
+    remote_port: int = 0
+    #: Where a connection stands: "LISTEN", "ESTABLISHED", ...; empty for UDP.
+    state: str = ""
+    #: The name of the process.
+    process: str = ""
 
 
 @dataclass(frozen=True)
