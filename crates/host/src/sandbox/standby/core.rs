@@ -246,4 +246,6 @@ pub(crate) struct Busy {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

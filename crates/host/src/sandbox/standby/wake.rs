@@ -270,8 +270,11 @@ impl<A: Clone> Machine<A> {
         if out != generation {
             return None;
         }
+        // Somebody else may have commanded it after this command.
+        let is_latest = self.generation == out;
         match outcome {
-            Slept::Asleep => self.state = State::Resting,
+            Slept::Asleep if is_latest => self.state = State::Resting,
+            Slept::Asleep => self.state = State::Unsure(Doubt::News),
             Slept::StillAwake(agent) => drop(self.be_awake(agent)),
             Slept::Unknown => self.state = State::Unsure(Doubt::Command),
             Slept::Overtaken(latest) => {

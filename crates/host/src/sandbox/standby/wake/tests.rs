@@ -141,6 +141,15 @@ fn the_outcome_of_a_command_that_nobody_waits_for_changes_nothing() {
 }
 
 #[test]
+fn what_somebody_wakes_while_it_falls_asleep_is_not_taken_for_asleep() {
+    let ((mut machine, _), now) = (awake(), Instant::now());
+    machine.sleep();
+    machine.hear(others(3), News::Awake("there"));
+    machine.slept(now, number(2), Slept::Asleep);
+    assert_eq!(machine.phase(), Phase::Unsure(Doubt::News));
+}
+
+#[test]
 fn a_waking_that_others_overtake_is_done_again_but_not_for_ever() {
     let (mut machine, now) = (machine(), Instant::now());
     let first = held(machine.arrive(now, Patience::Wait).0);
