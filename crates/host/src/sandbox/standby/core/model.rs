@@ -165,7 +165,7 @@ impl World {
                 (Entry::Forward(pass), command) => {
                     drop(kept);
                     assert_eq!(command, None);
-                    return Some(self.serve(pass));
+                    return Some(self.serve(&pass));
                 }
                 (Entry::Held(ticket), command) => {
                     kept.held.insert(ticket, None);
@@ -176,7 +176,7 @@ impl World {
         };
         self.carry_out(command);
         match self.wait_for_call(ticket?) {
-            Call::Go(pass) => Some(self.serve(pass)),
+            Call::Go(pass) => Some(self.serve(&pass)),
             Call::Failed => None,
         }
     }
@@ -191,7 +191,7 @@ impl World {
         }
     }
 
-    fn serve(&self, pass: Pass<u32>) -> u32 {
+    fn serve(&self, pass: &Pass<u32>) -> u32 {
         // Here it is with the agent.
         {
             let engine = self.engine.lock().unwrap();
