@@ -17,6 +17,9 @@ use crate::privilege;
 use crate::routes::Routes;
 use crate::upgrade;
 
+/// The signal of a file that grows beyond what its writer may write.
+const FILE_TOO_LONG: i32 = nix::libc::SIGXFSZ;
+
 /// How long answers may take to their end once the agent was told to end.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
@@ -65,6 +68,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("no signals: {error}"))?;
+    // Caught, it ends nobody: a file that is too long for the sandbox is an error of whoever wrote it. What is started
+    // here has it as usual again.
+    let _too_long =
+        signal(SignalKind::from_raw(FILE_TOO_LONG)).map_err(|error| format!("no signals: {error}"))?;
     let (agent, listener) = match arguments.start {
         Start::Resumed => resume(arguments).map_err(|error| format!("cannot take over: {error}"))?,
         Start::Fresh | Start::Check => {

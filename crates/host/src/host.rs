@@ -136,6 +136,7 @@ impl Host {
             clock: settings.clock.clone(),
             workspace: settings.workspace.clone(),
             network: settings.network.clone(),
+            allowance: settings.allowance(),
             url: url(address),
             expiries: Notify::new(),
         });

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::auth;
 use crate::clock::Clock;
-use crate::engine::{AgentCommand, Lifetime, Network};
+use crate::control;
+use crate::engine::{AgentCommand, Allowance, Lifetime, Network};
 use crate::error::{Error, ErrorKind};
 
 /// What a [`Host`](crate::Host) needs to know.
@@ -29,6 +30,10 @@ pub struct HostSettings {
     pub resume_delay: Duration,
     /// What sandboxes reach of the outside whose record does not say.
     pub network: Network,
+    /// How many processes a sandbox may have whose record does not say, threads among them. 2,048.
+    pub processes: u32,
+    /// The longest file that a sandbox may write whose record does not say, in MiB; none: as long as the disk has room.
+    pub max_file: Option<u64>,
     /// How the agent of a sandbox is started.
     pub agent: AgentCommand,
     /// How long what runs in sandboxes lives, where nobody ends it.
@@ -128,6 +133,8 @@ impl HostSettings {
             while_waking: WhileWaking::default(),
             resume_delay: Duration::ZERO,
             network: Network::default(),
+            processes: Allowance::PROCESSES,
+            max_file: None,
             agent,
             lifetime: Lifetime::default(),
             announce: None,
@@ -135,6 +142,13 @@ impl HostSettings {
             limits: Limits::default(),
             clock: Clock::default(),
         }
+    }
+
+    /// What a sandbox may use whose record does not say.
+    pub(crate) fn allowance(&self) -> Allowance {
+        let mut allowance = Allowance::default();
+        (allowance.processes, allowance.file) = (self.processes, self.max_file);
+        allowance
     }
 
     /// Refuses what cannot work.
@@ -151,6 +165,13 @@ impl HostSettings {
             return refused(format!(
                 "a workspace cannot be called {workspace}: that is a path of the host's own"
             ));
+        }
+        if !control::PROCESS_COUNTS.contains(&self.processes) {
+            let (least, most) = (control::PROCESS_COUNTS.start(), control::PROCESS_COUNTS.end());
+            return refused(format!("a sandbox can have from {least} to {most} processes"));
+        }
+        if self.max_file == Some(0) {
+            return refused("the longest file of a sandbox is at least 1 MiB".to_owned());
         }
         let Some(key) = &self.key else { return Ok(()) };
         if !auth::can_be_key(key) {

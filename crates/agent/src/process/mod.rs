@@ -4,6 +4,7 @@ mod across_upgrade;
 mod child;
 mod ending;
 mod endpoints;
+mod expendable;
 mod follow;
 mod frames;
 mod input;
@@ -23,6 +24,7 @@ mod text;
 
 pub(crate) use across_upgrade::SavedProcess;
 pub(crate) use endpoints::routes;
+pub(crate) use expendable::make_expendable;
 pub(crate) use shell::named_shell;
 pub(crate) use standing::End;
 pub(crate) use table::Processes;

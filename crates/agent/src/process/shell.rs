@@ -12,6 +12,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use nix::unistd::Pid;
 use rustix::fs::MemfdFlags;
 
+use super::expendable::make_expendable;
 use super::log::Source;
 use super::orders::Orders;
 
@@ -69,11 +70,13 @@ impl Shell {
             command.current_dir(&orders.working_dir);
         }
         let mut child = command.spawn()?;
+        let pid = child.id().cast_signed();
+        make_expendable(pid);
         let mut output = Vec::with_capacity(2);
         output.extend(child.stdout.take().map(|pipe| (Source::Stdout, OwnedFd::from(pipe))));
         output.extend(child.stderr.take().map(|pipe| (Source::Stderr, OwnedFd::from(pipe))));
         let input = child.stdin.take().map(OwnedFd::from);
-        Ok(Started { pid: Pid::from_raw(child.id().cast_signed()), output, input })
+        Ok(Started { pid: Pid::from_raw(pid), output, input })
     }
 }
 

@@ -11,6 +11,8 @@ use rustix::io::Errno;
 use rustix::termios::{Winsize, tcsetwinsize};
 use tokio::net::unix::pipe;
 
+use crate::process::make_expendable;
+
 /// The size of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size {
@@ -150,7 +152,9 @@ fn spawn(shell: &Shell, pts: Pts) -> io::Result<i32> {
         other => io::Error::other(other),
     })?;
     // The agent reaps it with all the others.
-    Ok(child.id().cast_signed())
+    let pid = child.id().cast_signed();
+    make_expendable(pid);
+    Ok(pid)
 }
 
 fn set_size(terminal: BorrowedFd<'_>, size: Size) -> io::Result<()> {

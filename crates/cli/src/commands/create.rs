@@ -32,6 +32,15 @@ pub(crate) struct Create {
     /// How long it lives: 30m, 24h, 7d
     #[arg(long, value_name = "DUR", value_parser = lifetime)]
     ttl: Option<String>,
+    /// On a local host: how many processors: 2, 0.5; without it as many as come with its memory
+    #[arg(long, value_name = "N")]
+    cpus: Option<String>,
+    /// On a local host: how many processes it may have, threads among them
+    #[arg(long, value_name = "N")]
+    processes: Option<u32>,
+    /// On a local host: the longest file that it may write: 512m, 4g
+    #[arg(long, value_name = "SIZE", value_parser = megabytes)]
+    max_file: Option<u64>,
     /// On a local host: what is started in it, now and whenever it comes back without its processes
     #[arg(long, value_name = "CMD")]
     autostart: Option<String>,
@@ -71,6 +80,15 @@ fn wanted(connection: &Connection, asked: &Create) -> CreateSandbox {
     }
     if let Some(time) = &asked.standby_after {
         call = call.label("standby-after", time);
+    }
+    if let Some(cpus) = &asked.cpus {
+        call = call.label("cpus", cpus);
+    }
+    if let Some(processes) = asked.processes {
+        call = call.label("processes", processes.to_string());
+    }
+    if let Some(megabytes) = asked.max_file {
+        call = call.label("max-file", format!("{megabytes}m"));
     }
     if let Some(command) = &asked.autostart {
         call = call.label("autostart", command);

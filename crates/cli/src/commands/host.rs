@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::typed::duration;
+use crate::typed::{duration, megabytes};
 
 /// Run sandboxes on this machine, until Ctrl-C or in the background
 ///
@@ -71,6 +71,12 @@ pub(crate) struct Host {
     /// What sandboxes reach of the outside that do not say themselves
     #[arg(long, value_enum, default_value_t = Outside::Proxied)]
     network: Outside,
+    /// How many processes a sandbox may have that does not say itself, threads among them
+    #[arg(long, value_name = "N", default_value_t = 2048)]
+    processes: u32,
+    /// The longest file that a sandbox may write that does not say itself [default: as long as there is room]
+    #[arg(long, value_name = "SIZE", value_parser = megabytes)]
+    max_file: Option<u64>,
     /// Add a line of JSON to FILE for each request, with its time and status; - is stdout
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
@@ -298,6 +304,8 @@ mod here {
             Outside::None => Network::None,
             Outside::Host => Network::Machine,
         };
+        settings.processes = asked.processes;
+        settings.max_file = asked.max_file;
         settings.access_log.clone_from(&asked.access_log);
         settings.standby_after = asked.standby_after;
         settings.resume_delay = asked.resume_delay;

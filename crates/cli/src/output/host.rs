@@ -19,6 +19,7 @@ impl Screen {
         }
         self.line(Line::new().styled(FAINT, "sandboxes  ").text(isolation.namespaces.to_string()))?;
         self.line(Line::new().styled(FAINT, "standby    ").text(isolation.freezer.to_string()))?;
+        self.line(Line::new().styled(FAINT, "limits     ").text(isolation.limits.to_string()))?;
         if isolation.missing.is_empty() {
             return self.line(Line::new().styled(GOOD, "nothing is missing"));
         }

@@ -13,7 +13,7 @@ use super::spec::{self, Expiry};
 use super::storage::{Drive, Volume};
 use crate::auth::Keys;
 use crate::clock::{self, Clock};
-use crate::engine::{Network, Plan};
+use crate::engine::{Allowance, Network, Plan};
 use crate::image::{Image, Pinned};
 use crate::preview;
 use crate::sandbox::{Origin, Registered, Registry, Resident, Terms};
@@ -39,6 +39,8 @@ pub(crate) struct Control {
     pub(crate) workspace: String,
     /// What sandboxes reach of the outside that do not say.
     pub(crate) network: Network,
+    /// What sandboxes may use that do not say.
+    pub(crate) allowance: Allowance,
     /// Where the host answers, without a trailing slash.
     pub(crate) url: String,
     /// When this host started.
@@ -85,7 +87,19 @@ impl Control {
             sandbox.state = Some(state);
         }
         // Our own facts stand under one key, apart from the platform's.
-        sandbox.other.insert("reveille".to_owned(), json!({ "isolation": self.terms.engine.isolation() }));
+        let allowance = self.allowance(record);
+        sandbox.other.insert(
+            "reveille".to_owned(),
+            json!({
+                "isolation": self.terms.engine.isolation(),
+                "limits": {
+                    "memoryMb": allowance.memory,
+                    "processes": allowance.processes,
+                    "cpus": f64::from(allowance.cpus.as_thousandths()) / 1000.0,
+                    "maxFileMb": allowance.file,
+                },
+            }),
+        );
         sandbox
     }
 
@@ -134,6 +148,12 @@ impl Control {
         network.unwrap_or_else(|| self.network.clone())
     }
 
+    /// What a sandbox may use.
+    pub(super) fn allowance(&self, record: &Record) -> Allowance {
+        // What cannot be understood was refused when it came.
+        spec::allowance(&record.sandbox, self.allowance).unwrap_or(self.allowance)
+    }
+
     fn plan(&self, name: &SandboxName, record: &Record) -> Plan {
         let runtime = record.sandbox.spec.runtime.iter();
         let environment = runtime.flat_map(|it| &it.envs).map(|env| (env.name.clone(), env.value.clone()));
@@ -141,7 +161,7 @@ impl Control {
         let attachments = spec::attachments(&record.sandbox.spec).unwrap_or_default();
         let base = record.image.as_ref().map(Pinned::base).unwrap_or_default();
         let plan = Plan::new(name.clone()).with_environment(environment).with_network(self.network(record));
-        plan.with_attachments(attachments).with_base(base)
+        plan.with_attachments(attachments).with_base(base).with_allowance(self.allowance(record))
     }
 
     /// Writes down when a sandbox was used last. The record is as good as before without it.

@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Limiters;
+
 /// What keeps sandboxes apart on this machine, and how they sleep.
 ///
 /// Chosen once, when an engine starts, by trying it. What is missing is said with the reason.
@@ -13,6 +15,8 @@ pub struct Isolation {
     pub namespaces: Namespaces,
     /// How a sandbox is stopped while it sleeps.
     pub freezer: Freezer,
+    /// What sees to it that a sandbox uses no more than it may.
+    pub limits: Limiters,
     /// What a better choice would have needed, one line each; empty when nothing is missing.
     pub missing: Vec<String>,
 }
@@ -50,10 +54,17 @@ pub enum Freezer {
 }
 
 impl Isolation {
-    /// What an engine has chosen, and what a better choice would have needed.
+    /// What an engine has chosen, and what a better choice would have needed. Nothing is bound.
     #[must_use]
     pub fn new(namespaces: Namespaces, freezer: Freezer, missing: Vec<String>) -> Self {
-        Self { namespaces, freezer, missing }
+        Self { namespaces, freezer, limits: Limiters::NONE, missing }
+    }
+
+    /// The same with these limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limiters) -> Self {
+        self.limits = limits;
+        self
     }
 }
 
@@ -107,7 +118,7 @@ impl fmt::Display for Freezer {
 
 impl fmt::Display for Isolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", self.namespaces, self.freezer)?;
+        write!(f, "{}, {}, {}", self.namespaces, self.freezer, self.limits)?;
         if self.missing.is_empty() {
             return Ok(());
         }

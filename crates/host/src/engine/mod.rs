@@ -11,6 +11,7 @@ mod generation;
 mod id;
 mod image;
 mod isolation;
+mod limits;
 mod local;
 mod memory;
 mod snapshot;
@@ -28,6 +29,7 @@ pub use error::{EngineError, EngineErrorKind};
 pub use generation::{Generation, Issuer};
 pub use image::ImageId;
 pub use isolation::{Freezer, Isolation, Namespaces};
+pub use limits::{Allowance, Cpus, Limiter, Limiters};
 pub(crate) use local::remove_directory;
 pub use local::{AgentCommand, Lifetime, LocalEngine, LocalEngineSettings};
 pub use memory::Memory;
@@ -101,6 +103,21 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
         Box::pin(std::future::ready(Err(EngineError::new(EngineErrorKind::Unsupported, what))))
     }
 
+    /// Changes what a sandbox that is there may use, at once where the whole of it is bound together. One of which
+    /// nothing runs is no error; its next start says what it may use.
+    ///
+    /// # Errors
+    /// When it cannot be changed while the sandbox runs, as when that uses more: of the kind
+    /// [`EngineErrorKind::Unsupported`]. Then it may use what it might before.
+    fn change_allowance<'a>(
+        &'a self,
+        _name: &'a SandboxName,
+        _allowance: Allowance,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        let what = "this engine cannot change what a sandbox may use while it runs";
+        Box::pin(std::future::ready(Err(EngineError::new(EngineErrorKind::Unsupported, what))))
+    }
+
     /// Copies what a sandbox keeps on disk, as it is at one moment. What runs in it stands still for that and goes on;
     /// it is no part of the snapshot.
     ///
@@ -163,6 +180,8 @@ pub struct Plan {
     pub attachments: Vec<Attachment>,
     /// What its root is made of.
     pub base: Base,
+    /// What it may use.
+    pub allowance: Allowance,
 }
 
 /// What the root of a sandbox is made of. Its own layer lies over it.
@@ -247,6 +266,7 @@ impl Plan {
             network: Network::default(),
             attachments: Vec::new(),
             base: Base::Machine,
+            allowance: Allowance::default(),
         }
     }
 
@@ -268,6 +288,13 @@ impl Plan {
     #[must_use]
     pub fn with_base(mut self, base: Base) -> Self {
         self.base = base;
+        self
+    }
+
+    /// The same with this much to use.
+    #[must_use]
+    pub fn with_allowance(mut self, allowance: Allowance) -> Self {
+        self.allowance = allowance;
         self
     }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::Agent;
 use crate::clock::Clock;
-use crate::engine::{Engine, EngineError, Generation, Issuer, Network, Plan};
+use crate::engine::{Allowance, Engine, EngineError, Generation, Issuer, Network, Plan};
 use crate::observer::{self, Hub};
 use crate::settings::{HostSettings, Limits};
 
@@ -206,6 +206,16 @@ impl Resident {
         let changed = self.terms.engine.change_network(&self.name, network).await;
         if changed.is_err() {
             self.plan_mut().network = before;
+        }
+        changed
+    }
+
+    /// Changes what it may use, at once where it runs. Where that fails it is as before.
+    pub(crate) async fn change_allowance(&self, allowance: Allowance) -> Result<(), EngineError> {
+        let before = std::mem::replace(&mut self.plan_mut().allowance, allowance);
+        let changed = self.terms.engine.change_allowance(&self.name, allowance).await;
+        if changed.is_err() {
+            self.plan_mut().allowance = before;
         }
         changed
     }

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use libtest_mimic::Failed;
@@ -12,7 +11,7 @@ use reveille_wire::SandboxName;
 use serde_json::json;
 
 use super::Statement;
-use super::ground::{Ground, Rung, eventually, fresh_name, processes};
+use super::ground::{Ground, Rung, cgroups, eventually, fresh_name, outside, processes};
 
 pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("what a killed host has left is ended by the next, and its files are kept", killed),
@@ -47,6 +46,7 @@ fn killed(rung: &Rung) -> Result<(), Failed> {
 
     let ground = Ground::at(directory.path().to_owned(), rung, LEFT);
     assert_eq!((processes(&awake), processes(&asleep)), (vec![], vec![]));
+    assert_eq!((cgroups(&awake), cgroups(&asleep)), (vec![], vec![]));
     assert_eq!(std::fs::read_dir(directory.path().join("engine/sockets"))?.count(), 0);
     assert!(matches!(ground.condition(&awake), Condition::Ended(_)));
     ground.create(&awake);
@@ -79,7 +79,7 @@ fn killed_at_the_start(rung: &Rung) -> Result<(), Failed> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     drop(listener);
-    let mut cgroups = Vec::new();
+    let mut made = Vec::new();
     for microseconds in (0..40).map(|round| round * 700) {
         let mut host = Command::new(std::env::current_exe()?)
             .arg("starting-host")
@@ -90,25 +90,17 @@ fn killed_at_the_start(rung: &Rung) -> Result<(), Failed> {
         std::thread::sleep(std::time::Duration::from_micros(microseconds));
         host.kill()?;
         host.wait()?;
-        cgroups.extend(cgroup(directory.path()));
+        made.extend(outside(directory.path()));
         eventually("nothing holds its port", || std::net::TcpListener::bind(address).is_ok());
     }
     let ground = Ground::at(directory.path().to_owned(), rung, "");
     ground.wait(reveille_host::engine::Engine::shutdown(&*ground.engine));
     drop(ground);
-    let left: Vec<_> = cgroups.iter().filter(|cgroup| cgroup.exists()).collect();
+    let left: Vec<_> = made.iter().filter(|cgroup| cgroup.exists()).collect();
     assert!(left.is_empty(), "cgroups are left: {left:?}");
     assert!(!directory.path().join("engine/sockets").exists(), "sockets are left");
     assert_eq!(Notebook::open(&directory.path().join("engine"))?.notes(), []);
     Ok(())
-}
-
-/// The cgroup that the host before says it made.
-fn cgroup(directory: &Path) -> Option<PathBuf> {
-    let notes = Notebook::open(&directory.join("engine")).unwrap().notes();
-    let (_, said) = notes.into_iter().find(|(key, _)| key == "outside")?;
-    let said: serde_json::Value = serde_json::from_slice(&said).ok()?;
-    Some(said["cgroups"].as_str()?.into())
 }
 
 /// One sandbox that ran, one that did not, and files that cannot be understood.

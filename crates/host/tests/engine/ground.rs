@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use reveille_host::engine::{
     Address, AgentCommand, Condition, Engine, EngineError, EngineErrorKind, Freezer, Generation, Issuer,
-    Lifetime, LocalEngine, LocalEngineSettings, Namespaces, Plan,
+    Lifetime, LocalEngine, LocalEngineSettings, Memory as _, Namespaces, Plan,
 };
 use reveille_host::{ErrorKind, Notebook};
 use reveille_wire::SandboxName;
@@ -154,7 +154,11 @@ impl Ground {
     }
 
     pub(crate) fn create(&self, name: &SandboxName) -> PathBuf {
-        let address = self.wait(self.engine.create(self.plan(name), self.next())).unwrap();
+        self.create_as(self.plan(name))
+    }
+
+    pub(crate) fn create_as(&self, plan: Plan) -> PathBuf {
+        let address = self.wait(self.engine.create(plan, self.next())).unwrap();
         let Address::Unix(path) = address else { panic!("{address:?} is no unix socket") };
         path
     }
@@ -258,6 +262,37 @@ pub(crate) fn processes(name: &SandboxName) -> Vec<i32> {
         .collect();
     found.sort_unstable();
     found
+}
+
+/// The cgroups of a sandbox, in every hierarchy that can be seen.
+pub(crate) fn cgroups(name: &SandboxName) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let mounted = fields.filter(|fields| matches!(fields[2], "cgroup" | "cgroup2"));
+    let mut left: Vec<PathBuf> = mounted.map(|fields| fields[1].into()).collect();
+    let mut found = Vec::new();
+    while let Some(directory) = left.pop() {
+        // Others come and go.
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            if entry.file_name().to_string_lossy().starts_with(&format!("{name}-")) {
+                found.push(entry.path());
+            }
+            left.push(entry.path());
+        }
+    }
+    found
+}
+
+/// The cgroups that the host before says it made.
+pub(crate) fn outside(directory: &Path) -> Vec<PathBuf> {
+    let notes = Notebook::open(&directory.join("engine")).unwrap().notes();
+    let Some((_, said)) = notes.into_iter().find(|(key, _)| key == "outside") else { return Vec::new() };
+    let said: serde_json::Value = serde_json::from_slice(&said).unwrap_or_default();
+    let limits = said["limits"].as_array().into_iter().flatten();
+    limits.chain([&said["cgroups"]]).filter_map(|place| Some(place.as_str()?.into())).collect()
 }
 
 /// A field of `/proc/PID/stat`, counted as in proc_pid_stat(5).

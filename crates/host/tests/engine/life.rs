@@ -14,7 +14,7 @@ use reveille_host::{ErrorKind, Notebook};
 use rustix::process::geteuid;
 
 use super::Statement;
-use super::ground::{Ground, Rung, eventually, fresh_name, processes};
+use super::ground::{Ground, Rung, cgroups, eventually, fresh_name, processes};
 
 pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("deleting ends everything and removes its files, asleep or awake", deleting),
@@ -55,6 +55,7 @@ fn deleting(rung: &Rung) -> Result<(), Failed> {
         }
         ground.delete(&name);
         assert!(processes(&name).is_empty());
+        assert!(cgroups(&name).is_empty());
         assert!(!ground.place(&name).exists() && !socket.exists());
         assert_eq!(ground.condition(&name), Condition::Absent);
     }

@@ -10,6 +10,7 @@ mod crash;
 mod drives;
 mod ground;
 mod life;
+mod limits;
 mod measure;
 mod replaced;
 mod sleep;
@@ -37,6 +38,8 @@ fn main() -> ExitCode {
         Some("answer") => return with_words(arguments, |words| apart::answer(&words[0], &words[1])),
         Some("ask") => return with_words(arguments, |words| apart::ask(&words[0])),
         Some("connects") => return with_words(arguments, |words| apart::connects(&words[0])),
+        Some("eat") => return with_words(arguments, |words| limits::eat(&words[0])),
+        Some("multiply") => return with_words(arguments, |words| limits::multiply(&words[0])),
         Some("ordinary-user") => return user::become_ordinary(arguments),
         _ => {}
     }
@@ -49,6 +52,8 @@ fn main() -> ExitCode {
         }
     }
     for rung in rungs {
+        let name = format!("time to start, and memory asleep, {rung}");
+        trials.push(Trial::test(name, move || measure::start_and_sleep(&rung)).with_ignored_flag(true));
         let name = format!("time to freeze and to thaw, {rung}");
         trials.push(Trial::test(name, move || measure::freeze_and_thaw(&rung)).with_ignored_flag(true));
     }
@@ -68,5 +73,6 @@ fn statements() -> impl Iterator<Item = (&'static str, Statement)> {
         .chain(replaced::STATEMENTS)
         .chain(drives::STATEMENTS)
         .chain(apart::STATEMENTS)
+        .chain(limits::STATEMENTS)
         .copied()
 }

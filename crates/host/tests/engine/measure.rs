@@ -1,5 +1,6 @@
-//! How long it takes to freeze and to thaw.
+//! How long it takes to start, to freeze and to thaw, and what a sleeper costs.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
@@ -25,6 +26,27 @@ pub(crate) fn freeze_and_thaw(rung: &Rung) -> Result<(), Failed> {
         println!("{rung}, {size} processes: freeze {freeze:?}, thaw {thaw:?}");
     }
     Ok(())
+}
+
+/// Prints how long a sandbox takes from the command until its agent has answered, and the memory that each holds
+/// asleep: its own, and its part of what it shares with others.
+pub(crate) fn start_and_sleep(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, "");
+    let names: Vec<_> = (0..ROUNDS).map(|_| fresh_name("started")).collect();
+    let mut times: Vec<_> = names.iter().map(|name| timed(|| drop(ground.create(name)))).collect();
+    names.iter().for_each(|name| ground.sleep(name));
+    let kibibytes: u64 = names.iter().flat_map(processes).map(proportional).sum();
+    times.sort_unstable();
+    let (p50, p95) = (times[ROUNDS / 2], times[ROUNDS * 95 / 100]);
+    println!("{rung}: started in {p50:?} (p95 {p95:?}), {} KiB each asleep", kibibytes / ROUNDS as u64);
+    Ok(())
+}
+
+/// What a process has in memory, in KiB, where what several share counts in parts.
+fn proportional(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 fn timed(act: impl FnOnce()) -> Duration {

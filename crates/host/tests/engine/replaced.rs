@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use reveille_host::engine::{Condition, Engine as _, EngineErrorKind, Lifetime, M
 use reveille_wire::SandboxName;
 
 use super::Statement;
-use super::ground::{Ground, Rung, eventually, fresh_name, processes, stat};
+use super::ground::{Ground, Rung, cgroups, eventually, fresh_name, outside, processes, stat};
 
 pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("what a host lets go of goes on with the next, awake or asleep", let_go),
@@ -65,14 +65,14 @@ fn let_go(rung: &Rung) -> Result<(), Failed> {
     ground.written(&asleep, "begun");
     ground.sleep(&asleep);
     let all = [processes(&awake), processes(&asleep)];
-    let mut cgroups = Vec::new();
+    let mut made = Vec::new();
     let mut ground = ground;
     for _ in 0..3 {
         ground.wait(ground.engine.detach())?;
         let refused = ground.wait(ground.engine.wake(&asleep, ground.next())).unwrap_err();
         assert_eq!(refused.kind(), EngineErrorKind::ShutDown, "whoever has let go commands no more");
         drop(ground);
-        cgroups.extend(outside(directory.path()));
+        made.extend(outside(directory.path()));
         ground = next(directory.path(), rung);
         answers(&ground, &awake);
         works_on(&ground, &awake);
@@ -98,7 +98,7 @@ fn let_go(rung: &Rung) -> Result<(), Failed> {
     ground.wait(ground.engine.shutdown());
     drop(ground);
     assert_eq!(processes(&awake), [0; 0]);
-    let left: Vec<_> = cgroups.iter().filter(|cgroup| cgroup.exists()).collect();
+    let left: Vec<_> = made.iter().filter(|cgroup| cgroup.exists()).collect();
     assert!(left.is_empty(), "cgroups are left: {left:?}");
     assert!(!directory.path().join("engine/sockets").exists(), "sockets are left");
     let notebook = Notebook::open(&directory.path().join("engine"))?;
@@ -107,13 +107,6 @@ fn let_go(rung: &Rung) -> Result<(), Failed> {
 }
 
 /// The cgroup that the host before says it has made.
-fn outside(directory: &Path) -> Option<PathBuf> {
-    let notes = Notebook::open(&directory.join("engine")).unwrap().notes();
-    let (_, said) = notes.into_iter().find(|(key, _)| key == "outside")?;
-    let said: serde_json::Value = serde_json::from_slice(&said).ok()?;
-    Some(said["cgroups"].as_str()?.into())
-}
-
 /// A host in a process of its own, with the names of its sandboxes: it makes those that are not there.
 fn host_of_its_own(directory: &Path, rung: &Rung, names: &[&SandboxName]) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -173,6 +166,7 @@ fn killed(rung: &Rung) -> Result<(), Failed> {
     for name in [&awake, &asleep] {
         ground.delete(name);
         assert_eq!(processes(name), [0; 0]);
+        assert!(cgroups(name).is_empty());
     }
     Ok(())
 }
@@ -184,14 +178,14 @@ fn killed_while_taking_over(rung: &Rung) -> Result<(), Failed> {
     let mut host = host_of_its_own(directory.path(), rung, &all);
     is_ready(&mut host)?;
     kill(host)?;
-    let mut cgroups = Vec::new();
+    let mut made = Vec::new();
     for milliseconds in (0..20).map(|round| round * 2) {
-        cgroups.extend(outside(directory.path()));
+        made.extend(outside(directory.path()));
         let host = host_of_its_own(directory.path(), rung, &all);
         std::thread::sleep(Duration::from_millis(milliseconds));
         kill(host)?;
     }
-    cgroups.extend(outside(directory.path()));
+    made.extend(outside(directory.path()));
     let ground = next(directory.path(), rung);
     answers(&ground, &names[0]);
     for name in &names {
@@ -204,7 +198,7 @@ fn killed_while_taking_over(rung: &Rung) -> Result<(), Failed> {
     ground.wait(ground.engine.shutdown());
     drop(ground);
     assert!(names.iter().all(|name| processes(name).is_empty()));
-    let left: Vec<_> = cgroups.iter().filter(|cgroup| cgroup.exists()).collect();
+    let left: Vec<_> = made.iter().filter(|cgroup| cgroup.exists()).collect();
     assert!(left.is_empty(), "cgroups are left: {left:?}");
     Ok(())
 }

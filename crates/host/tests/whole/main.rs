@@ -7,6 +7,7 @@
 
 mod crash;
 mod images;
+mod limits;
 mod passage;
 mod replaced;
 mod stand;
@@ -103,6 +104,24 @@ fn trials() -> Vec<Trial> {
         trial(
             "what a host has taken over is started again when its agent has ended",
             replaced::it_is_started_again_when_its_agent_has_ended,
+        ),
+        trial(
+            "who wants too much memory is ended, and the sandbox goes on",
+            limits::who_wants_too_much_memory_is_ended_and_the_sandbox_goes_on,
+        ),
+        trial(
+            "less memory than a sandbox uses is refused",
+            limits::less_memory_than_a_sandbox_uses_is_refused,
+        ),
+        trial("limits outlive the host that set them", limits::limits_outlive_the_host_that_set_them),
+        trial("a fork bomb is contained and ended", limits::a_fork_bomb_is_contained_and_ended),
+        trial(
+            "a sandbox gets no more of a processor than it may",
+            limits::a_sandbox_gets_no_more_of_a_processor_than_it_may,
+        ),
+        trial(
+            "a file that is too long ends nobody but its writer",
+            limits::a_file_that_is_too_long_ends_nobody_but_its_writer,
         ),
         trial("only one host has the data", replaced::only_one_host_has_the_data),
         Trial::test(

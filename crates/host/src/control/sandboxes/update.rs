@@ -14,7 +14,7 @@ use super::super::spec;
 use super::super::state::Control;
 use super::secrets;
 use super::start::{end, start};
-use crate::engine::EngineErrorKind;
+use crate::engine::{EngineError, EngineErrorKind};
 use crate::sandbox::Origin;
 use crate::store::Turn;
 
@@ -65,14 +65,18 @@ impl Control {
     /// Lets a sandbox know at once of what may change while it runs.
     async fn apply(&self, before: &Record, next: &Record) -> Result<(), Failure> {
         let Ok(resident) = self.reach(&next.sandbox.metadata.name) else { return Ok(()) };
+        let (allowance, allowed) = (self.allowance(next), self.allowance(before));
+        if allowance != allowed {
+            resident.change_allowance(allowance).await.map_err(|error| unchanged(&error))?;
+        }
         let network = self.network(next);
         if network != self.network(before)
             && let Err(error) = resident.change_network(network).await
         {
-            return Err(match error.kind() {
-                EngineErrorKind::Unsupported => Failure::bad_request(error.to_string()),
-                _ => Failure::internal(error.to_string()),
-            });
+            if let Err(error) = resident.change_allowance(allowed).await {
+                tracing::warn!(sandbox = %resident.name(), %error, "it may not use what it might before");
+            }
+            return Err(unchanged(&error));
         }
         resident.set_manner(spec::manner(&next.sandbox).unwrap_or_default());
         Ok(())
@@ -95,6 +99,13 @@ impl Control {
         }
         turn.put(next.with_status(Status::Deployed, self.clock.now(), "it is there")).await?;
         Ok(())
+    }
+}
+
+fn unchanged(error: &EngineError) -> Failure {
+    match error.kind() {
+        EngineErrorKind::Unsupported => Failure::bad_request(error.to_string()),
+        _ => Failure::internal(error.to_string()),
     }
 }
 

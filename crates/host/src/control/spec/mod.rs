@@ -1,5 +1,6 @@
 //! What a client wants a sandbox to be: checked, and filled with what the platform takes where nothing is said.
 
+mod allowance;
 mod attached;
 mod expiry;
 mod manner;
@@ -9,8 +10,11 @@ mod span;
 use reveille_wire::{EnvVar, Sandbox, SandboxName, SandboxRuntime, SandboxSpec};
 
 use super::answer::Failure;
+use crate::engine::Allowance;
 use crate::image::Named;
 
+pub(crate) use allowance::PROCESS_COUNTS;
+pub(super) use allowance::allowance;
 pub(super) use attached::{attachments, volumes};
 pub(crate) use expiry::{Expiry, Life};
 pub(super) use manner::manner;
@@ -21,8 +25,7 @@ pub(super) use span::Span;
 const IMAGE: &str = "blaxel/base-image:latest";
 /// Where it is said to run.
 const REGION: &str = "us-pdx-1";
-/// Its memory, and what it may be, in MB.
-const MEMORY: u64 = 4096;
+/// What its memory may be, in MB.
 const MEMORIES: std::ops::RangeInclusive<u64> = 128..=1024 * 1024;
 
 const MAX_EXTERNAL_ID: usize = 64;
@@ -66,7 +69,7 @@ pub(super) fn fill(spec: &mut SandboxSpec) {
     spec.region.get_or_insert_with(|| REGION.to_owned());
     let runtime = spec.runtime.get_or_insert_default();
     runtime.image.get_or_insert_with(|| IMAGE.to_owned());
-    runtime.memory.get_or_insert(MEMORY);
+    runtime.memory.get_or_insert(Allowance::MEMORY);
 }
 
 /// Refuses what cannot be.
@@ -80,6 +83,7 @@ pub(super) fn check(draft: &Sandbox) -> Result<(), Failure> {
     bounded("spec.volumes", draft.spec.volumes.len(), MAX_VOLUMES)?;
     attachments(&draft.spec).map_err(Failure::bad_request)?;
     network(&draft.spec).map_err(Failure::bad_request)?;
+    allowance(draft, Allowance::default()).map_err(Failure::bad_request)?;
     manner(draft).map_err(Failure::bad_request)?;
     Life::of(&draft.spec).map(drop).map_err(Failure::bad_request)
 }

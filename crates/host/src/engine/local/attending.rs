@@ -10,6 +10,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 
 use super::cgroup::Cgroup;
 use super::life::{LIMIT, Mark};
+use super::limits::Bound;
 use super::log::Log;
 use super::outlet::Outlet;
 use super::process::Process;
@@ -97,10 +98,10 @@ fn reason(status: Option<&WaitIdStatus>) -> String {
 }
 
 /// Ends what an agent has left behind.
-pub(super) fn end_rest(cgroup: Option<&Cgroup>, mark: Option<&Mark>) {
+pub(super) fn end_rest(cgroup: Option<&Cgroup>, mark: Option<&Mark>, bound: &Bound) {
     let by_cgroup = cgroup.map_or(Ok(()), |cgroup| cgroup.end(LIMIT));
     let by_mark = mark.map_or(Ok(()), |mark| mark.end(LIMIT));
-    if let Err(error) = by_cgroup.and(by_mark) {
+    if let Err(error) = by_cgroup.and(by_mark).and(bound.remove(LIMIT)) {
         tracing::warn!(%error, "something of a sandbox is left running");
     }
 }

@@ -1,10 +1,8 @@
 //! Sleep in a cgroup (version 2). The freezer is part of its core: no controller is needed.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -23,54 +21,6 @@ pub(super) struct Cgroup(PathBuf);
 enum Frozen {
     Yes,
     No,
-}
-
-/// The cgroup that this process is in. A host may make its own below it when it is root, or when the cgroup
-/// was delegated to its user.
-pub(super) fn own() -> io::Result<PathBuf> {
-    let no = |why| io::Error::new(io::ErrorKind::Unsupported, why);
-    let membership = fs::read_to_string("/proc/self/cgroup")?;
-    let path = membership
-        .lines()
-        .find_map(|line| line.strip_prefix("0::"))
-        .ok_or_else(|| no("this process is in no cgroup of version 2"))?;
-    fs::read_to_string("/proc/self/mountinfo")?
-        .lines()
-        .filter_map(|line| mounted_at(line, Path::new(path)))
-        .find(|directory| directory.join("cgroup.procs").exists())
-        .ok_or_else(|| no("cgroup version 2 is not mounted where this process can see its own"))
-}
-
-/// Where a line of `/proc/self/mountinfo` shows the cgroup with this path.
-fn mounted_at(line: &str, path: &Path) -> Option<PathBuf> {
-    let (mount, kind) = line.split_once(" - ")?;
-    if kind.split(' ').next()? != "cgroup2" {
-        return None;
-    }
-    let mut fields = mount.split(' ').skip(3);
-    let root = unescape(fields.next()?);
-    let point = unescape(fields.next()?);
-    Some(point.join(path.strip_prefix(root).ok()?))
-}
-
-/// The kernel writes a blank, a tab, a line end and a backslash as three octal digits after a backslash.
-fn unescape(field: &str) -> PathBuf {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let code = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(code) if byte == b'\\' => {
-                bytes.push(code);
-                rest = &tail[3..];
-            }
-            _ => {
-                bytes.push(byte);
-                rest = tail;
-            }
-        }
-    }
-    PathBuf::from(OsString::from_vec(bytes))
 }
 
 impl Cgroup {
@@ -198,7 +148,7 @@ fn kill_below(directory: &Path) -> io::Result<()> {
 }
 
 /// Removes a cgroup and those that were made inside it.
-fn remove(directory: &Path) -> io::Result<()> {
+pub(super) fn remove(directory: &Path) -> io::Result<()> {
     let result = below(directory).and_then(|all| all.iter().try_for_each(|below| remove(below)));
     match result.and_then(|()| fs::remove_dir(directory)) {
         Err(error) if is_gone(&error) => Ok(()),
@@ -206,7 +156,7 @@ fn remove(directory: &Path) -> io::Result<()> {
     }
 }
 
-fn below(directory: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn below(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -217,21 +167,6 @@ fn below(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::NODEV.raw_os_error())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_own_cgroup_is_found_below_what_is_mounted() {
-        let line = r"41 31 0:38 /user.slice /sys/fs/my\040cgroup rw,relatime - cgroup2 cgroup2 rw";
-        let found = mounted_at(line, Path::new("/user.slice/session-2.scope"));
-        assert_eq!(found.as_deref(), Some(Path::new("/sys/fs/my cgroup/session-2.scope")));
-        assert_eq!(mounted_at(line, Path::new("/system.slice")), None);
-        let version_1 = "32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu";
-        assert_eq!(mounted_at(version_1, Path::new("/")), None);
-    }
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use rustix::process::geteuid;
 
-use super::cgroup::{self, Cgroup};
+use super::cgroup::Cgroup;
+use super::hierarchy::Hierarchy;
 use super::launch::try_out;
 use super::libraries::Libraries;
+use super::limits::Limits;
 use super::programs::Programs;
 use super::remove::remove_directory;
 use super::root::{Ingredients, Layers, Machine, Root};
-use super::{EngineError, EngineErrorKind, Freezer, Isolation, LocalEngineSettings, Namespaces};
+use super::{Allowance, EngineError, EngineErrorKind, Freezer, Isolation, LocalEngineSettings, Namespaces};
 
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -25,6 +27,7 @@ pub(super) struct Choice {
     pub(super) ground: Option<OwnRoot>,
     /// Below which the sandboxes' cgroups are made; none where they sleep by signals.
     pub(super) cgroups: Option<Cgroup>,
+    pub(super) limits: Limits,
 }
 
 /// What the roots of all sandboxes have in common.
@@ -42,9 +45,12 @@ pub(super) struct OwnRoot {
 pub(super) fn choose(settings: &LocalEngineSettings, name: io::Result<&str>) -> Result<Choice, EngineError> {
     let mut missing = Vec::new();
     let (namespaces, ground) = choose_namespaces(settings, &mut missing)?;
+    let own_name = name.as_ref().ok().copied();
     let cgroups = choose_cgroups(settings.freezer, name, &mut missing)?;
     let freezer = if cgroups.is_some() { Freezer::Cgroup } else { Freezer::Signals };
-    Ok(Choice { isolation: Isolation { namespaces, freezer, missing }, ground, cgroups })
+    let limits = Limits::choose(own_name, cgroups.as_ref(), namespaces, &mut missing);
+    let isolation = Isolation::new(namespaces, freezer, missing).with_limits(limits.limiters());
+    Ok(Choice { isolation, ground, cgroups, limits })
 }
 
 fn choose_namespaces(
@@ -105,6 +111,7 @@ fn try_layers(settings: &LocalEngineSettings, ground: &OwnRoot) -> io::Result<()
         drives: &directory.join("drives"),
         volumes: &[],
         hostname: "trial",
+        memory: Allowance::MEMORY,
     });
     let tried = root.and_then(|root| try_out(Namespaces::All, Some(root), |_| Ok(())));
     remove_directory(&directory).and(tried)
@@ -129,7 +136,7 @@ fn choose_cgroups(
 }
 
 fn try_cgroups(name: &str) -> io::Result<Cgroup> {
-    let own = cgroup::own()?;
+    let own = Hierarchy::Version2.own()?;
     let cgroups = make_below(&own, name)?;
     let trial = Cgroup::make(cgroups.path(), "trial").and_then(|trial| {
         let result = try_out(Namespaces::None, None, |pid| {

@@ -22,6 +22,7 @@ use super::cgroup::Cgroup;
 use super::ladder::OwnRoot;
 use super::launch::{End, Launch, PROXY_PORT, Whose, end_child, launch, reopen};
 use super::libraries::Taken;
+use super::limits::Bound;
 use super::log::Log;
 use super::outlet::Outlet;
 use super::process::{Process, carrying, tree};
@@ -30,7 +31,7 @@ use super::sandbox::Ground;
 use super::signals::{self, Stopped};
 use super::{Namespaces, Network};
 use crate::egress::{Domains, Egress, WayOut};
-use crate::engine::{Access, Attached, Attachment, Base};
+use crate::engine::{Access, Allowance, Attached, Attachment, Base};
 
 const NO_MOUNTS: &str = "this machine gives sandboxes no mount namespace, so drives cannot be mounted";
 
@@ -46,6 +47,7 @@ pub(super) struct Birth {
     pub(super) name: SandboxName,
     pub(super) ground: Arc<Ground>,
     pub(super) cgroup: Option<Cgroup>,
+    pub(super) bound: Bound,
     pub(super) mark: Mark,
     pub(super) listener: UnixListener,
     /// Where what the agent writes goes.
@@ -60,6 +62,7 @@ pub(super) struct Birth {
     pub(super) base: Base,
     pub(super) environment: Vec<(String, String)>,
     pub(super) network: Network,
+    pub(super) allowance: Allowance,
 }
 
 /// The value of a variable by which the processes of a life are found even when their agent is gone.
@@ -110,6 +113,7 @@ pub(super) struct Life {
     way_out: Mutex<Option<WayOut>>,
     namespaces: Namespaces,
     cgroup: Option<Cgroup>,
+    bound: Bound,
     stopped: Mutex<Option<Stopped>>,
     end: Mutex<Option<String>>,
     ended: Condvar,
@@ -123,6 +127,7 @@ pub(super) struct Found {
     pub(super) agent: Process,
     pub(super) namespaces: Namespaces,
     pub(super) cgroup: Option<Cgroup>,
+    pub(super) bound: Bound,
     pub(super) mark: Mark,
     pub(super) log: PathBuf,
     pub(super) outlet: PathBuf,
@@ -156,7 +161,7 @@ impl Life {
         egress: &Egress,
         after: impl FnOnce(&str) + Send + 'static,
     ) -> io::Result<(Arc<Self>, Rest)> {
-        let Found { agent, namespaces, cgroup, mark, log, outlet } = found;
+        let Found { agent, namespaces, cgroup, bound, mark, log, outlet } = found;
         let handle = agent.handle()?.ok_or(Errno::SRCH)?;
         let (log, outlet) = (Log::open(log)?, Outlet::find(outlet)?);
         let life = Self {
@@ -164,6 +169,7 @@ impl Life {
             way_out: Mutex::new(way_out_again(agent, &handle, egress)?),
             namespaces,
             cgroup,
+            bound,
             stopped: Mutex::default(),
             end: Mutex::default(),
             ended: Condvar::new(),
@@ -217,6 +223,11 @@ impl Life {
             (Some(_), Network::Machine) | (None, _) => return Err(NoChange),
         }
         Ok(())
+    }
+
+    /// Changes what it may use.
+    pub(super) fn change_allowance(&self, allowance: &Allowance) -> io::Result<()> {
+        self.bound.set(allowance)
     }
 
     /// Stops everything; ends when nothing runs any more.
@@ -277,11 +288,11 @@ fn keep(
     after: impl FnOnce(&str),
     tell: &SyncSender<io::Result<Arc<Life>>>,
 ) {
-    let cgroup = birth.cgroup.clone();
+    let (cgroup, bound) = (birth.cgroup.clone(), birth.bound.clone());
     let (life, attended) = match start(birth, before) {
         Ok(started) => started,
         Err(error) => {
-            end_rest(cgroup.as_ref(), None);
+            end_rest(cgroup.as_ref(), None, &bound);
             tell.send(Err(error)).ok();
             return;
         }
@@ -304,7 +315,7 @@ impl Attending {
             return;
         }
         let reason = reap(life.agent);
-        end_rest(life.cgroup.as_ref(), (!life.namespaces.has_pid()).then_some(&self.mark));
+        end_rest(life.cgroup.as_ref(), (!life.namespaces.has_pid()).then_some(&self.mark), &life.bound);
         if let Err(error) = self.outlet.remove() {
             tracing::warn!(%error, "the pipe of an agent that has ended is left");
         }
@@ -350,7 +361,7 @@ fn start(birth: Birth, before: impl FnOnce(Process) -> io::Result<()>) -> io::Re
     let mut agent = None;
     let inside = Inside::of(&birth)?;
     let environment = environment(&inside, &birth)?;
-    let (namespaces, cgroup) = (birth.ground.namespaces, birth.cgroup);
+    let (namespaces, cgroup, bound) = (birth.ground.namespaces, birth.cgroup, birth.bound);
     let what = Launch {
         namespaces,
         network: if birth.network == Network::Machine { Whose::Machines } else { Whose::Own },
@@ -370,6 +381,7 @@ fn start(birth: Birth, before: impl FnOnce(Process) -> io::Result<()>) -> io::Re
         if let Some(cgroup) = &cgroup {
             cgroup.add(pid)?;
         }
+        bound.add(pid, &birth.allowance)?;
         before(process)
     })?;
     let agent = agent.ok_or(Errno::SRCH)?;
@@ -388,6 +400,7 @@ fn start(birth: Birth, before: impl FnOnce(Process) -> io::Result<()>) -> io::Re
         way_out: Mutex::new(way_out),
         namespaces,
         cgroup,
+        bound,
         stopped: Mutex::default(),
         end: Mutex::default(),
         ended: Condvar::new(),
@@ -439,6 +452,7 @@ impl Inside {
             drives: &birth.drives,
             volumes: &volumes(birth),
             hostname: birth.name.as_str(),
+            memory: birth.allowance.memory,
         })?;
         let directory = image.as_ref().and_then(|image| image.directory);
         Ok(Self {

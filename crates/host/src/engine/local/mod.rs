@@ -4,10 +4,12 @@ mod attending;
 mod cgroup;
 mod earlier;
 mod graves;
+mod hierarchy;
 mod ladder;
 mod launch;
 mod libraries;
 mod life;
+mod limits;
 mod log;
 mod outlet;
 mod process;
@@ -33,12 +35,13 @@ use reveille_wire::SandboxName;
 use tokio::sync::broadcast;
 
 use super::{
-    Address, Change, Condition, Engine, EngineError, EngineErrorKind, Freezer, Generation, Isolation, Known,
-    Memory, Namespaces, Network, Plan, SnapshotId,
+    Address, Allowance, Change, Condition, Engine, EngineError, EngineErrorKind, Freezer, Generation,
+    Isolation, Known, Memory, Namespaces, Network, Plan, SnapshotId,
 };
 use crate::egress::Egress;
 use cgroup::Cgroup;
 use graves::Graves;
+use hierarchy::Hierarchy;
 use ladder::{Choice, choose};
 use life::LIMIT;
 use process::world;
@@ -117,9 +120,11 @@ impl LocalEngine {
             .map_err(|error| EngineError::system("what an earlier host left cannot be ended", error))?;
         let name = format!("{PREFIX}{:08x}", fastrand::u32(..));
         // Before anything is made: a host that is killed here leaves nothing that the next does not find.
-        let outside = left.outside(cgroup::own().ok().map(|own| own.join(&name)));
+        let own = Hierarchy::Version2.own().ok().map(|own| own.join(&name));
+        let outside = left.outside(own, limits::places(&name));
         let written = records.write_outside(&outside);
-        let Choice { isolation, ground: own_root, cgroups } = choose(&settings, written.map(|()| &*name))?;
+        let Choice { isolation, ground: own_root, cgroups, limits } =
+            choose(&settings, written.map(|()| &*name))?;
         let egress =
             Egress::start().map_err(|error| EngineError::system("no thread can be started", error))?;
         let sockets = Sockets::make(records.sockets(), left.running.iter().map(|(name, _)| name))
@@ -134,6 +139,8 @@ impl LocalEngine {
             cgroups,
             earlier_cgroups: left.cgroups.iter().cloned().map(Cgroup::at).collect(),
             lifetime: settings.lifetime,
+            limits,
+            earlier_limits: left.limits.clone(),
             sockets,
             records,
             sandboxes: settings.sandboxes,
@@ -318,6 +325,8 @@ impl Core {
         self.ground.sockets.remove()?;
         let cgroups = self.ground.cgroups.iter().chain(&self.ground.earlier_cgroups);
         cgroups.into_iter().try_for_each(|all| all.end(LIMIT))?;
+        self.ground.limits.end()?;
+        self.ground.earlier_limits.iter().try_for_each(|all| limits::remove(all, LIMIT))?;
         self.ground.records.remove_all(ended.iter().copied())
     }
 }
@@ -395,6 +404,19 @@ impl Engine for LocalEngine {
         let change = move |core: &Core| {
             let sandbox = core.sandboxes().all.get(&name).cloned();
             sandbox.map_or(Ok(()), |sandbox| sandbox.change_network(network))
+        };
+        self.off_the_runtime(change).boxed()
+    }
+
+    fn change_allowance<'a>(
+        &'a self,
+        name: &'a SandboxName,
+        allowance: Allowance,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        let name = name.clone();
+        let change = move |core: &Core| {
+            let sandbox = core.sandboxes().all.get(&name).cloned();
+            sandbox.map_or(Ok(()), |sandbox| sandbox.change_allowance(&allowance))
         };
         self.off_the_runtime(change).boxed()
     }

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::life::Mark;
+use super::limits::Bound;
 use super::log::OLD;
 use super::process::Process;
 use super::{EngineError, Namespaces};
@@ -37,6 +38,8 @@ pub(super) struct Trace {
     pub(super) world: String,
     pub(super) agent: Process,
     pub(super) cgroup: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) bound: Bound,
     pub(super) mark: Mark,
     /// What it has of its own; none where the host that wrote this let nothing live beyond it.
     #[serde(default)]
@@ -50,6 +53,9 @@ pub(super) struct Outside {
     /// What earlier hosts have made, in which sandboxes are that were taken over.
     #[serde(default)]
     pub(super) earlier: Vec<PathBuf>,
+    /// What bounds sandboxes besides, of this host and of earlier ones.
+    #[serde(default)]
+    pub(super) limits: Vec<PathBuf>,
 }
 
 /// The note of what is outside.

@@ -16,6 +16,7 @@ use super::Lifetime;
 use super::cgroup::Cgroup;
 use super::earlier::Earlier;
 use super::life::LIMIT;
+use super::limits;
 use super::process::world;
 use super::record::{Outside, Records, Trace};
 
@@ -31,6 +32,8 @@ pub(super) struct Left {
     pub(super) ended: Vec<SandboxName>,
     /// In which cgroups those are that can be taken over.
     pub(super) cgroups: Vec<PathBuf>,
+    /// What bounds them besides.
+    pub(super) limits: Vec<PathBuf>,
 }
 
 /// Ends all that is written down and is not to live on.
@@ -61,6 +64,9 @@ pub(super) fn recover(
         for cgroups in outside.cgroups.iter().chain(&outside.earlier).filter(|path| is_ours(path)) {
             end_cgroups(cgroups, &mut left)?;
         }
+        for limits in outside.limits.iter().filter(|path| is_ours(path)) {
+            remove_limits(limits, &mut left)?;
+        }
     }
     // Removing works on a full disk, too.
     records.remove_ended(left.ended.iter())?;
@@ -90,6 +96,18 @@ fn end_cgroups(cgroups: &Path, left: &mut Left) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes a host's cgroup that bounded what is not taken over.
+fn remove_limits(limits: &Path, left: &mut Left) -> io::Result<()> {
+    let running = left.running.iter().flat_map(|(_, trace)| trace.bound.own());
+    let kept: Vec<&Path> = running.filter(|cgroup| cgroup.parent() == Some(limits)).collect();
+    if kept.is_empty() {
+        return limits::remove(limits, LIMIT);
+    }
+    limits::remove_all_but(limits, &kept, LIMIT)?;
+    left.limits.push(limits.to_owned());
+    Ok(())
+}
+
 /// Ends a sandbox.
 pub(super) fn end(trace: &Trace, world: &str) -> io::Result<()> {
     if trace.world != world {
@@ -101,13 +119,15 @@ pub(super) fn end(trace: &Trace, world: &str) -> io::Result<()> {
     if let Some(cgroup) = trace.cgroup.as_deref().filter(|path| path.parent().is_some_and(is_ours)) {
         Cgroup::at(cgroup.to_owned()).end(LIMIT)?;
     }
-    trace.mark.end(LIMIT)
+    trace.mark.end(LIMIT)?;
+    if trace.bound.is_below(is_ours) { trace.bound.remove(LIMIT) } else { Ok(()) }
 }
 
 impl Left {
     /// What is outside the engine's directory, with what is about to be made there.
-    pub(super) fn outside(&self, cgroups: Option<PathBuf>) -> Outside {
-        Outside { cgroups, earlier: self.cgroups.clone() }
+    pub(super) fn outside(&self, cgroups: Option<PathBuf>, limits: Vec<PathBuf>) -> Outside {
+        let limits = limits.into_iter().chain(self.limits.iter().cloned()).collect();
+        Outside { cgroups, earlier: self.cgroups.clone(), limits }
     }
 }
 

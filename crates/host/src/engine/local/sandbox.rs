@@ -13,6 +13,7 @@ use super::cgroup::Cgroup;
 use super::ladder::OwnRoot;
 use super::launch::End;
 use super::life::{Birth, Found, LIMIT, Life, Mark, NoChange, Rest};
+use super::limits::Limits;
 use super::log::last_line;
 use super::process::{Process, world};
 use super::record::{Record, Records, Trace};
@@ -22,8 +23,8 @@ use super::sockets::Sockets;
 use super::{AgentCommand, Lifetime};
 use crate::egress::Egress;
 use crate::engine::{
-    Address, Change, Condition, EngineError, EngineErrorKind, Generation, Known, Namespaces, Network, Plan,
-    SnapshotId,
+    Address, Allowance, Change, Condition, EngineError, EngineErrorKind, Generation, Known, Namespaces,
+    Network, Plan, SnapshotId,
 };
 
 /// How long an agent may take from its start until it answers.
@@ -41,6 +42,9 @@ pub(super) struct Ground {
     pub(super) cgroups: Option<Cgroup>,
     /// Those of earlier hosts, in which sandboxes are that were taken over.
     pub(super) earlier_cgroups: Vec<Cgroup>,
+    pub(super) limits: Limits,
+    /// What bounds sandboxes besides that were taken over.
+    pub(super) earlier_limits: Vec<PathBuf>,
     pub(super) lifetime: Lifetime,
     pub(super) sockets: Sockets,
     pub(super) records: Records,
@@ -137,6 +141,7 @@ impl Sandbox {
             agent: trace.agent,
             namespaces,
             cgroup: trace.cgroup.map(Cgroup::at),
+            bound: trace.bound,
             mark: trace.mark,
             log: ground.records.log(&name),
             outlet: ground.records.outlet(&name),
@@ -237,10 +242,15 @@ impl Sandbox {
         let listener = self.ground.sockets.listen(&self.name)?;
         let cgroups = self.ground.cgroups.as_ref();
         let cgroup = cgroups.map(|all| Cgroup::make(all.path(), &id)).transpose()?;
+        let bound = self.ground.limits.bind(&id, cgroup.as_ref(), &plan.allowance).inspect_err(|_| {
+            // The first error is the one to tell.
+            cgroup.as_ref().map(|cgroup| cgroup.end(LIMIT).ok());
+        })?;
         let birth = Birth {
             name: self.name.clone(),
             ground: Arc::clone(&self.ground),
             cgroup,
+            bound,
             mark: Mark::new(&id),
             listener,
             log: self.ground.records.log(&self.name),
@@ -252,6 +262,7 @@ impl Sandbox {
             base: plan.base.clone(),
             environment: plan.environment.clone(),
             network: plan.network.clone(),
+            allowance: plan.allowance,
         };
         let before = self.writes_down(&birth)?;
         let keeper = Arc::clone(self);
@@ -266,9 +277,10 @@ impl Sandbox {
         let (ground, name) = (Arc::clone(&self.ground), self.name.clone());
         let (world, mark) = (world()?, birth.mark.clone());
         let cgroup = birth.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
+        let bound = birth.bound.clone();
         let beyond = (birth.end == End::ByItself).then_some(ground.namespaces);
         Ok(move |agent| {
-            let trace = Some(Trace { world, agent, cgroup, mark, beyond });
+            let trace = Some(Trace { world, agent, cgroup, bound, mark, beyond });
             ground.records.write(&Record { name, trace })
         })
     }
@@ -378,6 +390,22 @@ impl Sandbox {
                 self.name
             );
             EngineError::new(EngineErrorKind::Unsupported, what)
+        })
+    }
+
+    /// Changes what it may use, where it runs.
+    pub(super) fn change_allowance(&self, allowance: &Allowance) -> Result<(), EngineError> {
+        let work = self.work();
+        let Some(life) = work.life.as_ref().filter(|life| life.wait_for_end(Duration::ZERO).is_none()) else {
+            return Ok(());
+        };
+        life.change_allowance(allowance).map_err(|error| {
+            let what = match error.kind() {
+                io::ErrorKind::ResourceBusy => "it uses more".to_owned(),
+                _ => error.to_string(),
+            };
+            let what = format!("sandbox {} cannot get this allowance while it runs: {what}", self.name);
+            EngineError::new(EngineErrorKind::Unsupported, what).with_source(error)
         })
     }
 

@@ -77,6 +77,8 @@ pub(super) struct Ingredients<'a> {
     /// The directories of the volumes that are attached; no others are to be seen.
     pub(super) volumes: &'a [PathBuf],
     pub(super) hostname: &'a str,
+    /// How much memory the sandbox may use, in MiB; what it keeps there as files is part of it.
+    pub(super) memory: u64,
 }
 
 /// An image that a root is made of.
@@ -110,7 +112,7 @@ impl Root {
         make.bind(&of.directory.join("files"), &FILES[1..])?;
         make.proc()?;
         make.sys()?;
-        make.devices()?;
+        make.devices(of.memory)?;
         make.run(of)?;
         Ok(Self { place: c_path(&place)?, acts: make.acts })
     }
@@ -214,7 +216,7 @@ impl Make {
         Ok(())
     }
 
-    fn devices(&mut self) -> io::Result<()> {
+    fn devices(&mut self, memory: u64) -> io::Result<()> {
         let at = self.directory("dev", 0o755)?;
         let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
         self.acts.push(Act::fresh("tmpfs", &at, flags, "mode=755,size=64k")?);
@@ -227,7 +229,9 @@ impl Make {
         }
         self.acts.push(Act::fresh("devpts", &at.join("pts"), flags, "newinstance,ptmxmode=0666,mode=620")?);
         let shared = flags | MountFlags::NODEV;
-        self.acts.push(Act::fresh("tmpfs", &at.join("shm"), shared, "mode=1777")?);
+        // Half of it, as Linux gives to such a place of all memory.
+        let options = format!("mode=1777,size={}m", memory / 2);
+        self.acts.push(Act::fresh("tmpfs", &at.join("shm"), shared, &options)?);
         for (name, to) in [
             ("ptmx", "pts/ptmx"),
             ("fd", "/proc/self/fd"),
@@ -243,7 +247,7 @@ impl Make {
     fn run(&mut self, of: &Ingredients<'_>) -> io::Result<()> {
         let at = self.at("run");
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        self.acts.push(Act::fresh("tmpfs", &at, flags, "mode=755")?);
+        self.acts.push(Act::fresh("tmpfs", &at, flags, &format!("mode=755,size={}m", of.memory / 8))?);
         self.acts.push(Act::directory(&at.join("lock"), 0o1777)?);
         self.acts.push(Act::directory(&at.join("reveille"), 0o755)?);
         let programs = self.at(PROGRAMS);

@@ -1,0 +1,148 @@
+//! What a sandbox may use, with the agent that it really has.
+
+use std::time::{Duration, Instant};
+
+use reveille_host::engine::Limiter;
+use reveille_host::{HostSettings, Lifetime};
+use serde_json::{Value, json};
+
+use crate::stand::Stand;
+
+async fn create(stand: &Stand, name: &str, labels: Value, memory: u64) -> u16 {
+    let runtime = json!({"memory": memory});
+    let body = json!({"metadata": {"name": name, "labels": labels}, "spec": {"runtime": runtime}});
+    stand.control("POST", "/sandboxes", &body.to_string()).await.status
+}
+
+/// Runs a command in a sandbox and gives how it ended.
+async fn run(stand: &Stand, sandbox: &str, command: &str) -> Value {
+    let body = json!({"command": command, "waitForCompletion": true}).to_string();
+    stand.ask("POST", &format!("/local/sandboxes/{sandbox}/process"), body).await.json()
+}
+
+/// A command that keeps so many MiB in memory; what has no line end is kept whole.
+fn hold(megabytes: u64) -> String {
+    format!("head -c {megabytes}M /dev/zero | tail > /dev/null")
+}
+
+pub(crate) async fn who_wants_too_much_memory_is_ended_and_the_sandbox_goes_on() {
+    let stand = Stand::with_box(|_| {}).await;
+    if stand.host.isolation().limits.memory == Limiter::None {
+        eprintln!("SKIPPED: nothing binds memory on this machine");
+        return;
+    }
+    assert_eq!(create(&stand, "small", json!({}), 128).await, 200);
+    let before = run(&stand, "small", "echo before").await;
+    for _ in 0..2 {
+        assert_eq!(run(&stand, "small", &hold(200)).await["exitCode"], 137);
+    }
+    assert_eq!(run(&stand, "small", "echo after").await["stdout"], "after\n");
+    let path = format!("/local/sandboxes/small/process/{}", before["pid"].as_str().unwrap());
+    assert_eq!(stand.ask("GET", &path, String::new()).await.status, 200, "it is the same agent");
+    assert_eq!(run(&stand, "box", &hold(200)).await["exitCode"], 0, "others have their own");
+
+    let more = json!({"spec": {"runtime": {"memory": 512}}}).to_string();
+    let updated = stand.control("PUT", "/sandboxes/small", &more).await.json();
+    assert_eq!(
+        updated["reveille"]["limits"],
+        json!({"memoryMb": 512, "processes": 2048, "cpus": 0.25, "maxFileMb": null})
+    );
+    if stand.host.isolation().limits.memory != Limiter::Rlimit {
+        assert_eq!(run(&stand, "small", &hold(200)).await["exitCode"], 0);
+    }
+    let stand = stand.restarted().await;
+    assert_eq!(run(&stand, "small", &hold(200)).await["exitCode"], 0);
+    assert_eq!(run(&stand, "small", &hold(700)).await["exitCode"], 137);
+    stand.host.stop().await;
+}
+
+pub(crate) async fn limits_outlive_the_host_that_set_them() {
+    let beyond = |settings: &mut HostSettings| settings.lifetime = Lifetime::BeyondTheHost;
+    let stand = Stand::with_box(beyond).await;
+    if !matches!(stand.host.isolation().limits.memory, Limiter::Cgroup1 | Limiter::Cgroup2) {
+        eprintln!("SKIPPED: no cgroup binds memory on this machine");
+        return;
+    }
+    assert_eq!(create(&stand, "small", json!({}), 128).await, 200);
+    let stand = stand.replaced(beyond).await.replaced(beyond).await;
+    assert_eq!(run(&stand, "small", &hold(200)).await["exitCode"], 137);
+    let more = json!({"spec": {"runtime": {"memory": 512}}}).to_string();
+    assert_eq!(stand.control("PUT", "/sandboxes/small", &more).await.status, 200);
+    assert_eq!(run(&stand, "small", &hold(200)).await["exitCode"], 0);
+    stand.host.stop().await;
+}
+
+pub(crate) async fn less_memory_than_a_sandbox_uses_is_refused() {
+    let stand = Stand::with_box(|_| {}).await;
+    if stand.host.isolation().limits.memory != Limiter::Cgroup1 {
+        eprintln!("SKIPPED: another kind of limit ends who uses too much, or holds for what comes later");
+        return;
+    }
+    assert_eq!(create(&stand, "held", json!({}), 512).await, 200);
+    let command = "(head -c 256M /dev/zero; touch /tmp/held; sleep 1000) | tail > /dev/null";
+    let body = json!({"command": command}).to_string();
+    assert_eq!(stand.ask("POST", "/local/sandboxes/held/process", body).await.status, 200);
+    run(&stand, "held", "until [ -e /tmp/held ]; do sleep 0.01; done").await;
+    let less = json!({"spec": {"runtime": {"memory": 128}}}).to_string();
+    assert_eq!(stand.control("PUT", "/sandboxes/held", &less).await.status, 400);
+    let record = stand.control("GET", "/sandboxes/held", "").await.json();
+    assert_eq!(record["spec"]["runtime"]["memory"], 512);
+    assert_eq!(run(&stand, "held", "echo here").await["stdout"], "here\n");
+    stand.host.stop().await;
+}
+
+pub(crate) async fn a_fork_bomb_is_contained_and_ended() {
+    let stand = Stand::with_box(|_| {}).await;
+    if stand.host.isolation().limits.processes == Limiter::None {
+        eprintln!("SKIPPED: nothing binds processes on this machine");
+        return;
+    }
+    assert_eq!(create(&stand, "bombed", json!({"processes": "100"}), 512).await, 200);
+    let bomb = json!({"command": "b() { b | b & }; b; sleep 1000", "name": "bomb"}).to_string();
+    assert_eq!(stand.ask("POST", "/local/sandboxes/bombed/process", bomb).await.status, 200);
+    assert_eq!(run(&stand, "box", "echo here").await["stdout"], "here\n", "others go on");
+    let killed = stand.ask("DELETE", "/local/sandboxes/bombed/process/bomb/kill", String::new()).await;
+    assert_eq!(killed.status, 200);
+    assert_eq!(run(&stand, "bombed", "echo after").await["stdout"], "after\n");
+    // One that is not killed goes with its sandbox.
+    let bomb = json!({"command": "b() { b | b & }; b; setsid sleep 1000"}).to_string();
+    assert_eq!(stand.ask("POST", "/local/sandboxes/bombed/process", bomb).await.status, 200);
+    assert_eq!(stand.control("DELETE", "/sandboxes/bombed", "").await.status, 200);
+    assert_eq!(create(&stand, "bombed", json!({"processes": "31"}), 512).await, 400);
+    stand.host.stop().await;
+}
+
+pub(crate) async fn a_sandbox_gets_no_more_of_a_processor_than_it_may() {
+    let stand = Stand::with_box(|_| {}).await;
+    if stand.host.isolation().limits.cpu == Limiter::None {
+        eprintln!("SKIPPED: nothing binds processors on this machine");
+        return;
+    }
+    assert_eq!(create(&stand, "slow", json!({"cpus": "0.1"}), 512).await, 200);
+    let begun = Instant::now();
+    let said = run(&stand, "slow", "timeout 2 sh -c 'while :; do :; done'; cat /proc/$$/stat").await;
+    let all = begun.elapsed();
+    let fields = said["stdout"].as_str().unwrap().to_owned();
+    // The processor time of children that were waited for, in hundredths of a second (proc_pid_stat(5), 16 and 17).
+    let ticks = |field: usize| {
+        fields.rsplit(") ").next().unwrap().split(' ').nth(field - 3).unwrap().parse::<u64>().unwrap()
+    };
+    let used = Duration::from_millis(10 * (ticks(16) + ticks(17)));
+    assert!(used < all / 4, "{used:?} of {all:?}");
+    stand.host.stop().await;
+}
+
+pub(crate) async fn a_file_that_is_too_long_ends_nobody_but_its_writer() {
+    let stand = Stand::with_box(|_| {}).await;
+    assert_eq!(create(&stand, "brief", json!({"max-file": "1m"}), 512).await, 200);
+    let written = run(&stand, "brief", "head -c 3000000 /dev/zero > long").await;
+    assert_ne!(written["exitCode"], 0);
+    let before = run(&stand, "brief", "echo before").await;
+    let upload = "/local/sandboxes/brief/filesystem/blaxel/uploaded";
+    let body = json!({"content": "x".repeat(3_000_000)}).to_string();
+    let refused = stand.ask("PUT", upload, body).await;
+    assert!((400..600).contains(&refused.status), "{refused:?}");
+    let path = format!("/local/sandboxes/brief/process/{}", before["pid"].as_str().unwrap());
+    assert_eq!(stand.ask("GET", &path, String::new()).await.status, 200, "it is the same agent");
+    stand.host.stop().await;
+}
