@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 
 use super::{Agent, NotAnswered, Question};
@@ -38,8 +38,7 @@ impl Agent {
     async fn ask(self: &Arc<Self>) -> KeepAlive {
         let Ok(line) = self.connect_anew().await else { return KeepAlive::Unreachable };
         let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("sandbox"))]);
-        let target = Uri::from_static("/keep-alive");
-        let question = Question { method: &Method::GET, target: &target, headers: &headers };
+        let question = Question { method: &Method::GET, target: "/keep-alive", headers: &headers };
         let response = match line.read(question, || {}).await {
             Ok(response) if response.status() == StatusCode::OK => response,
             Ok(response) => return KeepAlive::Unknown(format!("it answered {}", response.status())),

@@ -59,12 +59,10 @@ pub(crate) fn can_be_key(key: &str) -> bool {
 
 /// Compares without telling by the time it takes where the two differ.
 pub(crate) fn same(given: &[u8], wanted: &[u8]) -> bool {
-    let mut difference = given.len() ^ wanted.len();
-    for (at, byte) in given.iter().enumerate() {
-        // Compared to itself where the key has ended already; the lengths differ then.
-        difference |= usize::from(byte ^ wanted.get(at).unwrap_or(byte));
-    }
-    std::hint::black_box(difference) == 0
+    let bytes = given.iter().zip(wanted);
+    let difference = bytes.fold(0, |difference, (given, wanted)| difference | (given ^ wanted));
+    // All of them are looked at before any of it counts.
+    (std::hint::black_box(difference) == 0) & (given.len() == wanted.len())
 }
 
 impl fmt::Debug for Key {

@@ -1,11 +1,10 @@
 //! One request to an agent and its answer back.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::uri::InvalidUri;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use reveille_wire::hop::{self, UnknownCoding};
 use reveille_wire::{Port, Refusal};
@@ -13,7 +12,8 @@ use reveille_wire::{Port, Refusal};
 use super::body::Crosses;
 use super::crossing::Crossing;
 use super::refusal::{self, respond};
-use super::route::Route;
+use super::route::{NoRoute, Route, Target};
+use super::visitor::Visitor;
 use super::{headers, tunnel, weight};
 use crate::agent::{Agent, Answer, Connection, Line, NoPassage, NotAnswered, Origin, Outgoing, Question};
 
@@ -24,7 +24,7 @@ pub(super) const PAUSES: [u64; 8] = [0, 5, 10, 20, 50, 100, 300, 500];
 /// A request on its way to an agent.
 pub(super) struct Forward<B> {
     method: Method,
-    target: Uri,
+    target: Target,
     way: Way,
     headers: HeaderMap,
     body: Option<B>,
@@ -44,7 +44,7 @@ enum Way {
     /// A server in the sandbox. Where the agent hands over no connection to it, the agent gets the whole target.
     Port {
         port: Port,
-        whole: PathAndQuery,
+        whole: Target,
     },
 }
 
@@ -78,7 +78,7 @@ where
     pub(super) fn new(
         mut request: Request<B>,
         route: &Route,
-        client: SocketAddr,
+        visitor: &Visitor,
     ) -> Result<Self, UnknownCoding> {
         let is_http_11 = request.version() == Version::HTTP_11;
         let protocol = hop::upgrade(request.headers()).filter(|_| is_http_11);
@@ -87,7 +87,7 @@ where
         let (head, body) = request.into_parts();
         let mut headers = head.headers;
         let protocol = upgrade.as_ref().map(|upgrade| &upgrade.protocol);
-        headers::to_agent(&mut headers, &head.uri, client, protocol)?;
+        headers::to_agent(&mut headers, &head.uri, visitor, protocol)?;
         let is_read = refusal::is_read(&head.method) && body.is_end_stream() && upgrade.is_none();
         let kind = match (is_read, &head.method) {
             (true, _) => Kind::Read,
@@ -95,16 +95,15 @@ where
             (false, _) => Kind::Mutation,
         };
         let (way, target) = match &route.port {
-            Some((port, below)) => (Way::Port { port: *port, whole: route.target.clone() }, below),
-            None => (Way::Agent, &route.target),
+            Some((port, below)) => (Way::Port { port: *port, whole: route.target.clone() }, below.clone()),
+            None => (Way::Agent, route.target.clone()),
         };
-        let target = Uri::from(target.clone());
         Ok(Self { method: head.method, target, way, headers, body: Some(body), upgrade, kind, unsent: None })
     }
 
     /// What it holds in memory while it waits, in bytes.
     pub(super) fn weight(&self) -> u64 {
-        weight::of_head(&self.target, &self.headers)
+        weight::of_head(&self.target.text(), &self.headers)
     }
 
     /// Whether the agent is asked to become its newest version.
@@ -134,7 +133,8 @@ where
                 Err(NoConnection::Refused(refusal)) => return Ok(refuse(refusal, crossing)),
             };
             let origin = line.origin();
-            let question = Question { method: &self.method, target: &self.target, headers: &self.headers };
+            let target = self.target.text();
+            let question = Question { method: &self.method, target: &target, headers: &self.headers };
             match line.read(question, || crossing.forwarded()).await {
                 Ok(response) => return Ok(self.answer(response, crossing, agent)),
                 Err(error) => {
@@ -159,7 +159,10 @@ where
             agent.renew();
         }
         let connection = Connection::over(line).await.map_err(|_| Unreachable)?;
-        match connection.send(self.request(crossing), || crossing.forwarded()).await {
+        let Ok(request) = self.request(crossing) else {
+            return Ok(refuse(refusal::no_route(&NoRoute::Elsewhere), crossing));
+        };
+        match connection.send(request, || crossing.forwarded()).await {
             Ok(response) => Ok(self.answer(response, crossing, agent)),
             Err(error) => {
                 tracing::debug!(?error, "a request was not answered");
@@ -184,7 +187,7 @@ where
                     return Err(NoConnection::Refused(refusal::not_accepting(*port)));
                 }
                 Err(NoPassage::Unknown) => {
-                    self.target = Uri::from(whole.clone());
+                    self.target = whole.clone();
                     self.way = Way::Agent;
                 }
             }
@@ -215,17 +218,20 @@ where
         }
     }
 
-    fn request(&mut self, crossing: &Crossing) -> Request<Outgoing> {
+    /// # Errors
+    /// When its target is none.
+    fn request(&mut self, crossing: &Crossing) -> Result<Request<Outgoing>, InvalidUri> {
+        let target = self.target.uri()?;
         if let Some(mut request) = self.unsent.take() {
-            *request.uri_mut() = self.target.clone();
-            return request;
+            *request.uri_mut() = target;
+            return Ok(request);
         }
         let body = self.body.take().map(|body| Outgoing::streamed(Crosses::up(body, crossing.clone())));
         let mut request = Request::new(body.unwrap_or_default());
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.target.clone();
+        *request.uri_mut() = target;
         *request.headers_mut() = std::mem::take(&mut self.headers);
-        request
+        Ok(request)
     }
 
     fn answer(

@@ -1,11 +1,11 @@
 //! What the gateway makes of the headers of a request and of an answer, besides the rules of every proxy.
 
-use std::net::SocketAddr;
-
-use http::header::{EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
+use http::header::{EXPECT, Entry, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use reveille_wire::header;
 use reveille_wire::hop::{self, Framing, UnknownCoding};
+
+use super::visitor::Visitor;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -18,14 +18,12 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 pub(super) fn to_agent(
     headers: &mut HeaderMap,
     uri: &Uri,
-    client: SocketAddr,
+    visitor: &Visitor,
     upgrade: Option<&HeaderValue>,
 ) -> Result<(), UnknownCoding> {
     let framing = hop::strip(headers)?;
     // The host answers it by reading the body, which it does only for a request that it forwards.
-    headers.remove(EXPECT);
-    headers.remove(header::PREVIEW_TOKEN);
-    headers.remove(PROXY_AUTHORIZATION);
+    remove(headers, |name| name == EXPECT || name == header::PREVIEW_TOKEN || name == PROXY_AUTHORIZATION);
     if framing == Framing::Chunked {
         // Said outright: a method that seldom has a body keeps its own, too.
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -35,7 +33,7 @@ pub(super) fn to_agent(
     }
     hop::join_cookies(headers);
     name_host(headers, uri);
-    tell_of_client(headers, client);
+    tell_of(visitor, headers);
     Ok(())
 }
 
@@ -45,13 +43,15 @@ pub(super) fn to_agent(
 /// When its body has a transfer coding that cannot be handed on.
 pub(super) fn to_client(headers: &mut HeaderMap) -> Result<(), UnknownCoding> {
     hop::strip(headers)?;
-    headers.remove(PROXY_AUTHENTICATE);
-    let forged: Vec<HeaderName> =
-        headers.keys().filter(|name| header::is_platform_only(name)).cloned().collect();
-    for name in forged {
+    remove(headers, |name| name == PROXY_AUTHENTICATE || header::is_platform_only(name));
+    Ok(())
+}
+
+/// Takes out what is `such`. Most headers have nothing of it, and are gone over once.
+fn remove(headers: &mut HeaderMap, such: fn(&HeaderName) -> bool) {
+    while let Some(name) = headers.keys().find(|name| such(name)).cloned() {
         headers.remove(name);
     }
-    Ok(())
 }
 
 /// HTTP/2 has the host in its authority, and HTTP/1.0 may have none.
@@ -66,16 +66,17 @@ fn name_host(headers: &mut HeaderMap, uri: &Uri) {
     }
 }
 
-fn tell_of_client(headers: &mut HeaderMap, client: SocketAddr) {
-    let ip = client.ip().to_string();
-    let mut path: Vec<u8> = Vec::new();
-    for earlier in headers.get_all(&FORWARDED_FOR) {
-        path.extend_from_slice(earlier.as_bytes());
-        path.extend_from_slice(b", ");
-    }
-    path.extend_from_slice(ip.as_bytes());
-    if let Ok(path) = HeaderValue::from_bytes(&path) {
-        headers.insert(FORWARDED_FOR, path);
+fn tell_of(visitor: &Visitor, headers: &mut HeaderMap) {
+    headers.reserve(3);
+    match headers.entry(FORWARDED_FOR) {
+        Entry::Vacant(none) => drop(none.insert(visitor.ip().clone())),
+        Entry::Occupied(mut earlier) => {
+            let mut path: Vec<&[u8]> = earlier.iter().map(HeaderValue::as_bytes).collect();
+            path.push(visitor.ip().as_bytes());
+            if let Ok(path) = HeaderValue::from_bytes(&path.join(&b", "[..])) {
+                earlier.insert(path);
+            }
+        }
     }
     if !headers.contains_key(FORWARDED_HOST)
         && let Some(host) = headers.get(HOST).cloned()
@@ -104,8 +105,8 @@ mod tests {
     fn forwarded(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = map(pairs);
         let upgrade = hop::upgrade(&headers);
-        let client = "10.0.0.9:4".parse().unwrap();
-        to_agent(&mut headers, &Uri::from_static("/x"), client, upgrade.as_ref()).unwrap();
+        let visitor = Visitor::new("10.0.0.9:4".parse().unwrap());
+        to_agent(&mut headers, &Uri::from_static("/x"), &visitor, upgrade.as_ref()).unwrap();
         headers
     }
 

@@ -7,9 +7,9 @@ mod headers;
 pub(crate) mod refusal;
 mod route;
 mod tunnel;
+mod visitor;
 mod weight;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use forward::Forward;
 use refusal::respond;
 use route::Route;
 pub(crate) use route::climbs;
+pub(crate) use visitor::Visitor;
 pub(crate) use weight::H2_WINDOW;
 use weight::weight;
 
@@ -70,7 +71,7 @@ impl Gateway {
     }
 
     /// Serves a request whose credentials are right.
-    pub(crate) async fn serve<B>(&self, request: Request<B>, client: SocketAddr) -> Served
+    pub(crate) async fn serve<B>(&self, request: Request<B>, visitor: &Visitor) -> Served
     where
         B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
     {
@@ -86,7 +87,7 @@ impl Gateway {
             Ok(lease) => lease,
             Err(why) => return self.refuse(&why, &passage),
         };
-        self.forward(&resident, lease, request, &route, client, &passage).await
+        self.forward(&resident, lease, request, &route, visitor, &passage).await
     }
 
     async fn forward<B>(
@@ -95,14 +96,14 @@ impl Gateway {
         lease: Lease,
         mut request: Request<B>,
         route: &Route,
-        client: SocketAddr,
+        visitor: &Visitor,
         passage: &Arc<Passage>,
     ) -> Served
     where
         B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
     {
         self.keys.strip(request.headers_mut());
-        let mut forward = match Forward::new(request, route, client) {
+        let mut forward = match Forward::new(request, route, visitor) {
             Ok(forward) => forward,
             Err(UnknownCoding) => {
                 let refused = refusal::coded_body();

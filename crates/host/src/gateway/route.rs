@@ -1,7 +1,9 @@
 //! Which sandbox a URL names, and what of it the agent gets to see.
 
+use std::borrow::Cow;
+
 use http::Uri;
-use http::uri::PathAndQuery;
+use http::uri::{InvalidUri, PathAndQuery};
 use percent_encoding::percent_decode_str;
 use reveille_wire::{Port, SandboxName};
 
@@ -9,10 +11,17 @@ use reveille_wire::{Port, SandboxName};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Route {
     pub(super) sandbox: SandboxName,
-    /// Path and query below the sandbox's base, byte by byte as they were sent.
-    pub(super) target: PathAndQuery,
-    /// The port of the sandbox that it is for, with path and query below that.
-    pub(super) port: Option<(Port, PathAndQuery)>,
+    /// What is below the sandbox's base.
+    pub(super) target: Target,
+    /// The port of the sandbox that it is for, with what is below that.
+    pub(super) port: Option<(Port, Target)>,
+}
+
+/// Path and query from some point of a URL on, byte by byte as they were sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    uri: Uri,
+    from: usize,
 }
 
 /// Why a URL leads to no sandbox.
@@ -42,33 +51,58 @@ impl Route {
             return Err(NoRoute::Workspace(named.to_owned()));
         }
         let sandbox = SandboxName::new(name).map_err(|_| NoRoute::Sandbox(name.to_owned()))?;
-        let below = parts.next().unwrap_or_default();
-        if climbs(below) {
+        if climbs(parts.next().unwrap_or_default()) {
             return Err(NoRoute::Climbs);
         }
-        let target = match whole.query() {
-            Some(query) => format!("/{below}?{query}"),
-            None => format!("/{below}"),
-        };
-        let target = PathAndQuery::try_from(target).map_err(|_| NoRoute::Elsewhere)?;
+        let base = "/".len() + named.len() + "/sandboxes/".len() + name.len();
+        let target = Target { uri: uri.clone(), from: base };
         let port = port(&target)?;
         Ok(Self { sandbox, target, port })
     }
 }
 
+impl Target {
+    /// As it goes into the head of a request. Nothing is below a base without a slash: that is its root.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        let rest = self.rest();
+        if rest.starts_with('/') { Cow::Borrowed(rest) } else { Cow::Owned(format!("/{rest}")) }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        let rest = self.rest();
+        match rest.split('?').next() {
+            None | Some("") => "/",
+            Some(path) => path,
+        }
+    }
+
+    /// Fails for no target, as any end of a path is one behind a slash.
+    pub(super) fn uri(&self) -> Result<Uri, InvalidUri> {
+        self.text().parse::<PathAndQuery>().map(Uri::from)
+    }
+
+    fn rest(&self) -> &str {
+        let whole = self.uri.path_and_query().map_or("", PathAndQuery::as_str);
+        whole.get(self.from..).unwrap_or_default()
+    }
+}
+
 /// The port that a target names, with what is below it; nothing when it is not below `/port/`.
-fn port(target: &PathAndQuery) -> Result<Option<(Port, PathAndQuery)>, NoRoute> {
-    let Some(rest) = target.as_str().strip_prefix("/port/") else { return Ok(None) };
-    let (port, below) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let port = port.parse::<Port>().map_err(|_| NoRoute::Port(port.to_owned()))?;
-    let slash = if below.starts_with('/') { "" } else { "/" };
-    let below = PathAndQuery::try_from(format!("{slash}{below}")).map_err(|_| NoRoute::Elsewhere)?;
-    Ok(Some((port, below)))
+fn port(target: &Target) -> Result<Option<(Port, Target)>, NoRoute> {
+    const PREFIX: &str = "/port/";
+    let Some(rest) = target.rest().strip_prefix(PREFIX) else { return Ok(None) };
+    let named = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+    let port = named.parse::<Port>().map_err(|_| NoRoute::Port(named.to_owned()))?;
+    let from = target.from + PREFIX.len() + named.len();
+    Ok(Some((port, Target { uri: target.uri.clone(), from })))
 }
 
 /// Whether a path has more `..` than what they could take back. Escaped ones count too: who reads the path
 /// after us may unescape it.
 pub(crate) fn climbs(path: &str) -> bool {
+    if !path.contains("..") && !path.contains('%') {
+        return false;
+    }
     let mut depth = 0_usize;
     for segment in path.split('/') {
         match &*percent_decode_str(segment).decode_utf8_lossy() {
@@ -87,7 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn route(url: &str) -> Result<String, NoRoute> {
-        Route::of(&url.parse().unwrap(), "local").map(|route| route.target.to_string())
+        Route::of(&url.parse().unwrap(), "local").map(|route| route.target.text().into_owned())
     }
 
     #[test]
@@ -100,10 +134,23 @@ mod tests {
     }
 
     #[test]
+    fn a_target_is_a_url_of_its_own() {
+        for (url, path, whole) in [
+            ("/local/sandboxes/box", "/", "/"),
+            ("/local/sandboxes/box?a=/b?c", "/", "/?a=/b?c"),
+            ("http://h/local/sandboxes/box/x%2F?", "/x%2F", "/x%2F?"),
+            ("/local/sandboxes/box//x?y", "//x", "//x?y"),
+        ] {
+            let target = Route::of(&url.parse().unwrap(), "local").unwrap().target;
+            assert_eq!((target.path(), target.uri().unwrap().to_string()), (path, whole.to_owned()), "{url}");
+        }
+    }
+
+    #[test]
     fn a_port_has_one_name_and_what_is_below_it_stays_as_it_came() {
         let below = |url: &str| {
             Route::of(&url.parse().unwrap(), "local")
-                .map(|route| route.port.map(|(port, below)| (port.get(), below.to_string())))
+                .map(|route| route.port.map(|(port, below)| (port.get(), below.text().into_owned())))
         };
         let base = "/local/sandboxes/box";
         for (path, wanted) in [

@@ -1,6 +1,7 @@
 //! What a request holds in memory while it waits.
 
-use http::{HeaderMap, Request, Uri, Version};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Request, Version};
 use http_body::Body;
 use reveille_wire::hop;
 
@@ -19,14 +20,14 @@ fn ahead(version: Version) -> u64 {
 /// What a request holds, in bytes.
 pub(super) fn weight<B: Body>(request: &Request<B>) -> u64 {
     let body = request.body().size_hint().upper().unwrap_or(u64::MAX);
-    of_head(request.uri(), request.headers()).saturating_add(body.min(ahead(request.version())))
+    of_head(request.uri().path_and_query().map_or("", PathAndQuery::as_str), request.headers())
+        .saturating_add(body.min(ahead(request.version())))
 }
 
 /// What its head holds, in bytes.
-pub(super) fn of_head(uri: &Uri, headers: &HeaderMap) -> u64 {
-    let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
+pub(super) fn of_head(target: &str, headers: &HeaderMap) -> u64 {
     let lines = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-    (target + lines.sum::<usize>()) as u64
+    (target.len() + lines.sum::<usize>()) as u64
 }
 
 #[cfg(test)]

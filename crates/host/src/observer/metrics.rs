@@ -3,6 +3,7 @@
 //! No label names a sandbox or a path: there is no end of them.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -20,6 +21,11 @@ use super::{Outcome, Phase};
 /// The upper ends of what is counted together, in seconds: from a thaw to a client that waits a minute.
 const SECONDS: [f64; 14] =
     [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
+
+/// How many rooms there are.
+const ROOMS: usize = 4;
+/// How many statuses there can be: from 100 to 599.
+const STATUSES: usize = 500;
 
 /// Which room of the host answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,6 +61,13 @@ struct State {
     phase: String,
 }
 
+/// The counters of a request that was answered, which most are.
+struct Forwarded {
+    answered: Counter,
+    sent: Counter,
+    received: Counter,
+}
+
 /// What is true at one moment, and known elsewhere.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Now {
@@ -70,7 +83,10 @@ pub(crate) struct Now {
 pub(super) struct Metrics {
     registry: Registry,
     answers: Family<Answer, Counter>,
+    /// The counters of the answers that there have been, by room and status: found without a lock.
+    answered: Box<[OnceLock<Counter>]>,
     ends: Family<End, Counter>,
+    forwarded: OnceLock<Forwarded>,
     answered_after: Histogram,
     bytes: Family<Way, Counter>,
     open: Gauge,
@@ -88,7 +104,9 @@ impl Metrics {
         let all = Self {
             registry: Registry::with_prefix("reveille"),
             answers: Family::default(),
+            answered: (0..ROOMS * STATUSES).map(|_| OnceLock::new()).collect(),
             ends: Family::default(),
+            forwarded: OnceLock::new(),
             answered_after: Histogram::new(SECONDS),
             bytes: Family::default(),
             open: Gauge::default(),
@@ -131,13 +149,27 @@ impl Metrics {
     }
 
     pub(super) fn answered(&self, room: Room, status: Option<StatusCode>) {
-        self.answers.get_or_create(&Answer { room, status: Status(status) }).inc();
+        let counted = || self.answers.get_or_create_owned(&Answer { room, status: Status(status) });
+        let place = place(room, status).and_then(|place| self.answered.get(place));
+        match place {
+            Some(place) => place.get_or_init(counted).inc(),
+            None => counted().inc(),
+        };
     }
 
     pub(super) fn ended(&self, ended: &Passed) {
-        self.ends.get_or_create(&End { outcome: named(ended.outcome) }).inc();
-        self.bytes.get_or_create(&Way { direction: "in" }).inc_by(ended.sent);
-        self.bytes.get_or_create(&Way { direction: "out" }).inc_by(ended.received);
+        let end = |outcome| self.ends.get_or_create_owned(&End { outcome: named(outcome) });
+        let way = |direction| self.bytes.get_or_create_owned(&Way { direction });
+        let counters = self.forwarded.get_or_init(|| {
+            let answered = end(Outcome::Answered(StatusCode::OK));
+            Forwarded { answered, sent: way("in"), received: way("out") }
+        });
+        match ended.outcome {
+            Outcome::Answered(_) => counters.answered.inc(),
+            other => end(other).inc(),
+        };
+        counters.sent.inc_by(ended.sent);
+        counters.received.inc_by(ended.received);
         if let Some(after) = ended.answered_after {
             self.answered_after.observe(after.as_secs_f64());
         }
@@ -175,6 +207,12 @@ impl Metrics {
         }
         text
     }
+}
+
+/// Where the counter of an answer is; `None` for what no answer has.
+fn place(room: Room, status: Option<StatusCode>) -> Option<usize> {
+    let status = usize::from(status?.as_u16()).checked_sub(100).filter(|status| *status < STATUSES)?;
+    Some(room as usize * STATUSES + status)
 }
 
 fn named(outcome: Outcome) -> &'static str {

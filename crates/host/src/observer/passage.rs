@@ -37,7 +37,7 @@ pub(super) struct Passed {
     pub(super) sent: u64,
     pub(super) received: u64,
     pub(super) answered_after: Option<Duration>,
-    took: Duration,
+    since: Instant,
 }
 
 impl Passage {
@@ -115,7 +115,7 @@ impl Drop for Passage {
             sent: self.sent.load(Ordering::Relaxed),
             received: self.received.load(Ordering::Relaxed),
             answered_after,
-            took: self.since.elapsed(),
+            since: self.since,
         };
         self.hub.ended(&self.began, &passed);
     }
@@ -124,8 +124,8 @@ impl Drop for Passage {
 impl Passed {
     /// The same, told of the request that it was.
     pub(super) fn of(&self, began: &Began) -> Ended {
-        let Self { outcome, sent, received, answered_after, took } = *self;
+        let Self { outcome, sent, received, answered_after, since } = *self;
         let (id, method, path) = (began.id, began.method.clone(), began.path.clone());
-        Ended { id, method, path, outcome, sent, received, answered_after, took }
+        Ended { id, method, path, outcome, sent, received, answered_after, took: since.elapsed() }
     }
 }

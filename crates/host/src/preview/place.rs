@@ -72,10 +72,11 @@ impl Named {
 /// The first label of a host name below the previews' domain.
 fn by_host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let named = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = uri.host().or(named)?.to_ascii_lowercase();
-    let host = host.rsplit_once(':').map_or(&*host, |(host, _)| host);
-    let id = host.strip_suffix(DOMAIN)?;
-    (!id.is_empty() && !id.contains('.')).then(|| id.to_owned())
+    let host = uri.host().or(named)?;
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let (id, domain) = host.split_at_checked(host.len().checked_sub(DOMAIN.len())?)?;
+    let is_preview = domain.eq_ignore_ascii_case(DOMAIN) && !id.is_empty() && !id.contains('.');
+    is_preview.then(|| id.to_ascii_lowercase())
 }
 
 /// A query without the token, which is not the app's.

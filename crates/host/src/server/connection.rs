@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::crowd::Held;
 use super::front::Front;
 use super::socket::{Begun, Reset, Socket};
-use crate::gateway::H2_WINDOW;
+use crate::gateway::{H2_WINDOW, Visitor};
 
 /// The largest list of headers of an HTTP/2 request, in bytes.
 const MAX_HEADER_LIST: u32 = hop::MAX_HEAD as u32;
@@ -46,14 +46,16 @@ pub(super) async fn serve(stream: std::net::TcpStream, visit: Visit) {
     let reset = Reset::default();
     let (first, begun) = (Arc::new(Notify::new()), Begun::default());
     let io = TokioIo::new(Socket::new(stream, reset.clone(), begun.clone()));
+    let visitor = Arc::new(Visitor::new(client));
     let service = service_fn({
         let (reset, first, seat) = (reset.clone(), Arc::clone(&first), Arc::clone(held.seat()));
         move |request| {
             begun.note();
             first.notify_one();
             let (front, reset, seat) = (Arc::clone(&front), reset.clone(), Arc::clone(&seat));
+            let visitor = Arc::clone(&visitor);
             async move {
-                match front.serve(request, client, &seat).await {
+                match front.serve(request, &visitor, &seat).await {
                     Some(response) => Ok::<_, std::convert::Infallible>(response),
                     None => {
                         reset.ask();

@@ -1,7 +1,6 @@
 //! What every request passes first: its id, its credentials, its workspace.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,12 +17,12 @@ use tower_service::Service as _;
 
 use super::access::AccessLog;
 use super::crowd::Seat;
-use super::entry::Entry;
+use super::entry::{Entry, Id};
 use super::received::{Answering, Exchange, Received};
 use crate::auth::{Credentials, Holder, Keys};
 use crate::control::Failure;
 use crate::gateway::refusal::{self, respond};
-use crate::gateway::{Gateway, Served};
+use crate::gateway::{Gateway, Served, Visitor};
 use crate::observer::{Hub, Now, Room};
 use crate::preview::{Closed, Previews, Visit};
 use crate::sandbox::Queue;
@@ -58,19 +57,18 @@ impl Front {
     pub(super) async fn serve(
         &self,
         request: Request<Incoming>,
-        client: SocketAddr,
+        visitor: &Visitor,
         seat: &Arc<Seat>,
     ) -> Option<Response<Answering>> {
         let serving = seat.serve();
-        let log = self.access.clone();
         let (request, exchange) = Exchange::begin(request);
-        let mut entry = Entry::of(&request, client, exchange.received(), log);
+        let mut entry = Entry::of(&request, visitor.address(), exchange.progress(), self.access.as_ref());
         let room = self.room(&request);
         let is_stopping = self.is_stopping.load(Ordering::Acquire);
         let served = if is_stopping {
             Some(respond(refusal::unavailable("the host is stopping")))
         } else {
-            self.answer(request, client, room, entry.id(), seat).await
+            self.answer(request, visitor, room, entry.id(), seat).await
         };
         let status = served.as_ref().map(Response::status);
         self.hub.served(room, status);
@@ -100,16 +98,18 @@ impl Front {
     async fn answer(
         &self,
         mut request: Request<Received>,
-        client: SocketAddr,
+        visitor: &Visitor,
         room: Room,
-        id: &HeaderValue,
+        id: &Id,
         seat: &Seat,
     ) -> Option<Response<Body>> {
-        if let Some(visit) = self.previews.visit(&mut request) {
+        if room == Room::Preview
+            && let Some(visit) = self.previews.visit(&mut request)
+        {
             if visit.is_ok() {
                 seat.known();
             }
-            return self.visit(visit, request, client, id).await;
+            return self.visit(visit, request, visitor, id).await;
         }
         let entry = self.let_in(&request);
         if entry.is_ok() {
@@ -122,13 +122,13 @@ impl Front {
                 self.control(request).await
             }
             (Ok(_), Room::Metrics) => self.metrics(seat),
-            (Ok(_), Room::Gateway | Room::Preview) => match self.gateway.serve(request, client).await {
+            (Ok(_), Room::Gateway | Room::Preview) => match self.gateway.serve(request, visitor).await {
                 Served::Answer(response) => response,
                 Served::Reset => return None,
             },
         };
         if room == Room::Control || response.headers().contains_key(&header::SOURCE) {
-            response.headers_mut().insert(header::REQUEST_ID, id.clone());
+            response.headers_mut().insert(header::REQUEST_ID, id.value());
         }
         Some(response)
     }
@@ -138,12 +138,12 @@ impl Front {
         &self,
         visit: Result<Visit, Closed>,
         request: Request<Received>,
-        client: SocketAddr,
-        id: &HeaderValue,
+        visitor: &Visitor,
+        id: &Id,
     ) -> Option<Response<Body>> {
         let mut response = match visit {
             Err(closed) => respond(closed.into()),
-            Ok(visit) => match self.gateway.serve(request, client).await {
+            Ok(visit) => match self.gateway.serve(request, visitor).await {
                 Served::Reset => return None,
                 Served::Answer(mut response) => {
                     visit.answer(&mut response);
@@ -152,7 +152,7 @@ impl Front {
             },
         };
         if response.headers().contains_key(&header::SOURCE) {
-            response.headers_mut().insert(header::REQUEST_ID, id.clone());
+            response.headers_mut().insert(header::REQUEST_ID, id.value());
         }
         Some(response)
     }

@@ -14,39 +14,67 @@ use hyper::body::Incoming;
 use super::crowd::Served;
 use super::entry::Entry;
 
-/// A body that says when it has been read to its end.
+/// A body that says how far it has been read.
 pub(super) struct Received {
     body: Incoming,
-    ended: Option<Arc<AtomicBool>>,
-    bytes: Arc<AtomicU64>,
+    progress: Progress,
 }
 
 /// The exchange of one request, for whoever has to say whether another one may follow on its connection.
 pub(super) struct Exchange {
     version: Version,
-    ended: Option<Arc<AtomicBool>>,
-    received: Arc<AtomicU64>,
+    progress: Progress,
+}
+
+/// How far the body of a request has been read; nothing where it has none.
+#[derive(Clone)]
+pub(super) struct Progress(Option<Arc<Read>>);
+
+#[derive(Default)]
+struct Read {
+    has_ended: AtomicBool,
+    bytes: AtomicU64,
+}
+
+impl Progress {
+    /// What came of it, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.as_ref().map_or(0, |read| read.bytes.load(Ordering::Relaxed))
+    }
+
+    fn came(&self, bytes: usize) {
+        if let Some(read) = &self.0 {
+            read.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+    }
+
+    fn ended(&self) {
+        if let Some(read) = &self.0 {
+            read.has_ended.store(true, Ordering::Release);
+        }
+    }
+
+    fn is_going(&self) -> bool {
+        self.0.as_ref().is_some_and(|read| !read.has_ended.load(Ordering::Acquire))
+    }
 }
 
 impl Exchange {
     pub(super) fn begin(request: Request<Incoming>) -> (Request<Received>, Self) {
-        let ended = (!request.body().is_end_stream()).then(Arc::default);
-        let bytes = Arc::<AtomicU64>::default();
-        let exchange =
-            Self { version: request.version(), ended: ended.clone(), received: Arc::clone(&bytes) };
-        (request.map(|body| Received { body, ended, bytes }), exchange)
+        let progress = Progress((!request.body().is_end_stream()).then(Arc::default));
+        let exchange = Self { version: request.version(), progress: progress.clone() };
+        (request.map(|body| Received { body, progress }), exchange)
     }
 
-    /// Counts what came of the request's body, in bytes.
-    pub(super) fn received(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.received)
+    /// How far the request's body has been read.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// Tells the client not to use its connection again where its body is not read to the end: what it still sends
     /// is dropped, and the next request would be dropped with it.
     pub(super) fn answer<B>(&self, response: &mut Response<B>) {
-        let is_open = self.ended.as_ref().is_some_and(|ended| !ended.load(Ordering::Acquire));
-        if is_open && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        if self.progress.is_going() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             self.end(response);
         }
     }
@@ -117,16 +145,15 @@ impl Body for Received {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
-            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.progress.came(frame.data_ref().map_or(0, Bytes::len));
         }
         let is_over = match &frame {
             None => true,
             Some(Ok(_)) => self.body.is_end_stream(),
             Some(Err(_)) => false,
         };
-        if is_over && let Some(ended) = &self.ended {
-            ended.store(true, Ordering::Release);
+        if is_over {
+            self.progress.ended();
         }
         Poll::Ready(frame)
     }

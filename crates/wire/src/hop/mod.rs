@@ -52,6 +52,11 @@ const ALWAYS: [HeaderName; 6] = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, T
 /// # Ok::<(), hop::UnknownCoding>(())
 /// ```
 pub fn strip(headers: &mut HeaderMap) -> Result<Framing, UnknownCoding> {
+    if !headers.keys().any(|name| ALWAYS.contains(name)) {
+        // Most have nothing of the kind, and are gone over once.
+        framing::join_lengths(headers);
+        return Ok(Framing::Plain);
+    }
     let framing = framing::of(headers)?;
     if framing == Framing::Chunked {
         headers.remove(CONTENT_LENGTH);

@@ -38,11 +38,7 @@ type Malformed = &'static str;
 pub(super) fn write(question: Question<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(question.method.as_str().as_bytes());
     out.push(b' ');
-    out.extend_from_slice(question.target.path().as_bytes());
-    if let Some(query) = question.target.query() {
-        out.push(b'?');
-        out.extend_from_slice(query.as_bytes());
-    }
+    out.extend_from_slice(question.target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     for (name, value) in question.headers {
         out.extend_from_slice(name.as_str().as_bytes());

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use http::{HeaderMap, Method, Response, Uri};
+use http::{HeaderMap, Method, Response};
 use http_body::{Frame, SizeHint};
 use tokio::io::AsyncWrite as _;
 use tokio::time::Sleep;
@@ -36,7 +36,8 @@ const MORE_ROOM: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Question<'a> {
     pub(crate) method: &'a Method,
-    pub(crate) target: &'a Uri,
+    /// Path and query.
+    pub(crate) target: &'a str,
     pub(crate) headers: &'a HeaderMap,
 }
 

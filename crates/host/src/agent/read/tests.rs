@@ -35,9 +35,8 @@ fn line() -> (Line, UnixStream, Arc<Pool>) {
 }
 
 async fn ask(line: Line, method: Method) -> Result<Response<Answer>, NotAnswered> {
-    let (target, headers) =
-        (Uri::from_static("/a?b=c"), HeaderMap::from_iter([(HOST, HeaderValue::from_static("h"))]));
-    line.read(Question { method: &method, target: &target, headers: &headers }, || {}).await
+    let (target, headers) = ("/a?b=c", HeaderMap::from_iter([(HOST, HeaderValue::from_static("h"))]));
+    line.read(Question { method: &method, target, headers: &headers }, || {}).await
 }
 
 /// What becomes of an answer that comes in these pieces, before the other end closes: the body, where it came whole.
@@ -186,8 +185,7 @@ async fn it_is_written_as_it_was_asked_and_told_of_once() {
     let mut told = 0;
     theirs.write_all(b"HTTP/1.1 299 As You Like\r\ncontent-length: 0\r\n\r\n").await.unwrap();
     let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("h"))]);
-    let question =
-        Question { method: &Method::GET, target: &Uri::from_static("/a%20b?c"), headers: &headers };
+    let question = Question { method: &Method::GET, target: "/a%20b?c", headers: &headers };
     let response = line.read(question, || told += 1).await.unwrap();
     let mut asked = [0; 64];
     let length = theirs.read(&mut asked).await.unwrap();
@@ -206,7 +204,7 @@ async fn a_question_that_nobody_took_was_never_written() {
     drop(theirs);
     let mut told = 0;
     let headers = HeaderMap::new();
-    let question = Question { method: &Method::GET, target: &Uri::from_static("/"), headers: &headers };
+    let question = Question { method: &Method::GET, target: "/", headers: &headers };
     let refused = line.read(question, || told += 1).await;
     assert!(matches!(refused, Err(NotAnswered::NeverWritten(None))), "{refused:?}");
     assert_eq!(told, 0);
