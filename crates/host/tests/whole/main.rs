@@ -10,7 +10,10 @@ mod images;
 mod limits;
 mod passage;
 mod replaced;
+mod soak;
 mod stand;
+mod storm;
+mod victim;
 mod volumes;
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -20,6 +23,7 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::signal::Signal;
+use nix::sys::socket::Backlog;
 use nix::unistd::Pid;
 use reveille_host::Lifetime;
 use reveille_host::engine::Namespaces;
@@ -36,7 +40,7 @@ fn main() -> ExitCode {
         return serve();
     }
     if arguments.next_if(|first| first == "host").is_some() {
-        return crash::host(arguments);
+        return victim::host(arguments);
     }
     match arguments.peek().and_then(|first| first.to_str()) {
         Some("serve-patiently") => return passage::serve_patiently(),
@@ -55,6 +59,17 @@ where
         let runtime = tokio::runtime::Runtime::new()?;
         // Nothing here takes more than a second or two; what hangs shall say which it is.
         runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), run()).await })?;
+        Ok(())
+    })
+}
+
+/// One that takes as long as it takes.
+fn storm<F>(name: &str, run: fn() -> F) -> Trial
+where
+    F: Future<Output = ()> + 'static,
+{
+    Trial::test(name, move || {
+        tokio::runtime::Runtime::new()?.block_on(run());
         Ok(())
     })
 }
@@ -123,6 +138,21 @@ fn trials() -> Vec<Trial> {
             "a file that is too long ends nobody but its writer",
             limits::a_file_that_is_too_long_ends_nobody_but_its_writer,
         ),
+        storm(
+            "many requests to one sleeper are answered once each, by one waking",
+            storm::requests_to_one_sleeper_are_answered_once_each_by_one_waking,
+        ),
+        storm("many sleepers wake once each", storm::many_sleepers_wake_once_each),
+        storm(
+            "requests at the moment of falling asleep are not lost",
+            storm::requests_at_the_moment_of_falling_asleep_are_not_lost,
+        ),
+        Trial::test("a host that is used for long does not grow", || {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(soak::a_host_does_not_grow());
+            Ok(())
+        })
+        .with_ignored_flag(true),
         trial("only one host has the data", replaced::only_one_host_has_the_data),
         Trial::test(
             "what was acknowledged outlives a host that is killed under load, and nothing else",
@@ -221,6 +251,7 @@ async fn another_network_at_once() {
 /// A server in a sandbox: says on which port it listens, and each time how many requests it has had.
 fn serve() -> ExitCode {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    nix::sys::socket::listen(&listener, Backlog::MAXCONN).unwrap();
     println!("{}", listener.local_addr().unwrap().port());
     for (number, stream) in listener.incoming().enumerate() {
         let mut stream = BufReader::new(stream.unwrap());
