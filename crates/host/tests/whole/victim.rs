@@ -164,8 +164,24 @@ impl Place {
     }
 
     pub(crate) fn cgroups(&self) -> Vec<String> {
-        let hosts = self.cgroup.iter().flat_map(|cgroup| below(cgroup));
-        hosts.flat_map(|host| listed_directories(&host)).collect()
+        let mounts = mounts("/proc/self/mountinfo");
+        let mounts = mounts.iter().filter(|mount| mount.contains(" - cgroup"));
+        let points = mounts.filter_map(|mount| mount.split(' ').nth(4));
+        let mut found = Vec::new();
+        points.for_each(|point| self.gather(Path::new(point), &mut found));
+        found
+    }
+
+    /// Gathers the cgroups of its sandboxes, whatever they do for them.
+    fn gather(&self, directory: &Path, found: &mut Vec<String>) {
+        for below in below(directory) {
+            let name = below.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(&self.prefix) && name != self.prefix {
+                found.push(name);
+            } else {
+                self.gather(&below, found);
+            }
+        }
     }
 
     /// The process of a sandbox that came first: its agent.
@@ -190,6 +206,7 @@ impl Place {
     pub(crate) fn is_empty(&self) {
         assert_eq!(self.running(), [""; 0], "processes");
         assert!(!self.data.path().join("engine/sockets").exists(), "sockets");
+        assert_eq!(self.cgroups(), [""; 0], "cgroups of sandboxes");
         let Some(cgroup) = &self.cgroup else { return };
         assert_eq!(listed_directories(cgroup), [""; 0], "cgroups");
     }
