@@ -1,5 +1,7 @@
 //! One life of a sandbox: from the start of its agent to the agent's end.
 
+mod taking_over;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
@@ -20,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::attending::{Attended, attend, end_rest, reap};
 use super::cgroup::Cgroup;
 use super::ladder::OwnRoot;
-use super::launch::{End, Launch, PROXY_PORT, Whose, end_child, launch, reopen};
+use super::launch::{End, Launch, PROXY_PORT, Whose, end_child, launch};
 use super::libraries::Taken;
 use super::limits::Bound;
 use super::log::Log;
@@ -30,16 +32,15 @@ use super::root::{self, Image, Ingredients, Root};
 use super::sandbox::Ground;
 use super::signals::{self, Stopped};
 use super::{Namespaces, Network};
-use crate::egress::{Domains, Egress, WayOut};
+use crate::egress::{Domains, WayOut};
 use crate::engine::{Access, Allowance, Attached, Attachment, Base};
+
+pub(super) use taking_over::{Found, Rest};
 
 const NO_MOUNTS: &str = "this machine gives sandboxes no mount namespace, so drives cannot be mounted";
 
 /// How long anything may take to freeze, thaw or end.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
-
-/// How long the way out that an earlier host has opened may stay open after it.
-const LEFT_OPEN: Duration = Duration::from_millis(500);
 
 /// What a life begins with.
 #[derive(Debug)]
@@ -121,25 +122,6 @@ pub(super) struct Life {
     let_go: OwnedFd,
 }
 
-/// A life that an earlier host has begun, and that goes on.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) agent: Process,
-    pub(super) namespaces: Namespaces,
-    pub(super) cgroup: Option<Cgroup>,
-    pub(super) bound: Bound,
-    pub(super) mark: Mark,
-    pub(super) log: PathBuf,
-    pub(super) outlet: PathBuf,
-}
-
-/// What a life was found in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rest {
-    Awake,
-    Asleep,
-}
-
 impl Life {
     /// Starts an agent. `before` is told of it before it runs; `after` gets the reason when it has ended and
     /// nothing of it is left.
@@ -153,48 +135,6 @@ impl Life {
         // waits for its end.
         thread_of_its_own(move || keep(birth, before, after, &tell))?;
         told.recv().map_err(io::Error::other)?
-    }
-
-    /// Takes over one that an earlier host has begun. It reaches nothing of the outside until it is said what.
-    pub(super) fn take_over(
-        found: Found,
-        egress: &Egress,
-        after: impl FnOnce(&str) + Send + 'static,
-    ) -> io::Result<(Arc<Self>, Rest)> {
-        let Found { agent, namespaces, cgroup, bound, mark, log, outlet } = found;
-        let handle = agent.handle()?.ok_or(Errno::SRCH)?;
-        let (log, outlet) = (Log::open(log)?, Outlet::find(outlet)?);
-        let life = Self {
-            agent,
-            way_out: Mutex::new(way_out_again(agent, &handle, egress)?),
-            namespaces,
-            cgroup,
-            bound,
-            stopped: Mutex::default(),
-            end: Mutex::default(),
-            ended: Condvar::new(),
-            let_go: eventfd(0, EventfdFlags::CLOEXEC)?,
-        };
-        let rest = life.settle()?;
-        let life = Arc::new(life);
-        let kept = Arc::clone(&life);
-        let attended = Attending { handle, log, outlet, mark };
-        thread_of_its_own(move || attended.until_the_end(&kept, after))?;
-        Ok((life, rest))
-    }
-
-    /// Ends a freezing that its host may not have come to the end of.
-    fn settle(&self) -> io::Result<Rest> {
-        let is_asleep = match &self.cgroup {
-            Some(cgroup) => cgroup.is_to_be_frozen()?,
-            None => self.agent.is_stopped()?,
-        };
-        match &self.cgroup {
-            _ if !is_asleep => return Ok(Rest::Awake),
-            Some(cgroup) => cgroup.freeze(LIMIT)?,
-            None => *self.stopped() = Some(signals::take_over(self.agent, LIMIT)?),
-        }
-        Ok(Rest::Asleep)
     }
 
     /// Lets go of it: it goes on, or sleeps on, without a host.
@@ -327,30 +267,6 @@ impl Attending {
 
 fn thread_of_its_own(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name("sandbox".to_owned()).stack_size(512 << 10).spawn(act).map(drop)
-}
-
-/// Opens the way out of a sandbox of an earlier host once more, where it has a network of its own.
-fn way_out_again(agent: Process, handle: &OwnedFd, egress: &Egress) -> io::Result<Option<WayOut>> {
-    if !agent.has_own_network()? {
-        return Ok(None);
-    }
-    let give_up = Instant::now() + LEFT_OPEN;
-    let opened = loop {
-        match reopen(handle) {
-            // Whoever had it lets go of it at about this time.
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < give_up => {
-                thread::sleep(Duration::from_millis(5));
-            }
-            opened => break opened,
-        }
-    };
-    match opened {
-        Ok(listener) => Ok(Some(egress.answer(listener, Domains::none()))),
-        Err(error) => {
-            tracing::warn!(%error, "a sandbox that was taken over reaches nothing of the outside");
-            Ok(None)
-        }
-    }
 }
 
 fn start(birth: Birth, before: impl FnOnce(Process) -> io::Result<()>) -> io::Result<(Arc<Life>, Attending)> {
