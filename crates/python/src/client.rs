@@ -32,6 +32,8 @@ struct Settings {
     roots: Vec<Vec<u8>>,
     checks_certificates: bool,
     certificate: Option<(Vec<Vec<u8>>, Vec<u8>)>,
+    proxy: Option<String>,
+    proxies_of_environment: bool,
 }
 
 impl Settings {
@@ -84,6 +86,11 @@ impl Settings {
         }
         if let Some((chain, key)) = self.certificate {
             builder = builder.client_certificate(chain, key);
+        }
+        match self.proxy {
+            Some(url) => builder = builder.proxy(url),
+            None if !self.proxies_of_environment => builder = builder.no_proxy(),
+            None => {}
         }
         builder.build()
     }

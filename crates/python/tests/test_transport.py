@@ -472,3 +472,50 @@ def test_an_interrupt_ends_a_wait(faults):
     child.send_signal(signal.SIGINT)
     assert child.communicate(timeout=30) == ("interrupted\n", None)
     assert child.returncode == 0
+
+
+class Proxy:
+    """A forward proxy that grants every tunnel, and what it was asked for."""
+
+    def __init__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.heads = []
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            client, _ = self._listener.accept()
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += client.recv(4096)
+            self.heads.append(head.decode())
+            host, port = head.split()[1].decode().rsplit(":", 1)
+            server = socket.create_connection((host, int(port)))
+            client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            for source, to in ((client, server), (server, client)):
+                threading.Thread(target=self._pass, args=(source, to), daemon=True).start()
+
+    @staticmethod
+    def _pass(source, to):
+        while True:
+            piece = source.recv(65536)
+            if not piece:
+                return
+            to.sendall(piece)
+
+
+def test_requests_go_through_the_proxy_that_is_said_with_its_login(faults):
+    server, proxy = faults({"status": 200, "body": "through"}), Proxy()
+    with_login = proxy.url.replace("://", "://me:p%40ss@")
+    for said in (with_login, httpx.Proxy(proxy.url, auth=("me", "p@ss")), httpx.URL(with_login)):
+        with httpx.Client(transport=Transport(proxy=said)) as client:
+            assert client.get(f"{server.url}/x").text == "through"
+    assert len(proxy.heads) == 3
+    assert all("Proxy-Authorization: Basic bWU6cEBzcw==" in head for head in proxy.heads), proxy.heads
+
+
+def test_a_proxy_of_an_unknown_kind_is_refused_without_its_login():
+    with pytest.raises(reveille_sandbox.SettingsError) as refused:
+        Transport(proxy="ftp://me:hunter2@127.0.0.1:9")
+    assert "socks5" in str(refused.value) and "hunter2" not in str(refused.value)

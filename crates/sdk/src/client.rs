@@ -11,7 +11,7 @@ use crate::call::{Operation, Target};
 use crate::core::settings::{Environment, Origin, Overrides, Probing, Settings};
 #[cfg(feature = "tls")]
 use crate::core::transport::{Believes, Certificate};
-use crate::core::transport::{HttpVersion, TransportSettings};
+use crate::core::transport::{ForwardProxy, HttpVersion, TransportSettings};
 use crate::core::{Body, Core, Secret};
 use crate::error::Error;
 use crate::features::{Forward, Images, Plane, Request, Sandbox, Sandboxes, Volumes, WorkspaceDrives};
@@ -310,6 +310,27 @@ impl ClientBuilder {
         self
     }
 
+    /// Sends every request through this forward proxy, whatever the environment names: `http://`, `https://`, `socks5://`
+    /// or `socks5h://`, with `user:password@` where it wants a login. By default those of the environment are used
+    /// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), and none for this machine's own addresses.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), reveille::Error> {
+    /// let client = reveille::Client::builder().api_key("k").workspace("w").proxy("socks5h://127.0.0.1:1080").build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.transport.way = ForwardProxy::At(url.into());
+        self
+    }
+
+    /// Uses no forward proxy, whatever the environment names.
+    pub fn no_proxy(mut self) -> Self {
+        self.transport.way = ForwardProxy::None;
+        self
+    }
+
     /// Trusts one more certificate authority, beside the system's; the certificate as DER.
     pub fn add_root_certificate(mut self, der: impl Into<Vec<u8>>) -> Self {
         self.transport.roots.push(der.into());
@@ -403,5 +424,39 @@ mod tests {
             ClientBuilder::default().build_in(&Environment::of(&[("BL_API_URL", "nowhere")])).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Settings);
         assert!(error.to_string().contains("BL_API_URL"), "{error}");
+    }
+
+    #[test]
+    fn a_proxy_of_an_unknown_kind_is_an_error_that_does_not_show_its_login() {
+        for url in ["ftp://me:hunter2@proxy:21", "hunter2", ""] {
+            let builder = Client::builder().api_key("k").workspace("w").proxy(url);
+            assert!(!format!("{builder:?}").contains("hunter2"));
+            let error = builder.build().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Settings);
+            assert!(error.to_string().contains("socks5") && !error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_code_names_is_asked_also_for_this_machine_and_none_is_where_it_says_none() {
+        let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = proxy.local_addr().unwrap();
+        let asked = std::thread::spawn(move || {
+            let (stream, _) = proxy.accept().unwrap();
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(&stream), &mut line).unwrap();
+            std::io::Write::write_all(&mut &stream, b"HTTP/1.1 407 No\r\n\r\n").unwrap();
+            line
+        });
+        let server = reveille_faults::FaultServer::start(reveille_faults::Step::ok("{}")).unwrap();
+        let builder = || Client::builder().api_key("k").workspace("w").run_url(server.url());
+        let client = builder().proxy(format!("http://{address}")).build().unwrap();
+        let error = client.sandbox("box").system().health().wait().unwrap_err();
+        let fault = error.last_fault().map(|fault| fault.kind);
+        assert_eq!(fault, Some(crate::FaultKind::Proxy), "{error}");
+        let line = asked.join().unwrap();
+        assert!(line.starts_with("CONNECT 127.0.0.1:"), "{line}");
+        assert_eq!(server.arrivals().len(), 0);
+        builder().no_proxy().build().unwrap().sandbox("box").system().health().wait().unwrap();
     }
 }

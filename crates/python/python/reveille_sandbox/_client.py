@@ -17,7 +17,7 @@ from ._native import History, Response
 from ._options import Options, Pairs, asked, options_of, path_of
 from ._records import Change, Directory, DriveMount, File, Health, Line, Logs, Missed, Moved, Output, OutputEvent
 from ._records import Process, SandboxRecord, Socket, decode, event_of
-from ._settings import Cert, Verify, native_client
+from ._settings import Cert, Proxy, Verify, native_client
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -128,6 +128,9 @@ class Client:
         ``False`` believes any certificate.
     :param cert: a PEM file with a certificate and its private key, or one of each, for servers that ask for one.
     :param http2: speaks HTTP/2 everywhere, in the clear with prior knowledge.
+    :param proxy: the forward proxy of every request: a URL that begins with ``http://``, ``https://``, ``socks5://`` or
+        ``socks5h://``.
+    :param trust_env: ``False`` uses no proxy of the environment.
     """
 
     def __init__(
@@ -148,11 +151,15 @@ class Client:
         verify: Verify = True,
         cert: Optional[Cert] = None,
         http2: bool = False,
+        proxy: Optional[Proxy] = None,
+        trust_env: bool = True,
     ) -> None:
         self._native = native_client(
             verify=verify,
             cert=cert,
             http2=http2,
+            proxy=proxy,
+            trust_env=trust_env,
             api_key=api_key,
             client_credentials=client_credentials,
             workspace=workspace,

@@ -13,7 +13,7 @@ except ImportError as missing:
 from . import _native
 from ._calls import Begun, finish
 from ._errors import Error
-from ._settings import Cert, Verify, native_client
+from ._settings import Cert, Proxy, Verify, native_client
 
 _Timeouts = Dict[str, Optional[float]]
 
@@ -162,10 +162,13 @@ class _ToNative:
         verify: Verify = True,
         cert: Optional[Cert] = None,
         http2: bool = False,
+        proxy: Optional[Proxy] = None,
+        trust_env: bool = True,
         client: Optional[_native.Client] = None,
         **settings: Any,
     ) -> None:
-        self._client = client or native_client(verify=verify, cert=cert, http2=http2, **settings)
+        ways: Dict[str, Any] = {"http2": http2, "proxy": proxy, "trust_env": trust_env}
+        self._client = client or native_client(verify=verify, cert=cert, **ways, **settings)
 
     def _call(
         self, request: httpx.Request, timeouts: _Timeouts

@@ -8,13 +8,20 @@ import os
 import pathlib
 import re
 import ssl
-from typing import Any, List, Optional, Tuple, Union
+import urllib.parse
+from typing import TYPE_CHECKING, Any, List, Optional, Tuple, Union
 
 from . import _native
+
+if TYPE_CHECKING:
+    import httpx
 
 Verify = Union[bool, str, ssl.SSLContext]
 #: A file with a certificate and its private key, or one of each.
 Cert = Union[str, "os.PathLike[str]", Tuple[str, str]]
+
+#: A forward proxy, as httpx names one: its URL, or what holds one with a login.
+Proxy = Union[str, "httpx.URL", "httpx.Proxy"]
 
 #: Everything that can be said. What is not said comes from the environment (``BL_API_KEY``, ``BL_WORKSPACE``,
 #: ``BL_RUN_URL``, ...), the platform's config file, or the local host that is running.
@@ -35,7 +42,13 @@ _DEFAULTS = {
 
 
 def native_client(
-    *, verify: Verify = True, cert: Optional[Cert] = None, http2: bool = False, **said: Any
+    *,
+    verify: Verify = True,
+    cert: Optional[Cert] = None,
+    http2: bool = False,
+    proxy: Optional[Proxy] = None,
+    trust_env: bool = True,
+    **said: Any,
 ) -> _native.Client:
     """The client of the native half for what was said."""
     unknown = sorted(set(said) - set(_DEFAULTS))
@@ -44,7 +57,21 @@ def native_client(
     checks, trusted = trust(verify)
     shown = None if cert is None else _certificate(cert)
     tls = {"roots": trusted, "checks_certificates": checks, "certificate": shown}
-    return _native.Client({**_DEFAULTS, **said, **tls, "http2": http2})
+    way = {"proxy": None if proxy is None else _url_of(proxy), "proxies_of_environment": trust_env}
+    return _native.Client({**_DEFAULTS, **said, **tls, **way, "http2": http2})
+
+
+def _url_of(proxy: Proxy) -> str:
+    """The URL of a proxy; httpx keeps its login apart."""
+    if isinstance(proxy, str):
+        return proxy
+    url = str(getattr(proxy, "url", proxy))
+    login = getattr(proxy, "raw_auth", None)
+    if login is None:
+        return url
+    name, password = (urllib.parse.quote(part, safe="") for part in login)
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{name}:{password}@{rest}"
 
 
 def trust(verify: Verify) -> Tuple[bool, List[bytes]]:

@@ -23,7 +23,7 @@ pub(crate) use pump::Pump;
 pub(crate) use readiness::{Seat, Watches};
 use settings::Settings;
 pub(crate) use tokens::{Granted, Tokens};
-use transport::{Transport, TransportSettings};
+use transport::{ForwardProxy, Transport, TransportSettings, is_spoken};
 
 /// `blaxel/sdk/<language>/<version> (<os>/<arch>)`, as the platform's own clients say it, and our name.
 const USER_AGENT: &str = concat!("blaxel/sdk/rust/", env!("CARGO_PKG_VERSION"));
@@ -49,6 +49,13 @@ impl Core {
     pub(crate) fn new(mut settings: Settings, transport: &TransportSettings) -> Result<Self, Error> {
         for url in [&mut settings.api_url, &mut settings.run_url] {
             *url = SandboxUrl::new(url).map_err(Error::bad_base)?.as_str().to_owned();
+        }
+        if let ForwardProxy::At(url) = &transport.way
+            && !is_spoken(url)
+        {
+            return Err(Error::settings(
+                "the proxy is none that is spoken to: http, https, socks5 and socks5h are",
+            ));
         }
         for warning in &settings.warnings {
             tracing::warn!("{warning}");

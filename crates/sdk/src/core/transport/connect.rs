@@ -76,7 +76,7 @@ pub(super) enum Peer {
     Proxy,
 }
 
-/// Makes connections: resolve, connect, through a forward proxy where the environment names one, secure.
+/// Makes connections: resolve, connect, through a forward proxy where there is one, secure.
 #[derive(Clone)]
 pub(super) struct Connector {
     tcp: HttpConnector<Resolver>,
@@ -103,7 +103,7 @@ impl Connector {
             tcp,
             timeout,
             version: settings.version,
-            proxies: Arc::new(Proxies::from_env()),
+            proxies: Arc::new(Proxies::new(&settings.way)),
             #[cfg(feature = "tls")]
             tls: super::tls::Tls::new(settings),
         }

@@ -17,7 +17,6 @@ mod resolve;
 #[cfg(feature = "tls")]
 mod tls;
 
-#[cfg(feature = "tls")]
 use std::fmt;
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -39,6 +38,7 @@ use pool::Pools;
 pub(crate) use evidence::of_body;
 pub(crate) use host::{Served, Wanted};
 pub(crate) use incoming::Incoming;
+pub(crate) use proxy::is_spoken;
 pub(crate) use quiet::Quiet;
 
 /// Which version of HTTP is spoken where TLS does not settle it.
@@ -59,10 +59,34 @@ pub(crate) struct TransportSettings {
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) version: HttpVersion,
     pub(crate) roots: Vec<Vec<u8>>,
+    pub(crate) way: ForwardProxy,
     #[cfg(feature = "tls")]
     pub(crate) believes: Believes,
     #[cfg(feature = "tls")]
     pub(crate) shows: Option<Certificate>,
+}
+
+/// The forward proxy that requests go through.
+#[derive(Clone, Default)]
+pub(crate) enum ForwardProxy {
+    /// The one that the environment names, where it names one.
+    #[default]
+    Environment,
+    /// None, whatever the environment names.
+    None,
+    /// This one, for every request.
+    At(String),
+}
+
+impl fmt::Debug for ForwardProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its URL may hold a login.
+        f.write_str(match self {
+            Self::Environment => "Environment",
+            Self::None => "None",
+            Self::At(_) => "At(..)",
+        })
+    }
 }
 
 /// Which certificates of servers are believed.

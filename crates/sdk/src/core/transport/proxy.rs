@@ -1,4 +1,4 @@
-//! Forward proxies, as the environment names them (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+//! Forward proxies, as the environment names them (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), or code.
 
 use std::io;
 use std::net::IpAddr;
@@ -11,17 +11,28 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_socks::tcp::Socks5Stream;
 
+use super::ForwardProxy;
 use super::connect::{ConnectFault, Connector};
 use super::link::Wire;
 
 /// The largest head of a proxy's answer, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// Which proxy a request goes through. Loopback never goes through one.
+/// Which proxy a request goes through.
 pub(super) struct Proxies {
     known: Matcher,
+    loopback: Loopback,
     /// Names that hold what is no proxy that anybody here speaks to. What they are for does not go past them.
     unspoken: Vec<Unspoken>,
+}
+
+/// Whether requests to this machine go through a proxy.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loopback {
+    /// Never, as the environment is not for one client alone.
+    Past,
+    /// As all others: somebody said so in code.
+    Through,
 }
 
 /// A variable that names a proxy of an unknown kind.
@@ -34,7 +45,16 @@ struct Unspoken {
 const NAMES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
 
 impl Proxies {
-    pub(super) fn from_env() -> Self {
+    pub(super) fn new(way: &ForwardProxy) -> Self {
+        let all = match way {
+            ForwardProxy::Environment => return Self::from_env(),
+            ForwardProxy::None => Matcher::builder().build(),
+            ForwardProxy::At(url) => Matcher::builder().all(url.clone()).build(),
+        };
+        Self { known: all, loopback: Loopback::Through, unspoken: Vec::new() }
+    }
+
+    fn from_env() -> Self {
         // Behind a web server a client's header `Proxy` becomes this variable (httpoxy).
         let is_cgi = std::env::var_os("REQUEST_METHOD").is_some();
         Self::named_by(|name| {
@@ -57,11 +77,11 @@ impl Proxies {
                 unspoken.push(Unspoken { name, applies });
             }
         }
-        Self { known: known.build(), unspoken }
+        Self { known: known.build(), loopback: Loopback::Past, unspoken }
     }
 
     pub(super) fn for_uri(&self, uri: &Uri) -> Option<Proxy> {
-        if is_loopback(uri.host()?) {
+        if self.loopback == Loopback::Past && is_loopback(uri.host()?) {
             return None;
         }
         let unspoken = self.unspoken.iter().find(|it| it.applies.intercept(uri).is_some());
@@ -90,6 +110,12 @@ fn is_proxy(url: &str) -> bool {
         .build()
         .intercept(&Uri::from_static("https://example.com"))
         .is_some()
+}
+
+/// Whether it is the URL of a proxy of a kind that is spoken to.
+pub(crate) fn is_spoken(url: &str) -> bool {
+    let spoken = ["http://", "https://", "socks5://", "socks5h://"];
+    spoken.iter().any(|scheme| url.starts_with(scheme)) && is_proxy(url)
 }
 
 fn is_loopback(host: &str) -> bool {
