@@ -12,6 +12,8 @@ client.with_base_url(settings.base_url)
 from blaxel.core import SyncSandboxInstance
 
 box = SyncSandboxInstance.get("box")
+# What the platform's record says, and the one of the scenarios does not.
+box.sandbox.metadata.url = f"{settings.run_url}/acme/sandboxes/box"
 match os.environ["GRADE_OPERATION"]:
     case "list":
         assert box.drives.list(), "no drives"
@@ -21,3 +23,5 @@ match os.environ["GRADE_OPERATION"]:
         assert box.process.exec({"command": "true", "wait_for_completion": True}).exit_code == 0
     case "post":
         box.fetch(3000, "/orders", "POST", content=b"{}").raise_for_status()
+    case "put":
+        box.fetch(3000, "/orders/1", "PUT", content=b"{}").raise_for_status()

@@ -18,6 +18,7 @@ const operations = {
   fetch: () => good(box.fetch(3000, "/page")),
   exec: async () => assert.equal((await box.process.exec({ command: "true", waitForCompletion: true })).exitCode, 0),
   post: () => good(box.fetch(3000, "/orders", { method: "POST", body: "{}" })),
+  put: () => good(box.fetch(3000, "/orders/1", { method: "PUT", body: "{}" })),
 };
 await operations[process.env.GRADE_OPERATION]();
 // Connections that are kept do not keep the program.

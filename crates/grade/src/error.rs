@@ -11,6 +11,8 @@ pub enum Error {
     Command(String, io::Error),
     /// None of its operations works while nothing is wrong; what it said of the first.
     NothingWorks(String),
+    /// What was to be a scenario is none.
+    Scenario(String),
     /// The server of the scenarios cannot listen.
     Server(reveille_faults::Error),
 }
@@ -23,6 +25,7 @@ impl fmt::Display for Error {
             Self::NothingWorks(said) => {
                 write!(f, "none of the command's operations works while nothing is wrong: {said}")
             }
+            Self::Scenario(reason) => write!(f, "this is no scenario: {reason}"),
             Self::Server(error) => write!(f, "the server of the scenarios cannot listen: {error}"),
         }
     }
@@ -31,7 +34,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NoCommand | Self::NothingWorks(_) => None,
+            Self::NoCommand | Self::NothingWorks(_) | Self::Scenario(_) => None,
             Self::Command(_, error) => Some(error),
             Self::Server(error) => Some(error),
         }

@@ -2,11 +2,12 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use reveille_faults::FaultServer;
+use reveille_faults::{Arrival, FaultServer, Script};
 
-use crate::client::{self, How};
+use crate::client::{self, Ended, How};
 use crate::error::Error;
 use crate::judgement::{RUNS, judge};
+use crate::own::Own;
 use crate::report::Report;
 use crate::rule::Rule;
 use crate::scenario::{Operation, Scenario};
@@ -37,13 +38,14 @@ pub struct Grade {
     command: Vec<OsString>,
     limit: Duration,
     rules: Vec<Rule>,
+    own: Vec<Own>,
 }
 
 impl Grade {
     /// Of the client that this command uses: the program, and its arguments.
     pub fn new<S: Into<OsString>>(command: impl IntoIterator<Item = S>) -> Self {
         let command = command.into_iter().map(Into::into).collect();
-        Self { command, limit: LIMIT, rules: Rule::all().collect() }
+        Self { command, limit: LIMIT, rules: Rule::all().collect(), own: Vec::new() }
     }
 
     /// Kills a command that has not ended by itself after this long; by default 30 s.
@@ -55,6 +57,12 @@ impl Grade {
     /// Runs only the scenarios of these rules.
     pub fn only(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
         self.rules = rules.into_iter().collect();
+        self
+    }
+
+    /// Runs this scenario of one's own, too.
+    pub fn scenario(mut self, own: Own) -> Self {
+        self.own.push(own);
         self
     }
 
@@ -86,6 +94,11 @@ impl Grade {
             report.findings.extend(rules.map(|rule| judge(*rule, run)));
         }
         report.findings.sort_by_key(|finding| finding.rule);
+        let own = self.own.iter().map(|own| async move {
+            let (ended, arrivals) = self.against(own.script(), own.operation()).await?;
+            Ok::<_, Error>(own.judge(ended, arrivals))
+        });
+        report.own = stream::iter(own).buffered(AT_ONCE).try_collect().await?;
         Ok(report)
     }
 
@@ -96,11 +109,17 @@ impl Grade {
     }
 
     async fn once(&self, operation: Operation, scenario: Scenario) -> Result<Run, Error> {
+        let (ended, arrivals) = self.against(scenario.script(operation), operation).await?;
+        Ok(Run::new(operation, scenario, ended, arrivals))
+    }
+
+    /// Runs the command against a server of its own with this script.
+    async fn against(&self, script: Script, operation: Operation) -> Result<(Ended, Vec<Arrival>), Error> {
         let program = self.command.first().ok_or(Error::NoCommand)?;
-        let server = FaultServer::start(scenario.script(operation)).map_err(Error::Server)?;
+        let server = FaultServer::start(script).map_err(Error::Server)?;
         let ended = client::run(&self.command, operation, &server.url(), self.limit).await;
         let ended = ended.map_err(|error| Error::Command(program.to_string_lossy().into_owned(), error))?;
-        Ok(Run::new(operation, scenario, ended, server.arrivals()))
+        Ok((ended, server.arrivals()))
     }
 }
 

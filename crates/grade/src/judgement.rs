@@ -53,6 +53,8 @@ pub(crate) const RUNS: &[(Operation, Scenario, &[Rule])] = &[
     (Operation::Post, Scenario::NotDispatched, &[Rule::M4]),
     (Operation::Exec, Scenario::Window(SHORT_WINDOW), &[Rule::M5]),
     (Operation::Post, Scenario::Window(SHORT_WINDOW), &[Rule::M5]),
+    (Operation::Put, Scenario::Status(503), &[Rule::M6]),
+    (Operation::Put, Scenario::Close, &[Rule::M6]),
     (Operation::Exec, Scenario::Always(503), &[Rule::T1, Rule::T2]),
 ];
 
@@ -66,7 +68,7 @@ pub(crate) fn judge(rule: Rule, run: &Run) -> Finding {
         Rule::R7 => run.arrivals.len() <= SENDS,
         // Every answer broke off: there was no result to be had.
         Rule::R8 | Rule::T1 => run.ended.how == How::Failure,
-        Rule::R9 | Rule::M1 | Rule::M2 | Rule::M4 => repeats(run) == 0,
+        Rule::R9 | Rule::M1 | Rule::M2 | Rule::M4 | Rule::M6 => repeats(run) == 0,
         Rule::M5 => run.succeeded() && sends == 1,
         Rule::T2 => names_status(run),
     };

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use crate::report::{Report, Verdict};
 
 pub(crate) fn write(report: &Report, suite: &str) -> String {
-    let broken = report.findings.iter().filter(|finding| finding.verdict == Verdict::Broken).count();
-    let tests = report.findings.len() + report.not_tried.len();
+    let verdicts = report.findings.iter().map(|it| it.verdict).chain(report.own.iter().map(|it| it.verdict));
+    let broken = verdicts.filter(|verdict| *verdict == Verdict::Broken).count();
+    let tests = report.findings.len() + report.own.len() + report.not_tried.len();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     // Writing to a string cannot fail.
     let _ = writeln!(
@@ -16,17 +17,11 @@ pub(crate) fn write(report: &Report, suite: &str) -> String {
         report.not_tried.len()
     );
     for finding in &report.findings {
-        let name = text(&format!("{} {}: {}", finding.rule, finding.operation, finding.scenario));
-        let class = text(finding.rule.title());
-        let _ = match finding.verdict {
-            Verdict::Kept => writeln!(out, "  <testcase classname=\"{class}\" name=\"{name}\"/>"),
-            Verdict::Broken => writeln!(
-                out,
-                "  <testcase classname=\"{class}\" name=\"{name}\"><failure message=\"{}\">{}</failure></testcase>",
-                text(&finding.seen),
-                text(&finding.said)
-            ),
-        };
+        let name = format!("{} {}: {}", finding.rule, finding.operation, finding.scenario);
+        case(&mut out, finding.rule.title(), &name, (finding.verdict, &finding.seen, &finding.said));
+    }
+    for own in &report.own {
+        case(&mut out, "own", &own.name, (own.verdict, &own.missed.join("; "), &own.said));
     }
     for (operation, said) in &report.not_tried {
         let _ = writeln!(
@@ -37,6 +32,21 @@ pub(crate) fn write(report: &Report, suite: &str) -> String {
     }
     out.push_str("</testsuite>\n");
     out
+}
+
+/// One test, with its verdict, what was seen and what the command said.
+fn case(out: &mut String, class: &str, name: &str, (verdict, seen, said): (Verdict, &str, &str)) {
+    let (class, name) = (text(class), text(name));
+    // Writing to a string cannot fail.
+    let _ = match verdict {
+        Verdict::Kept => writeln!(out, "  <testcase classname=\"{class}\" name=\"{name}\"/>"),
+        Verdict::Broken => writeln!(
+            out,
+            "  <testcase classname=\"{class}\" name=\"{name}\"><failure message=\"{}\">{}</failure></testcase>",
+            text(seen),
+            text(said)
+        ),
+    };
 }
 
 /// Text as it may stand in XML 1.0, which has no place for most controls.

@@ -6,7 +6,7 @@
 //!
 //! | variable | |
 //! | --- | --- |
-//! | `GRADE_OPERATION` | what to do: `list` (the drives of the sandbox, a read by the typed API), `fetch` (a GET of `/page` on port 3000), `exec` (run `true` and wait for its end), `post` (a POST of `/orders` to port 3000) |
+//! | `GRADE_OPERATION` | what to do: `list` (the drives of the sandbox, a read by the typed API), `fetch` (a GET of `/page` on port 3000), `exec` (run `true` and wait for its end), `post` (a POST of `/orders` to port 3000), `put` (a PUT of `/orders/1` to port 3000) |
 //! | `BL_API_URL`, `BL_RUN_URL`, `BL_SANDBOX_BOX_URL` | where the platform and the sandbox `box` are |
 //! | `BL_API_KEY`, `BL_WORKSPACE` | `grade` and `acme` |
 //!
@@ -33,6 +33,7 @@ mod error;
 mod grade;
 mod judgement;
 mod junit;
+mod own;
 mod report;
 mod rule;
 mod scenario;
@@ -40,6 +41,7 @@ mod seen;
 
 pub use error::Error;
 pub use grade::Grade;
+pub use own::{Own, OwnFinding};
 pub use report::{Finding, Report, Verdict};
 pub use rule::{Rule, UnknownRule};
 pub use scenario::{Operation, Scenario};

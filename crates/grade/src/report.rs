@@ -1,5 +1,6 @@
 use serde::Serialize;
 
+use crate::own::OwnFinding;
 use crate::rule::Rule;
 use crate::scenario::Operation;
 
@@ -42,6 +43,9 @@ pub enum Verdict {
 pub struct Report {
     /// Each rule in each scenario that it was judged in.
     pub findings: Vec<Finding>,
+    /// What became of the scenarios of one's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<OwnFinding>,
     /// What does not even work while nothing is wrong, and what the command said of it.
     pub not_tried: Vec<(Operation, String)>,
 }
@@ -67,6 +71,12 @@ impl Report {
     #[must_use]
     pub fn missing(&self, required: &[Rule]) -> Vec<Rule> {
         required.iter().copied().filter(|rule| self.of(*rule) != Some(Verdict::Kept)).collect()
+    }
+
+    /// Whether every scenario of one's own went as expected.
+    #[must_use]
+    pub fn is_as_expected(&self) -> bool {
+        self.own.iter().all(|it| it.verdict == Verdict::Kept)
     }
 
     /// The report as JUnit's XML, which continuous integration reads: a suite of this name, a test for each finding.

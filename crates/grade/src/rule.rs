@@ -35,6 +35,8 @@ pub enum Rule {
     M4,
     /// It survives the window, sent once.
     M5,
+    /// A PUT is no read: it is not sent again.
+    M6,
     /// Where the client gives up it fails.
     T1,
     /// Its error names the status that it met.
@@ -42,7 +44,7 @@ pub enum Rule {
 }
 
 /// Every rule that can be judged.
-const ALL: [(Rule, &str, &str); 16] = [
+const ALL: [(Rule, &str, &str); 17] = [
     (Rule::R1, "R1", "a read survives the statuses of the window"),
     (Rule::R2, "R2", "a read survives a broken connection"),
     (Rule::R3, "R3", "a read survives the platform's 404"),
@@ -57,6 +59,7 @@ const ALL: [(Rule, &str, &str); 16] = [
     (Rule::M3, "M3", "a mutation is repeated with proof"),
     (Rule::M4, "M4", "an app's own words are no proof"),
     (Rule::M5, "M5", "a mutation survives the window, sent once"),
+    (Rule::M6, "M6", "a PUT is not repeated after a status"),
     (Rule::T1, "T1", "giving up is a failure"),
     (Rule::T2, "T2", "the error names the status"),
 ];

@@ -2,12 +2,12 @@ use std::fmt;
 use std::time::Duration;
 
 use reveille_faults::{End, Moment, Script, Step, Steps};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::answers::{CONTROL, SANDBOX, good, not_dispatched, record, refusal, unavailable};
 
 /// What a command is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Operation {
     /// Lists the drives of the sandbox: a read by the typed API.
@@ -18,11 +18,13 @@ pub enum Operation {
     Exec,
     /// A POST to an app.
     Post,
+    /// A PUT to an app: a mutation whose method HTTP calls idempotent.
+    Put,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::List, Self::Fetch, Self::Exec, Self::Post];
+    pub const ALL: [Self; 5] = [Self::List, Self::Fetch, Self::Exec, Self::Post, Self::Put];
 
     /// Its name, as the command finds it in its environment.
     #[must_use]
@@ -32,6 +34,7 @@ impl Operation {
             Self::Fetch => "fetch",
             Self::Exec => "exec",
             Self::Post => "post",
+            Self::Put => "put",
         }
     }
 
@@ -42,6 +45,7 @@ impl Operation {
             Self::Fetch => ("GET", "/port/3000"),
             Self::Exec => ("POST", "/process"),
             Self::Post => ("POST", "/port/3000"),
+            Self::Put => ("PUT", "/port/3000"),
         }
     }
 }
@@ -88,7 +92,9 @@ impl Scenario {
         let route = |steps: Steps| {
             let script = Script::new().on("GET", &format!("{CONTROL}/sandboxes"), record());
             let script = match operation {
-                Operation::Exec | Operation::Post if !is_for_all => script.on("GET", SANDBOX, good()),
+                Operation::Exec | Operation::Post | Operation::Put if !is_for_all => {
+                    script.on("GET", SANDBOX, good())
+                }
                 _ => script,
             };
             script.on("*", SANDBOX, steps).then(record())

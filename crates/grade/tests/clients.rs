@@ -5,7 +5,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use reveille_grade::{Error, Grade, Operation, Report, Rule, Verdict};
+use reveille_grade::{Error, Grade, Operation, Own, Report, Rule, Verdict};
 
 /// One request, its status in `$status` and its body in `$body`; false where there was no status.
 const ASK: &str = r#"
@@ -15,6 +15,7 @@ list) method=GET path=/drives/mount ;;
 fetch) method=GET path=/port/3000/page ;;
 exec) method=POST path=/process ;;
 post) method=POST path=/port/3000/orders ;;
+put) method=PUT path=/port/3000/orders/1 ;;
 esac
 ask() {
     status= body=
@@ -37,7 +38,7 @@ exit 1
 const CAREFUL: &str = r#"
 whole() { [ "$status" = 200 ] && [[ $body == *exitCode* ]]; }
 may_pass() { case $status in '' | 200 | 425 | 429 | 502 | 503 | 504) true ;; 404) [[ $body == *WORKLOAD_UNAVAILABLE* ]] ;; *) false ;; esac; }
-if [ $method = POST ]; then
+if [ $method != GET ]; then
     for _ in 1 2 3 4 5 6; do
         ask GET /health
         [ "$status" = 200 ] && break
@@ -108,7 +109,7 @@ fn an_operation_that_a_client_has_not_is_not_judged() {
     let Some(grade) = grade(&format!("[ $method = GET ] || exit 9\n{CARELESS}")) else { return };
     let report = report(&grade.only([Rule::R9, Rule::M1])).unwrap();
     let not_tried: Vec<_> = report.not_tried.iter().map(|(operation, _)| *operation).collect();
-    assert_eq!(not_tried, [Operation::Exec, Operation::Post]);
+    assert_eq!(not_tried, [Operation::Exec, Operation::Post, Operation::Put]);
     assert!(report.of(Rule::R9).is_some() && report.of(Rule::M1).is_none());
 }
 
@@ -134,4 +135,49 @@ fn what_a_command_leaves_behind_or_says_without_end_keeps_nobody() {
     let endless = Grade::new(["sh", "-c", "yes >&2"]).limit(Duration::from_millis(500));
     let error = report(&endless).unwrap_err().to_string();
     assert!(error.contains("it did not end in"), "{error}");
+}
+
+#[test]
+fn a_scenario_of_ones_own_is_judged_by_what_is_expected() {
+    let Some(grade) = grade(CARELESS) else { return };
+    let own = |name: &str, expect: &str| {
+        let script =
+            r#"{"steps": [{"status": 503, "times": 2}, {"status": 200, "body": "{}"}], "repeat": "last"}"#;
+        let text =
+            format!(r#"{{"name": "{name}", "operation": "post", "script": {script}, "expect": {expect}}}"#);
+        Own::from_json(&text).unwrap()
+    };
+    let grade = grade.only([Rule::R9]).scenario(own("as it is", r#"{"ends": "success", "sends": [3, 3]}"#));
+    let grade =
+        grade.scenario(own("as it should be", r#"{"ends": "failure", "sends": [0, 1], "says": "503"}"#));
+    let report = report(&grade).unwrap();
+    let verdicts: Vec<_> = report.own.iter().map(|it| (it.name.as_str(), it.verdict)).collect();
+    assert_eq!(verdicts, [("as it is", Verdict::Kept), ("as it should be", Verdict::Broken)]);
+    let missed =
+        ["it ended as after a success", "sends: 3, and not 0 to 1", "its error does not say \"503\""];
+    assert_eq!(report.own[1].missed, missed);
+    assert!(!report.is_as_expected());
+    let xml = report.junit("x");
+    assert!(xml.contains("classname=\"own\" name=\"as it should be\"><failure"), "{xml}");
+}
+
+#[test]
+fn what_is_no_scenario_is_refused_with_the_reason() {
+    let script = r#"{"steps": [{"status": 200}]}"#;
+    let with = |more: &str| format!(r#"{{"name": "x", "operation": "fetch", "script": {script}, {more}}}"#);
+    for (text, reason) in [
+        (String::new(), "EOF"),
+        ("[]".to_owned(), "expected"),
+        ("{}".to_owned(), "name"),
+        (with(r#""expect": {}"#), "nothing is expected"),
+        (with(r#""expect": {"sends": [2, 1]}"#), "the least is the first"),
+        (with(r#""expect": {"sends": [-1, 1]}"#), "-1"),
+        (with(r#""expect": {"end": "success"}"#), "end"),
+        (with(r#""expect": {"ends": "success"}, "novel": 1"#), "novel"),
+        (with(r#""expect": {"ends": "success"}"#).replace("fetch", "dance"), "dance"),
+        (with(r#""expect": {"ends": "success"}"#).replace("status", "stauts"), "stauts"),
+    ] {
+        let refused = Own::from_json(&text).unwrap_err().to_string();
+        assert!(refused.starts_with("this is no scenario") && refused.contains(reason), "{text}: {refused}");
+    }
 }

@@ -433,7 +433,10 @@ mod tests {
             assert!(!format!("{builder:?}").contains("hunter2"));
             let error = builder.build().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Settings);
-            assert!(error.to_string().contains("socks5") && !error.to_string().contains("hunter2"), "{error}");
+            assert!(
+                error.to_string().contains("socks5") && !error.to_string().contains("hunter2"),
+                "{error}"
+            );
         }
     }
 

@@ -1,9 +1,9 @@
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use reveille_grade::{Error, Grade as Grading, Rule};
+use reveille_grade::{Error, Grade as Grading, Own, Rule};
 
 use crate::output::Screen;
 use crate::report::{Exit, Failure};
@@ -14,15 +14,21 @@ use crate::typed::duration;
 ///
 /// Runs COMMAND once for each scenario of the resume window, against a server that misbehaves, and judges by what
 /// arrived which rules of the contract (docs/contract.md) its client keeps. The environment tells the command what to do
-/// and where: GRADE_OPERATION is list, fetch, exec or post, and BL_RUN_URL, BL_API_URL, BL_SANDBOX_BOX_URL, BL_API_KEY,
+/// and where: GRADE_OPERATION is list, fetch, exec, post or put, and BL_RUN_URL, BL_API_URL, BL_SANDBOX_BOX_URL, BL_API_KEY,
 /// BL_WORKSPACE are set as for a sandbox called box.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What a command does
   list   lists the drives of the sandbox      fetch  GET /page on port 3000, fails from status 400 on
   exec   runs \"true\" and waits for its end    post   POST /orders on port 3000, the same
+  put    PUT /orders/1 on port 3000, the same
 It ends with 0 after a success, else with another status, and the error on stderr. What does not
 work while nothing is wrong is not judged.
+
+A scenario of your own is a file (docs/command-line.md)
+  {\"name\": \"two refusals\", \"operation\": \"fetch\",
+   \"script\": {\"steps\": [{\"status\": 503, \"times\": 2}, {\"status\": 200, \"body\": \"{}\"}], \"repeat\": \"last\"},
+   \"expect\": {\"ends\": \"success\", \"sends\": [3, 3]}}
 
 Examples
   reveille grade -- python3 client.py
@@ -37,6 +43,9 @@ pub(crate) struct Grade {
     /// Write the findings to a file as JUnit's XML, too
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Run this scenario of your own, too, and fail unless it goes as expected; may be said again
+    #[arg(long, value_name = "FILE")]
+    scenario: Vec<PathBuf>,
     /// Kill the command if it has not ended by itself after this long
     #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration::parse_positive)]
     limit: Duration,
@@ -51,6 +60,9 @@ pub(crate) fn run(screen: &Screen, asked: &Grade) -> Result<Exit, Failure> {
         if !asked.only.is_empty() {
             grade = grade.only(asked.only.clone());
         }
+        for file in &asked.scenario {
+            grade = grade.scenario(read(file)?);
+        }
         screen.note("each scenario runs the command once; this takes a minute or two");
         let report = grade.run().await.map_err(|error| refused(&error))?;
         if let Some(file) = &asked.junit {
@@ -60,12 +72,16 @@ pub(crate) fn run(screen: &Screen, asked: &Grade) -> Result<Exit, Failure> {
         }
         screen.graded(&report)?;
         let missing = report.missing(&asked.require);
-        if missing.is_empty() {
-            return Ok(Exit::Done);
+        if !missing.is_empty() {
+            screen.not_kept(&missing);
         }
-        screen.not_kept(&missing);
-        Ok(Exit::Failed)
+        Ok(if missing.is_empty() && report.is_as_expected() { Exit::Done } else { Exit::Failed })
     })
+}
+
+fn read(file: &Path) -> Result<Own, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::io(file.display(), &error))?;
+    Own::from_json(&text).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
 }
 
 fn refused(error: &Error) -> Failure {

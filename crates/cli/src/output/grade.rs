@@ -15,8 +15,9 @@ impl Screen {
                     Some(json!({"rule": rule, "title": rule.title(), "verdict": verdict}))
                 })
                 .collect();
-            return self
-                .json(&json!({"rules": rules, "findings": report.findings, "notTried": report.not_tried}));
+            return self.json(&json!({
+                "rules": rules, "findings": report.findings, "own": report.own, "notTried": report.not_tried,
+            }));
         }
         for rule in Rule::all() {
             let findings: Vec<_> = report.findings.iter().filter(|finding| finding.rule == rule).collect();
@@ -32,6 +33,15 @@ impl Screen {
             let said = findings.iter().rev().find(|finding| !finding.said.is_empty());
             if let Some(finding) = said.filter(|_| matches!(rule, Rule::R8 | Rule::T1 | Rule::T2)) {
                 self.line(Line::from("          ").styled(FAINT, format_args!("said: {}", finding.said)))?;
+            }
+        }
+        for own in &report.own {
+            self.line(mark(own.verdict).text("  ").styled(STRONG, &own.name))?;
+            for missed in &own.missed {
+                self.line(Line::from("          ").text(missed))?;
+            }
+            if own.verdict == Verdict::Broken && !own.said.is_empty() {
+                self.line(Line::from("          ").styled(FAINT, format_args!("said: {}", own.said)))?;
             }
         }
         for (operation, said) in &report.not_tried {
