@@ -34,6 +34,25 @@ fn ctrl_c_ends_every_process_and_keeps_the_files() {
 }
 
 #[test]
+fn a_host_that_is_told_to_end_answers_what_runs_and_refuses_what_is_new() {
+    let place = Place::new();
+    let mut host = Host::start(&place, &[]);
+    place.run(["create", "box"]).done();
+    let running = std::thread::scope(|scope| {
+        let running = scope.spawn(|| place.run(["exec", "box", "--", "touch begun; sleep 2; echo through"]));
+        eventually("it runs", || place.run(["exec", "--no-probe", "box", "--", "cat begun"]).code == Some(0));
+        crate::place::signal(host.pid(), "TERM");
+        eventually("what is new is refused", || {
+            let said = place.run(["health", "box", "--retries", "0", "--json"]);
+            said.code != Some(0)
+        });
+        running.join().unwrap()
+    });
+    assert_eq!(running.done().text(), "through\n");
+    assert!(host.signal("0").success(), "it ends by itself");
+}
+
+#[test]
 fn after_kill_9_everything_goes_on_with_the_next_host_and_ends_with_that() {
     let place = Place::new();
     let mut host = Host::start(&place, &[]);

@@ -266,6 +266,25 @@ async fn trailers_arrive_but_for_what_only_the_platform_may_say() {
 }
 
 #[tokio::test]
+async fn what_only_announces_an_answer_is_not_taken_for_it() {
+    let stand = Stand::with_agent(
+        answering(
+            "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n\
+             HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\nhi",
+        ),
+        |_| {},
+    )
+    .await;
+    let mut stream = stand.client.connect().await;
+    let head = post(1, Framing::Sized).replacen("host: h", "host: h\r\nconnection: close", 1);
+    stream.write_all((head + "x").as_bytes()).await.unwrap();
+    let answer = rest(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n") && answer.ends_with("\r\n\r\nhi"), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    assert!(!answer.contains("link:"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_body_that_is_none_is_the_clients_fault() {
     let stand = Stand::with_agent(
         |stream| {

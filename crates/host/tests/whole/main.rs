@@ -179,6 +179,10 @@ fn trials() -> Vec<Trial> {
             "a read may use a connection again, and a mutation has its own",
             passage::a_read_may_use_a_connection_again_and_a_mutation_has_its_own,
         ),
+        trial(
+            "what the gateway takes the agent and its servers get",
+            passage::what_the_gateway_takes_the_agent_and_its_servers_get,
+        ),
         trial("an early answer arrives from inside", passage::an_early_answer_arrives_from_inside),
         trial(
             "where nobody listens the answer says so and proves it",

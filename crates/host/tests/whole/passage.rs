@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use reveille_wire::hop;
 use serde_json::json;
 
 use super::stand::{Stand, this_program};
@@ -107,5 +108,37 @@ pub(crate) async fn where_nobody_listens_the_answer_says_so_and_proves_it() {
             (&error["dispatch_state"], &error["safe_to_retry_request"]),
             (&json!("not_dispatched"), &json!(true))
         );
+    }
+}
+
+/// The status of the answer to a request with so many headers, of which one is so long.
+fn ask_with(stand: &Stand, path: &str, headers: usize, length: usize) -> String {
+    let mut stream = TcpStream::connect(stand.host.address()).unwrap();
+    let mut head = format!("GET /local/sandboxes/box{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+    head += &format!("x-blaxel-authorization: Bearer {}\r\n", stand.host.key());
+    // Those four are counted, too.
+    for number in 4..headers {
+        head += &format!("x-{number}: x\r\n");
+    }
+    head += &format!("x-long: {}\r\n\r\n", "x".repeat(length.saturating_sub(head.len() + 12)));
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.split(' ').nth(1).unwrap_or("none").to_owned()
+}
+
+pub(crate) async fn what_the_gateway_takes_the_agent_and_its_servers_get() {
+    let stand = Stand::with_box(|_| {}).await;
+    let port = format!("/port/{}/x", start(&stand, "serve-hastily").await);
+    for (path, taken) in [("/health", "200"), (&*port, "413")] {
+        let asked = |headers, length| tokio::task::block_in_place(|| ask_with(&stand, path, headers, length));
+        for headers in [4, 190, hop::MAX_HEADERS] {
+            assert_eq!(asked(headers, 0), taken, "{path}: {headers} headers");
+        }
+        assert_eq!(asked(hop::MAX_HEADERS + 1, 0), "431", "{path}");
+        for length in [8 << 10, 64 << 10, hop::MAX_HEAD - 256] {
+            assert_eq!(asked(4, length), taken, "{path}: a head of {length} bytes");
+        }
+        assert_eq!(asked(4, hop::MAX_HEAD + 8192), "431", "{path}");
     }
 }
