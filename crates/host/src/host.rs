@@ -15,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 use crate::announce::{Announced, Announcement};
 use crate::auth::{Key, Keys};
 use crate::control::{self, Control, Record};
+use crate::egress::Doors;
 use crate::engine::{Engine, Isolation, LocalEngine, LocalEngineSettings};
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
 use crate::observer::{Hub, Observation};
-use crate::preview::Previews;
+use crate::preview::{self, Previews};
 use crate::sandbox::{Registry, Terms};
 use crate::server::{self, AccessLog, Bounds, Front};
 use crate::settings::{HostSettings, WhileWaking};
@@ -79,6 +80,8 @@ impl Host {
             volumes: store.directory().volumes(),
             images: store.directory().images(),
             snapshots: store.directory().snapshots(),
+            authority: store.directory().authority(),
+            doors: listener.local_addr().ok().map(|address| Doors { address, is_door: preview::is_door }),
             ..LocalEngineSettings::new(settings.agent.clone(), store.directory().engine())
         };
         let engine = tokio::task::spawn_blocking(move || LocalEngine::start(engine, memory)).await;

@@ -66,7 +66,11 @@ impl Default for Domains {
 }
 
 impl Domain {
-    fn covers(&self, name: &str) -> bool {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn covers(&self, name: &str) -> bool {
         match self.0.strip_prefix('*') {
             Some("") => true,
             // `*.example.com` means names below it, and the name itself, as people mean it.

@@ -2,12 +2,31 @@
 //!
 //! Inside there is loopback and nothing else. On it a proxy listens, for HTTPS by `CONNECT` (RFC 9110, section 9.3.6)
 //! and for plain HTTP; its socket was made in the sandbox's network, and the host answers it. So what a sandbox
-//! reaches is what the host connects to for it: names that its [`Domains`] allow, at addresses that are on the
-//! internet. The machine's own loopback and private networks are not.
+//! reaches is what the host connects to for it: names that its [`Policy`] allows, at addresses that are on the
+//! internet. The machine's own loopback and private networks are not; the host's own previews are, by their names.
+//!
+//! Where a [`Route`] leads, and at the previews, the host takes the place of what is asked for: it ends the secured
+//! connection itself, with a certificate of its own authority, and sends on what it was asked with what the route
+//! adds. Secrets are put in their places there, so that they never enter a sandbox. All else is passed on unseen.
+//!
+//! ```text
+//! program ──CONNECT──► proxy ── no route ──► bytes, both ways, unseen ──► outside
+//!                        │
+//!                        └── route ──► exchange: whose Host? + headers, fields, secrets ──TLS──► outside
+//! ```
 
 mod address;
+pub(crate) mod authority;
 mod domains;
+mod exchange;
+mod outside;
+mod plain;
+mod policy;
 mod proxy;
+mod refused;
+mod routing;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::io;
@@ -19,34 +38,45 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub(crate) use authority::Authority;
 pub use domains::{Domain, Domains};
+use exchange::Terms;
+pub use outside::Doors;
+use outside::{Outside, bare};
+pub use policy::Policy;
+use proxy::Proxy;
+pub use routing::{Destination, Route, Routing};
 
 /// How many connections of one sandbox are served at a time. More wait.
 const CONNECTIONS: usize = 256;
 
+/// What a sandbox may reach and what is added on the way, as it changes.
+type Rules = watch::Receiver<Arc<Policy>>;
+
 /// What answers the proxies of all sandboxes, on a thread of its own.
 pub(crate) struct Egress {
     to_the_thread: UnboundedSender<Task>,
+    outside: Arc<Outside>,
+    authority: Option<Arc<Authority>>,
 }
 
 /// A proxy that is to be answered.
 struct Task {
     listener: TcpListener,
-    rules: watch::Receiver<Arc<Domains>>,
-    end: CancellationToken,
+    proxy: Proxy,
 }
 
 /// A proxy is answered until this is dropped, and so are its connections.
 #[derive(Debug)]
 pub(crate) struct WayOut {
-    rules: watch::Sender<Arc<Domains>>,
+    rules: watch::Sender<Arc<Policy>>,
     _end: DropGuard,
 }
 
 impl WayOut {
-    /// From now on these rules hold. What is open to a name that they do not allow is cut.
-    pub(crate) fn change(&self, rules: Domains) {
-        self.rules.send_replace(Arc::new(rules));
+    /// From now on this policy holds. What is open to a name that it does not allow is cut.
+    pub(crate) fn change(&self, policy: Policy) {
+        self.rules.send_replace(Arc::new(policy));
     }
 }
 
@@ -55,7 +85,7 @@ impl Egress {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn start() -> io::Result<Self> {
+    pub(crate) fn start(authority: Option<Authority>, doors: Option<Doors>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (to_the_thread, mut tasks) = unbounded_channel::<Task>();
         thread::Builder::new().name("egress".to_owned()).spawn(move || {
@@ -66,23 +96,30 @@ impl Egress {
             });
             runtime.shutdown_background();
         })?;
-        Ok(Self { to_the_thread })
+        let (outside, authority) = (Arc::new(Outside::new(doors)), authority.map(Arc::new));
+        Ok(Self { to_the_thread, outside, authority })
     }
 
-    /// Answers the proxy of one sandbox by these rules.
-    pub(crate) fn answer(&self, listener: TcpListener, rules: Domains) -> WayOut {
+    /// The authority whose certificates sandboxes meet, where there is one.
+    pub(crate) fn authority(&self) -> Option<&Authority> {
+        self.authority.as_deref()
+    }
+
+    /// Answers the proxy of one sandbox by this policy.
+    pub(crate) fn answer(&self, listener: TcpListener, policy: Policy) -> WayOut {
         let end = CancellationToken::new();
-        let (rules, known) = watch::channel(Arc::new(rules));
-        let task = Task { listener, rules: known, end: end.clone() };
+        let (rules, known) = watch::channel(Arc::new(policy));
+        let terms = Terms::new(Arc::clone(&self.outside), known, end.clone());
+        let task = Task { listener, proxy: Proxy { terms, authority: self.authority.clone() } };
         // The thread is gone only when the process ends.
         self.to_the_thread.send(task).ok();
         WayOut { rules, _end: end.drop_guard() }
     }
 }
 
-async fn answer(task: Task) {
-    let Task { listener, rules, end } = task;
-    let served = end.run_until_cancelled(proxy::serve(listener, rules, CONNECTIONS, end.clone())).await;
+async fn answer(Task { listener, proxy }: Task) {
+    let end = proxy.terms.end.clone();
+    let served = end.run_until_cancelled_owned(proxy::serve(listener, proxy, CONNECTIONS)).await;
     if let Some(Err(error)) = served {
         tracing::warn!(%error, "a sandbox's way out is closed");
     }

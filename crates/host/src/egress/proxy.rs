@@ -1,48 +1,46 @@
 //! The proxy of one sandbox.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::uri::Scheme;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Empty, Full};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use reveille_wire::hop;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 
-use super::Domains;
-use super::address::is_outside;
+use super::Rules;
+use super::authority::Authority;
+use super::exchange::{self, Came, Terms, Upstream};
+use super::outside::{Place, Target};
+use super::plain;
+use super::refused::{Answer, Refused, refusal, refused};
 
-/// How long connecting to one address may take.
-const CONNECT: Duration = Duration::from_secs(10);
-/// How long a client may take for the head of a request.
+/// How long a client may take for the head of a request, and to agree on a secured connection.
 const HEAD: Duration = Duration::from_secs(30);
 /// How long is waited where no connection can be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
+/// What a client says first that wants a secured connection (RFC 8446, section 5.1: a handshake).
+const HANDSHAKE: u8 = 0x16;
 
-type Answer = Response<BoxBody<Bytes, hyper::Error>>;
-
-/// Why a request is not passed on, as its sender is told.
-struct Refused {
-    status: StatusCode,
-    why: String,
+/// What a proxy answers by.
+#[derive(Clone)]
+pub(super) struct Proxy {
+    pub(super) terms: Terms,
+    /// None where the host could not make one; then no route is carried out.
+    pub(super) authority: Option<Arc<Authority>>,
 }
 
 /// Serves a proxy until it is given up.
-pub(super) async fn serve(
-    listener: TcpListener,
-    rules: Rules,
-    connections: usize,
-    end: CancellationToken,
-) -> io::Result<()> {
+pub(super) async fn serve(listener: TcpListener, proxy: Proxy, connections: usize) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(connections));
     loop {
@@ -55,163 +53,168 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        let (rules, end) = (rules.clone(), end.clone());
+        let proxy = proxy.clone();
         tokio::spawn(async move {
-            end.clone().run_until_cancelled_owned(connection(stream, rules, end)).await;
+            let end = proxy.terms.end.clone();
+            end.run_until_cancelled_owned(connection(stream, proxy)).await;
             drop(place);
         });
     }
 }
 
-/// What is allowed, as it changes.
-type Rules = watch::Receiver<Arc<Domains>>;
-
 /// Ends when a name is not allowed any more.
-async fn forbidden(mut rules: Rules, name: String) {
+pub(super) async fn forbidden(mut rules: Rules, name: String) {
     // Where they change no more, the sandbox has ended, which ends everything by itself.
-    if rules.wait_for(|rules| !rules.allow(&name)).await.is_err() {
+    if rules.wait_for(|policy| !policy.domains().allow(&name)).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-async fn connection(stream: TcpStream, rules: Rules, end: CancellationToken) {
+async fn connection(stream: TcpStream, proxy: Proxy) {
     let service = service_fn(|request| {
-        let (rules, end) = (rules.clone(), end.clone());
+        let proxy = proxy.clone();
         async move {
-            let answer = pass_on(request, rules, end).await;
+            let answer = proxy.pass_on(request).await;
             Ok::<_, std::convert::Infallible>(answer.unwrap_or_else(refusal))
         }
     });
-    let served = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades()
-        .await;
+    let served = server().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     if let Err(error) = served {
         tracing::debug!(%error, "a sandbox's connection to the outside broke off");
     }
 }
 
-async fn pass_on(
-    request: Request<Incoming>,
-    rules: Rules,
-    end: CancellationToken,
-) -> Result<Answer, Refused> {
-    if request.method() == Method::CONNECT {
-        return tunnel(request, rules, end).await;
-    }
-    let uri = request.uri();
-    let Some(host) = uri.host().filter(|_| uri.scheme() == Some(&Scheme::HTTP)) else {
-        return Err(refused(StatusCode::BAD_REQUEST, "this is a proxy: it wants http://... or CONNECT"));
-    };
-    let stream = reach(&rules, host, uri.port_u16().unwrap_or(80)).await?;
-    let until = forbidden(rules, bare(host).to_owned());
-    let request = for_the_origin(request)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| refused(StatusCode::BAD_GATEWAY, error.to_string()))?;
-    tokio::spawn(end.run_until_cancelled_owned(async move {
-        tokio::select! {
-            _ = connection => {}
-            () = until => {}
+fn server() -> hyper::server::conn::http1::Builder {
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(hop::MAX_HEAD)
+        .max_headers(hop::MAX_HEADERS);
+    server
+}
+
+impl Proxy {
+    async fn pass_on(&self, request: Request<Incoming>) -> Result<Answer, Refused> {
+        if request.method() == Method::CONNECT {
+            return self.connect(request).await;
         }
-    }));
-    let mut answer = sender
-        .send_request(request)
-        .await
-        .map_err(|error| refused(StatusCode::BAD_GATEWAY, error.to_string()))?;
-    hop::strip(answer.headers_mut()).map_err(|_| {
-        refused(StatusCode::BAD_GATEWAY, "the answer has a transfer coding that is not known")
-    })?;
-    Ok(answer.map(BodyExt::boxed))
-}
-
-/// The request as the server behind the proxy is to see it (RFC 9112, section 3.2).
-fn for_the_origin(mut request: Request<Incoming>) -> Result<Request<Incoming>, Refused> {
-    let bad = |why: &str| refused(StatusCode::BAD_REQUEST, why);
-    let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
-    let host = HeaderValue::try_from(authority.unwrap_or_default()).map_err(|_| bad("the host is none"))?;
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    *request.uri_mut() = path.parse::<Uri>().map_err(|_| bad("the path is none"))?;
-    let headers = request.headers_mut();
-    hop::strip(headers).map_err(|_| bad("the request has a transfer coding that is not known"))?;
-    headers.remove(header::PROXY_AUTHORIZATION);
-    headers.insert(header::HOST, host);
-    Ok(request)
-}
-
-async fn tunnel(request: Request<Incoming>, rules: Rules, end: CancellationToken) -> Result<Answer, Refused> {
-    let authority = request.uri().authority().cloned();
-    let Some((authority, port)) = authority.and_then(|it| it.port_u16().map(|port| (it, port))) else {
-        return Err(refused(StatusCode::BAD_REQUEST, "CONNECT wants a name and a port"));
-    };
-    let mut outside = reach(&rules, authority.host(), port).await?;
-    tokio::spawn(end.run_until_cancelled_owned(async move {
-        if let Ok(inside) = hyper::upgrade::on(request).await {
-            let mut inside = TokioIo::new(inside);
-            tokio::select! {
-                // Either side may break off when it likes.
-                _ = tokio::io::copy_bidirectional(&mut inside, &mut outside) => {}
-                () = forbidden(rules, bare(authority.host()).to_owned()) => {}
+        let uri = request.uri();
+        let Some(host) = uri.host().filter(|_| uri.scheme() == Some(&Scheme::HTTP)) else {
+            return Err(refused(StatusCode::BAD_REQUEST, "this is a proxy: it wants http://... or CONNECT"));
+        };
+        let Some(target) = Target::new(host, uri.port_u16().unwrap_or(80)) else {
+            return Err(refused(StatusCode::BAD_REQUEST, "the host has no name"));
+        };
+        let stream = self.terms.outside.reach(&self.terms.policy(), &target).await?;
+        match self.terms.outside.place(&target) {
+            // What a route adds does not cross the internet for everybody to read.
+            Place::Outside => plain::pass_on(request, stream, &target, &self.terms).await,
+            Place::Doors => {
+                let upstream = Upstream::new(target, Place::Doors, stream, self.terms.end.clone());
+                exchange::answer(request, &upstream, Came::Plain, &self.terms).await
             }
         }
-    }));
-    Ok(Response::new(Empty::new().map_err(|never| match never {}).boxed()))
-}
+    }
 
-/// Connects to a name, where the rules allow it, at an address that is outside.
-async fn reach(rules: &Rules, host: &str, port: u16) -> Result<TcpStream, Refused> {
-    let name = bare(host);
-    let is_allowed = rules.borrow().allow(name);
-    if !is_allowed {
-        return Err(refused(
-            StatusCode::FORBIDDEN,
-            format!("{host} is not among what this sandbox may reach"),
-        ));
+    /// Opens a tunnel to a target, or what looks like one where a route leads there.
+    async fn connect(&self, request: Request<Incoming>) -> Result<Answer, Refused> {
+        let authority = request.uri().authority();
+        let target = authority.and_then(|it| Target::new(it.host(), it.port_u16()?));
+        let Some(target) = target else {
+            return Err(refused(StatusCode::BAD_REQUEST, "CONNECT wants a name and a port"));
+        };
+        let policy = self.terms.policy();
+        let stream = self.terms.outside.reach(&policy, &target).await?;
+        let place = self.terms.outside.place(&target);
+        let is_routed = policy.routing().is_some_and(|routing| !routing.to(&target.name).is_empty());
+        let forbidden = forbidden(self.terms.rules.clone(), target.name.clone());
+        let end = self.terms.end.clone();
+        if place == Place::Doors || is_routed {
+            let Some(authority) = self.authority.clone() else {
+                let why = "the host has no authority, so that no route can be carried out: its log says why";
+                return Err(refused(StatusCode::SERVICE_UNAVAILABLE, why));
+            };
+            let proxy = self.clone();
+            tokio::spawn(end.clone().run_until_cancelled_owned(async move {
+                let Ok(inside) = hyper::upgrade::on(request).await else { return };
+                let upstream = Upstream::new(target, place, stream, end);
+                tokio::select! {
+                    () = proxy.exchanges(TokioIo::new(inside), upstream, &authority) => {}
+                    () = forbidden => {}
+                }
+            }));
+        } else {
+            let mut outside = stream;
+            tokio::spawn(end.run_until_cancelled_owned(async move {
+                let Ok(inside) = hyper::upgrade::on(request).await else { return };
+                let mut inside = TokioIo::new(inside);
+                tokio::select! {
+                    // Either side may break off when it likes.
+                    _ = tokio::io::copy_bidirectional(&mut inside, &mut outside) => {}
+                    () = forbidden => {}
+                }
+            }));
+        }
+        Ok(Response::new(Empty::new().map_err(|never| match never {}).boxed()))
     }
-    let found = tokio::net::lookup_host((name, port)).await;
-    let found: Vec<SocketAddr> = found
-        .map_err(|error| refused(StatusCode::BAD_GATEWAY, format!("{host} is not found: {error}")))?
-        .filter(|address| is_outside(address.ip()))
-        .collect();
-    if found.is_empty() {
-        let why = format!("{host} is at no address outside this machine and its network");
-        return Err(refused(StatusCode::FORBIDDEN, why));
-    }
-    let mut last = None;
-    for address in found {
-        match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = Some(refused(StatusCode::BAD_GATEWAY, format!("{host}: {error}"))),
-            Err(_) => last = Some(refused(StatusCode::GATEWAY_TIMEOUT, format!("{host} does not answer"))),
+
+    /// Takes the place of a target, with a certificate for its name, and answers what is asked of it.
+    async fn exchanges<I>(&self, inside: I, upstream: Upstream, authority: &Authority)
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (mut reader, writer) = tokio::io::split(inside);
+        let mut first = [0];
+        match tokio::time::timeout(HEAD, reader.read_exact(&mut first)).await {
+            Ok(Ok(_)) => {}
+            _ => return,
+        }
+        let inside = tokio::io::join(io::Cursor::new(first).chain(reader), writer);
+        if first != [HANDSHAKE] {
+            // What goes through the doors stays on this machine. Anything else is no way to send a secret.
+            if upstream.place() == Place::Doors {
+                self.answer(inside, upstream, Came::Plain).await;
+            }
+            return;
+        }
+        let config = match authority.server(&upstream.target().name) {
+            Ok(config) => config,
+            Err(error) => return tracing::debug!(%error, "a route has no certificate"),
+        };
+        match tokio::time::timeout(HEAD, TlsAcceptor::from(config).accept(inside)).await {
+            Ok(Ok(inside)) => self.answer(inside, upstream, Came::Secured).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a sandbox did not take a certificate"),
+            Err(_) => {}
         }
     }
-    Err(last.unwrap_or_else(|| refused(StatusCode::BAD_GATEWAY, format!("{host} cannot be reached"))))
-}
 
-/// A host without the brackets of an address.
-fn bare(host: &str) -> &str {
-    host.trim_start_matches('[').trim_end_matches(']')
-}
-
-fn refused(status: StatusCode, why: impl Into<String>) -> Refused {
-    Refused { status, why: why.into() }
-}
-
-fn refusal(Refused { status, mut why }: Refused) -> Answer {
-    why.push('\n');
-    let body = Full::from(why).map_err(|never| match never {}).boxed();
-    let mut answer = Response::new(body);
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    answer
+    async fn answer<I>(&self, inside: I, upstream: Upstream, came: Came)
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let service = service_fn(|request| {
+            let upstream = &upstream;
+            async move {
+                let answer = exchange::answer(request, upstream, came, &self.terms).await;
+                Ok::<_, std::convert::Infallible>(answer.unwrap_or_else(refusal))
+            }
+        });
+        let served = server().serve_connection(TokioIo::new(inside), service).with_upgrades().await;
+        if let Err(error) = served {
+            tracing::debug!(%error, "an exchange of a sandbox broke off");
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use crate::egress::outside::Outside;
+    use crate::egress::{Domains, Policy};
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::sync::watch;
+    use tokio_util::sync::CancellationToken;
 
     async fn said(rules: Domains, request: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -219,8 +222,9 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let end = CancellationToken::new();
         let _end = end.clone().drop_guard();
-        let (_rules, known) = watch::channel(Arc::new(rules));
-        tokio::spawn(serve(listener, known, 8, end));
+        let (_rules, known) = watch::channel(Arc::new(Policy::from(rules)));
+        let terms = Terms::new(Arc::new(Outside::new(None)), known, end);
+        tokio::spawn(serve(listener, Proxy { terms, authority: None }, 8));
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut said = String::new();
@@ -251,15 +255,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_allowed_any_more_is_cut_and_the_rest_goes_on() {
-        let (rules, known) = watch::channel(Arc::new(Domains::all()));
+        let (rules, known) = watch::channel(Arc::new(Policy::from(Domains::all())));
         let cut = tokio::spawn(forbidden(known.clone(), "a.example".to_owned()));
         let goes_on = tokio::spawn(forbidden(known, "b.example".to_owned()));
-        rules.send_replace(Arc::new(Domains::all_but(["c.example".parse().unwrap()])));
+        rules.send_replace(Arc::new(Domains::all_but(["c.example".parse().unwrap()]).into()));
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
         assert!(!cut.is_finished() && !goes_on.is_finished());
-        rules.send_replace(Arc::new(Domains::new(["b.example".parse().unwrap()], [])));
+        rules.send_replace(Arc::new(Domains::new(["b.example".parse().unwrap()], []).into()));
         cut.await.unwrap();
         for _ in 0..10 {
             tokio::task::yield_now().await;

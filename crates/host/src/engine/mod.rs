@@ -23,7 +23,7 @@ use futures_util::future::BoxFuture;
 use reveille_wire::{DriveName, MountPath, SandboxName};
 use tokio::sync::broadcast;
 
-use crate::egress::Domains;
+use crate::egress::{Domains, Policy};
 
 pub use error::{EngineError, EngineErrorKind};
 pub use generation::{Generation, Issuer};
@@ -244,15 +244,15 @@ pub enum Access {
 pub enum Network {
     /// Nothing but itself.
     None,
-    /// These names, through a proxy that its programs find in `HTTP_PROXY` and `HTTPS_PROXY`.
-    Proxied(Domains),
+    /// What this allows, through a proxy that its programs find in `HTTP_PROXY` and `HTTPS_PROXY`.
+    Proxied(Policy),
     /// Everything that the machine reaches, and the machine: it has no network of its own.
     Machine,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self::Proxied(Domains::all())
+        Self::Proxied(Domains::all().into())
     }
 }
 

@@ -10,7 +10,7 @@ mod record;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, Uri};
 
 use crate::auth::{Credentials, Keys};
 use crate::clock::Clock;
@@ -21,6 +21,11 @@ pub(crate) use record::{Record, has_expired};
 pub(crate) use door::Closed;
 use door::Entry;
 use place::Named;
+
+/// Whether a request is to a preview, be it one that is none, and to nothing else of the host.
+pub(crate) fn is_door(uri: &Uri, headers: &HeaderMap) -> bool {
+    Named::by(uri, headers).is_some()
+}
 
 /// All previews of a host, as those who visit them meet them.
 #[derive(Debug)]
@@ -41,12 +46,12 @@ pub(crate) struct Visit {
 impl Previews {
     /// Whether a request is to a preview, be it one that is none.
     pub(crate) fn is_for<B>(&self, request: &Request<B>) -> bool {
-        Named::by(request).is_some()
+        is_door(request.uri(), request.headers())
     }
 
     /// What a request to a preview becomes: one to the sandbox behind it. `None`: it is to no preview.
     pub(crate) fn visit<B>(&self, request: &mut Request<B>) -> Option<Result<Visit, Closed>> {
-        let named = Named::by(request)?;
+        let named = Named::by(request.uri(), request.headers())?;
         Some(self.enter(request, &named))
     }
 

@@ -1,8 +1,8 @@
 //! Where previews are: the URLs that lead to them, and what stands behind.
 
+use http::HeaderMap;
 use http::header::HOST;
 use http::uri::{PathAndQuery, Uri};
-use http::{HeaderMap, Request};
 
 use super::door::{Closed, TOKEN_PARAMETER};
 use super::record::{Opened, Record};
@@ -39,9 +39,9 @@ impl Urls {
 }
 
 impl Named {
-    pub(super) fn by<B>(request: &Request<B>) -> Option<Self> {
-        let path = request.uri().path();
-        if let Some(id) = by_host(request.uri(), request.headers()) {
+    pub(super) fn by(uri: &Uri, headers: &HeaderMap) -> Option<Self> {
+        let path = uri.path();
+        if let Some(id) = by_host(uri, headers) {
             return Some(Self { id, base: "/".to_owned(), rest: path.to_owned() });
         }
         let below = path.strip_prefix(PATH)?;
@@ -89,10 +89,11 @@ fn without_token(query: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::Request;
 
     fn named(uri: &str, host: &str) -> Option<(String, String)> {
         let request = Request::builder().uri(uri).header(HOST, host).body(()).unwrap();
-        Named::by(&request).map(|named| (named.id, named.rest))
+        Named::by(request.uri(), request.headers()).map(|named| (named.id, named.rest))
     }
 
     fn pair(id: &str, rest: &str) -> Option<(String, String)> {

@@ -78,6 +78,11 @@ impl Directory {
         self.root.join("deleted")
     }
 
+    /// Where the authority is kept whose certificates sandboxes meet.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.root.join("authority")
+    }
+
     /// Where the engine keeps its own.
     pub(crate) fn engine(&self) -> PathBuf {
         self.root.join("engine")

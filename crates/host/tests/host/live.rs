@@ -20,8 +20,8 @@ async fn put(stand: &Stand, body: Value) -> Answer {
 #[tokio::test]
 async fn another_network_reaches_a_sandbox_that_runs_and_one_that_starts_later() {
     let stand = Stand::with_box(|_| {}).await;
-    assert_eq!(stand.engine.network("box"), Network::Proxied(Domains::all()));
-    let only = |name: &str| Network::Proxied(Domains::new([name.parse().unwrap()], []));
+    assert_eq!(stand.engine.network("box"), Network::Proxied(Domains::all().into()));
+    let only = |name: &str| Network::Proxied(Domains::new([name.parse().unwrap()], []).into());
     let said = put(&stand, json!({"spec": {"network": {"allowedDomains": ["pypi.org"]}}})).await;
     assert_eq!(said.status(), 200, "{said:?}");
     assert_eq!(stand.engine.network("box"), only("pypi.org"));
@@ -36,7 +36,7 @@ async fn another_network_reaches_a_sandbox_that_runs_and_one_that_starts_later()
     assert_eq!(stand.client.get("/local/sandboxes/box/x").await.status(), 200);
     assert_eq!(stand.engine.network("box"), only("crates.io"));
     assert_eq!(put(&stand, json!({"spec": {"network": null}})).await.status(), 200);
-    assert_eq!(stand.engine.network("box"), Network::Proxied(Domains::all()));
+    assert_eq!(stand.engine.network("box"), Network::Proxied(Domains::all().into()));
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn whoever_puts_the_whole_record_back_without_its_network_clears_it() {
     whole["spec"].as_object_mut().unwrap().remove("network");
     let cleared = put(&stand, whole).await;
     assert_eq!((cleared.status().as_u16(), cleared.json()["spec"].get("network")), (200, None));
-    assert_eq!(stand.engine.network("box"), Network::Proxied(Domains::all()));
+    assert_eq!(stand.engine.network("box"), Network::Proxied(Domains::all().into()));
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn a_network_that_cannot_be_had_while_it_runs_is_refused_and_nothing_has_c
     let refused = put(&stand, json!({"spec": {"network": {"egress": {"mode": "host"}}}})).await;
     assert_eq!(refused.status(), 400, "{refused:?}");
     assert!(refused.text().contains("not while it runs"), "{refused:?}");
-    assert_eq!(stand.engine.network("box"), Network::Proxied(Domains::all()));
+    assert_eq!(stand.engine.network("box"), Network::Proxied(Domains::all().into()));
     assert_eq!(stand.client.get(BOX).await.json()["spec"]["network"], Value::Null);
     let wrong = put(&stand, json!({"spec": {"network": {"allowedDomains": ["no name"]}}})).await;
     assert_eq!(wrong.status(), 400);

@@ -10,6 +10,7 @@ mod images;
 mod limits;
 mod passage;
 mod replaced;
+mod routes;
 mod soak;
 mod stand;
 mod storm;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     match arguments.peek().and_then(|first| first.to_str()) {
         Some("serve-patiently") => return passage::serve_patiently(),
         Some("serve-hastily") => return passage::serve_hastily(),
+        Some("serve-heads") => return routes::serve_heads(),
         _ => {}
     }
     let arguments = Arguments::from_args();
@@ -86,6 +88,10 @@ fn trials() -> Vec<Trial> {
         trial("a drive that is mounted, awake or asleep, is not deleted", a_mounted_drive_stays),
         trial("a snapshot is laid back, forked, and outlives its sandbox", a_snapshot_outlives_its_sandbox),
         trial("another network reaches what runs, at once", another_network_at_once),
+        trial(
+            "a secret is added on the way out, and is nowhere inside",
+            routes::a_secret_is_added_on_the_way,
+        ),
         trial(
             "what is to start with a sandbox starts each time that it comes without its processes",
             autostarts,

@@ -11,10 +11,10 @@ mod update;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use reveille_wire::Status;
 use serde::Deserialize;
 
@@ -48,7 +48,8 @@ async fn get_one(
 ) -> Result<Response, Failure> {
     let record = control.find(&name)?;
     if shown.show_secrets {
-        return Ok(Json(control.sandbox(&record).await).into_response());
+        let sandbox = control.sandbox(&record).await;
+        return Ok(secrets::hidden_but_for_variables(sandbox).into_response());
     }
     Ok(control.shown(&record).await.into_response())
 }

@@ -5,6 +5,7 @@ mod attached;
 mod expiry;
 mod manner;
 mod network;
+mod routing;
 mod span;
 
 use reveille_wire::{EnvVar, Sandbox, SandboxName, SandboxRuntime, SandboxSpec};

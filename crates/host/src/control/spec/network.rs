@@ -3,8 +3,12 @@
 use reveille_wire::SandboxSpec;
 use serde::Deserialize;
 
-use crate::egress::Domains;
+use super::routing::Proxy;
+use crate::egress::{Domain, Domains, Policy};
 use crate::engine::Network;
+
+/// The rulesets of a firewall that the platform knows.
+const RULESETS: [&str; 3] = ["default", "proxy", "dedicated-ip"];
 
 /// The part of `spec.network` that a local host obeys.
 #[derive(Debug, Default, Deserialize)]
@@ -13,6 +17,8 @@ struct Said {
     allowed_domains: Option<Vec<String>>,
     forbidden_domains: Option<Vec<String>>,
     egress: Option<Egress>,
+    firewall: Option<Firewall>,
+    proxy: Option<Proxy>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -21,31 +27,84 @@ struct Egress {
     mode: Option<String>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Firewall {
+    rulesets: Option<Vec<String>>,
+}
+
 /// What a record says of its network; none where it says nothing.
 ///
 /// # Errors
 /// A sentence, where it cannot be understood.
 pub(in super::super) fn network(spec: &SandboxSpec) -> Result<Option<Network>, String> {
     let Some(said) = spec.other.get("network").filter(|said| !said.is_null()) else { return Ok(None) };
-    let said: Said = serde_json::from_value(said.clone())
-        .map_err(|error| format!("network cannot be understood: {error}"))?;
-    match said.egress.and_then(|egress| egress.mode).as_deref() {
+    // What does not fit is not shown: it can be a secret.
+    let said = Said::deserialize(said).map_err(|_| unclear())?;
+    let is_bound = said.is_bound_to_the_proxy()?;
+    let routing = said.proxy.as_ref().map(Proxy::routing).transpose()?;
+    match said.egress.as_ref().and_then(|egress| egress.mode.as_deref()) {
         Some("none") => return Ok(Some(Network::None)),
+        Some("host") if is_bound || routing.is_some() => {
+            return Err(
+                "network.egress.mode is \"host\", which leads past the proxy: take one of the two out"
+                    .to_owned(),
+            );
+        }
         Some("host") => return Ok(Some(Network::Machine)),
         _ => {}
     }
-    if said.allowed_domains.is_none() && said.forbidden_domains.is_none() {
+    let domains = said.domains()?;
+    if domains.is_none() && routing.is_none() && !is_bound {
         return Ok(None);
     }
-    let read = |list: Option<Vec<String>>| {
-        list.map(|names| names.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>()).transpose()
-    };
-    let allowed = read(said.allowed_domains)?.filter(|names| !names.is_empty());
-    let forbidden = read(said.forbidden_domains)?.unwrap_or_default();
-    Ok(Some(Network::Proxied(match allowed {
-        Some(allowed) => Domains::new(allowed, forbidden),
-        None => Domains::all_but(forbidden),
+    let policy = Policy::from(domains.unwrap_or_default());
+    Ok(Some(Network::Proxied(match routing {
+        Some(routing) => policy.with_routing(routing),
+        None => policy,
     })))
+}
+
+fn unclear() -> String {
+    "network cannot be understood: lists of domains, firewall.rulesets and proxy.bypass are lists of texts, \
+     proxy.routing is a list of objects with destinations, headers, body and secrets"
+        .to_owned()
+}
+
+impl Said {
+    /// Whether the firewall leaves no way but the proxy.
+    fn is_bound_to_the_proxy(&self) -> Result<bool, String> {
+        let rulesets: Vec<&String> = self.firewall.iter().flat_map(|it| &it.rulesets).flatten().collect();
+        match rulesets.iter().find(|ruleset| !RULESETS.contains(&ruleset.as_str())) {
+            Some(other) => Err(format!(
+                "network.firewall.rulesets: there is no {other:?}; there are {}",
+                RULESETS.join(", ")
+            )),
+            None => Ok(rulesets.iter().any(|ruleset| *ruleset == "proxy")),
+        }
+    }
+
+    /// The names that may be reached. What the proxy is told to allow stands in place of the older list; what is
+    /// forbidden in either is forbidden.
+    fn domains(&self) -> Result<Option<Domains>, String> {
+        let proxy = self.proxy.as_ref();
+        let allowed =
+            proxy.and_then(|proxy| proxy.allowed_domains.as_ref()).or(self.allowed_domains.as_ref());
+        let also_forbidden = proxy.and_then(|proxy| proxy.forbidden_domains.as_ref());
+        let forbidden = [self.forbidden_domains.as_ref(), also_forbidden];
+        if allowed.is_none() && forbidden.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let read =
+            |names: &[String]| names.iter().map(|name| name.parse()).collect::<Result<Vec<Domain>, _>>();
+        let forbidden =
+            forbidden.into_iter().flatten().map(|names| read(names)).collect::<Result<Vec<_>, _>>()?;
+        let forbidden = forbidden.into_iter().flatten();
+        Ok(Some(match allowed.filter(|names| !names.is_empty()) {
+            Some(allowed) => Domains::new(read(allowed)?, forbidden),
+            None => Domains::all_but(forbidden),
+        }))
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +117,7 @@ mod tests {
 
     fn reaches(json: &str, name: &str) -> bool {
         match said(json).unwrap().unwrap() {
-            Network::Proxied(domains) => domains.allow(name),
+            Network::Proxied(policy) => policy.domains().allow(name),
             other => panic!("{other:?}"),
         }
     }
@@ -83,5 +142,70 @@ mod tests {
     fn a_name_that_is_none_is_refused() {
         assert!(said(r#"{"allowedDomains":["no name"]}"#).is_err());
         assert!(said(r#"{"allowedDomains":"x"}"#).is_err());
+    }
+
+    #[test]
+    fn the_proxy_s_own_lists_hold_too() {
+        assert!(!reaches(r#"{"proxy":{"allowedDomains":["a.example"]}}"#, "b.example"));
+        assert!(!reaches(
+            r#"{"forbiddenDomains":["a.example"],"proxy":{"forbiddenDomains":["b.example"]}}"#,
+            "a.example"
+        ));
+        assert!(!reaches(
+            r#"{"forbiddenDomains":["a.example"],"proxy":{"forbiddenDomains":["b.example"]}}"#,
+            "b.example"
+        ));
+        let both = r#"{"allowedDomains":["a.example","b.example"],"forbiddenDomains":["b.example"],"proxy":{"routing":[]}}"#;
+        assert!(reaches(both, "a.example") && !reaches(both, "b.example"));
+    }
+
+    #[test]
+    fn a_proxy_without_routes_is_one_all_the_same() {
+        for json in [
+            r#"{"proxy":{}}"#,
+            r#"{"proxy":{"routing":[]}}"#,
+            r#"{"proxy":{"bypass":["*.a.example","169.254.169.254"]}}"#,
+        ] {
+            let Ok(Some(Network::Proxied(policy))) = said(json) else { panic!("{json}") };
+            assert!(policy.routing().is_some() && policy.domains().allow("a.example"));
+        }
+        assert_eq!(said(r#"{"proxy":null}"#), Ok(None));
+    }
+
+    #[test]
+    fn a_firewall_leaves_no_way_past_the_proxy() {
+        let proxied = Network::Proxied(Domains::all().into());
+        assert_eq!(said(r#"{"firewall":{"rulesets":["proxy"]}}"#), Ok(Some(proxied)));
+        assert_eq!(said(r#"{"firewall":{"rulesets":["default","dedicated-ip"]}}"#), Ok(None));
+        for past in [
+            r#"{"firewall":{"rulesets":["proxy"]},"egress":{"mode":"host"}}"#,
+            r#"{"proxy":{"routing":[]},"egress":{"mode":"host"}}"#,
+            r#"{"firewall":{"rulesets":["other"]}}"#,
+        ] {
+            assert!(said(past).is_err(), "{past}");
+        }
+    }
+
+    #[test]
+    fn a_route_that_cannot_be_is_refused_with_its_number_and_without_its_secrets() {
+        let routed =
+            |route: &str| said(&format!(r#"{{"proxy":{{"routing":[{{"destinations":["*"]}},{route}]}}}}"#));
+        for route in [
+            r#"{}"#,
+            r#"{"destinations":[]}"#,
+            r#"{"destinations":["a\u0000b"]}"#,
+            r#"{"destinations":["a.example:443"]}"#,
+            r#"{"destinations":["a.example"],"headers":{"a b":"x"}}"#,
+            r#"{"destinations":["a.example"],"headers":{"host":"x"}}"#,
+            r#"{"destinations":["a.example"],"headers":{"x-k":"{{SECRET:k}}"},"secrets":{"k":"sk-1\nx"}}"#,
+            r#"{"destinations":["a.example"],"secrets":{"":"sk-1"}}"#,
+        ] {
+            let refused = routed(route).unwrap_err();
+            assert!(refused.contains("routing[1]") && !refused.contains("sk-1"), "{route}: {refused}");
+        }
+        let refused = routed(r#"{"destinations":["a.example"],"secrets":{"k":["sk-1"]}}"#).unwrap_err();
+        assert!(!refused.contains("sk-1"), "{refused}");
+        let many = vec![r#"{"destinations":["a.example"]}"#; 1025].join(",");
+        assert!(said(&format!(r#"{{"proxy":{{"routing":[{many}]}}}}"#)).is_err());
     }
 }

@@ -110,6 +110,7 @@ fn try_layers(settings: &LocalEngineSettings, ground: &OwnRoot) -> io::Result<()
         programs: ground.programs.directory(),
         drives: &directory.join("drives"),
         volumes: &[],
+        certificates: None,
         hostname: "trial",
         memory: Allowance::MEMORY,
     });

@@ -14,6 +14,7 @@ mod log;
 mod outlet;
 mod process;
 mod programs;
+mod proxied;
 mod record;
 mod recovery;
 mod remove;
@@ -38,7 +39,7 @@ use super::{
     Address, Allowance, Change, Condition, Engine, EngineError, EngineErrorKind, Freezer, Generation,
     Isolation, Known, Memory, Namespaces, Network, Plan, SnapshotId,
 };
-use crate::egress::Egress;
+use crate::egress::{Authority, Egress};
 use cgroup::Cgroup;
 use graves::Graves;
 use hierarchy::Hierarchy;
@@ -125,8 +126,8 @@ impl LocalEngine {
         let written = records.write_outside(&outside);
         let Choice { isolation, ground: own_root, cgroups, limits } =
             choose(&settings, written.map(|()| &*name))?;
-        let egress =
-            Egress::start().map_err(|error| EngineError::system("no thread can be started", error))?;
+        let egress = Egress::start(authority(&settings.authority), settings.doors)
+            .map_err(|error| EngineError::system("no thread can be started", error))?;
         let sockets = Sockets::make(records.sockets(), left.running.iter().map(|(name, _)| name))
             .map_err(|error| EngineError::system("no directory for sockets can be made", error))?;
         let snapshots = Snapshots::open(settings.snapshots)
@@ -193,6 +194,14 @@ fn take_over(left: Left, ground: &Arc<Ground>) -> std::io::Result<HashMap<Sandbo
         all.insert(name, Arc::new(sandbox));
     }
     Ok(all)
+}
+
+/// The authority for routes. On a full disk there is none, and a host starts all the same.
+fn authority(directory: &std::path::Path) -> Option<Authority> {
+    let opened = Authority::open(directory);
+    opened
+        .inspect_err(|error| tracing::warn!(%error, "no route can be carried out: there is no authority"))
+        .ok()
 }
 
 impl Core {

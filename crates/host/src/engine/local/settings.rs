@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use reveille_wire::SandboxName;
 
 use super::{Freezer, Namespaces};
+use crate::egress::Doors;
 
 /// How an agent is started: a program and the arguments before the agent's own flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,10 @@ pub struct LocalEngineSettings {
     pub images: PathBuf,
     /// Where the snapshots are.
     pub snapshots: PathBuf,
+    /// Where the authority is kept whose certificates sandboxes meet where a route leads.
+    pub authority: PathBuf,
+    /// The host's own previews, where sandboxes are to reach them.
+    pub doors: Option<Doors>,
     /// Only these namespaces are tried; none: the best that the machine allows.
     pub namespaces: Option<Namespaces>,
     /// Only this freezer is tried; none: the best that the machine allows.
@@ -59,7 +64,7 @@ impl LocalEngineSettings {
     pub fn new(agent: AgentCommand, directory: PathBuf) -> Self {
         let (sandboxes, drives) = (directory.join("boxes"), directory.join("drives"));
         let (volumes, images) = (directory.join("volumes"), directory.join("images"));
-        let snapshots = directory.join("snapshots");
+        let (snapshots, authority) = (directory.join("snapshots"), directory.join("authority"));
         Self {
             agent,
             directory,
@@ -68,6 +73,8 @@ impl LocalEngineSettings {
             volumes,
             images,
             snapshots,
+            authority,
+            doors: None,
             namespaces: None,
             freezer: None,
             lifetime: Lifetime::default(),

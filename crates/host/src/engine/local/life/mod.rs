@@ -22,17 +22,18 @@ use serde::{Deserialize, Serialize};
 use super::attending::{Attended, attend, end_rest, reap};
 use super::cgroup::Cgroup;
 use super::ladder::OwnRoot;
-use super::launch::{End, Launch, PROXY_PORT, Whose, end_child, launch};
+use super::launch::{End, Launch, Whose, end_child, launch};
 use super::libraries::Taken;
 use super::limits::Bound;
 use super::log::Log;
 use super::outlet::Outlet;
 use super::process::{Process, carrying, tree};
+use super::proxied;
 use super::root::{self, Image, Ingredients, Root};
 use super::sandbox::Ground;
 use super::signals::{self, Stopped};
 use super::{Namespaces, Network};
-use crate::egress::{Domains, WayOut};
+use crate::egress::{Authority, Domains, WayOut};
 use crate::engine::{Access, Allowance, Attached, Attachment, Base};
 
 pub(super) use taking_over::{Found, Rest};
@@ -155,8 +156,8 @@ impl Life {
     /// Changes what it reaches of the outside.
     pub(super) fn change_network(&self, network: Network) -> Result<(), NoChange> {
         match (&*self.way_out(), network) {
-            (Some(way_out), Network::Proxied(domains)) => way_out.change(domains),
-            (Some(way_out), Network::None) => way_out.change(Domains::none()),
+            (Some(way_out), Network::Proxied(policy)) => way_out.change(policy),
+            (Some(way_out), Network::None) => way_out.change(Domains::none().into()),
             (None, Network::Machine) => {}
             // Where the machine has no networks to give, none of them is kept apart.
             (None, _) if self.namespaces != Namespaces::All => {}
@@ -304,11 +305,11 @@ fn start(birth: Birth, before: impl FnOnce(Process) -> io::Result<()>) -> io::Re
     // Nobody else waits for it, so its number stays its own until it is reaped.
     let handle = pidfd_open(Pid::from_raw(launched.pid).ok_or(Errno::SRCH)?, PidfdFlags::empty());
     let handle = handle.inspect_err(|_| end_child(launched.pid))?;
-    let answer = |listener, domains| birth.ground.egress.answer(listener, domains);
+    let answer = |listener, policy| birth.ground.egress.answer(listener, policy);
     let way_out = match (launched.way_out, birth.network) {
-        (Some(listener), Network::Proxied(domains)) => Some(answer(listener, domains)),
+        (Some(listener), Network::Proxied(policy)) => Some(answer(listener, policy)),
         // Another can be said while it runs.
-        (Some(listener), _) => Some(answer(listener, Domains::none())),
+        (Some(listener), _) => Some(answer(listener, Domains::none().into())),
         (None, _) => None,
     };
     let life = Life {
@@ -367,6 +368,7 @@ impl Inside {
             programs,
             drives: &birth.drives,
             volumes: &volumes(birth),
+            certificates: birth.ground.egress.authority().map(Authority::shown),
             hostname: birth.name.as_str(),
             memory: birth.allowance.memory,
         })?;
@@ -502,8 +504,9 @@ fn environment(inside: &Inside, birth: &Birth) -> io::Result<Vec<(OsString, OsSt
     for (name, value) in images.iter().filter(|(name, _)| name != "PATH") {
         all.insert(name.into(), value.into());
     }
-    if inside.root.is_some() && birth.network != Network::Machine {
-        all.extend(proxy_variables());
+    if inside.root.is_some() {
+        let has_authority = birth.ground.egress.authority().is_some();
+        all.extend(proxied::variables(&birth.network, has_authority));
     }
     for (name, value) in &birth.environment {
         if name.is_empty() || name.contains(['=', '\0']) {
@@ -514,14 +517,4 @@ fn environment(inside: &Inside, birth: &Birth) -> io::Result<Vec<(OsString, OsSt
     }
     all.insert(Mark::NAME.into(), birth.mark.0.clone().into());
     Ok(all.into_iter().collect())
-}
-
-/// What tells programs of the proxy. Some read the one spelling, some the other.
-fn proxy_variables() -> impl Iterator<Item = (OsString, OsString)> {
-    let proxy = format!("http://127.0.0.1:{PROXY_PORT}");
-    let here = "localhost,127.0.0.1,::1".to_owned();
-    let pairs = [("HTTP_PROXY", proxy.clone()), ("HTTPS_PROXY", proxy), ("NO_PROXY", here)];
-    pairs.into_iter().flat_map(|(name, value)| {
-        [name.to_owned(), name.to_ascii_lowercase()].map(|name| (name.into(), value.clone().into()))
-    })
 }

@@ -103,7 +103,7 @@ fn way_out_again(agent: Process, handle: &OwnedFd, egress: &Egress) -> io::Resul
         }
     };
     match opened {
-        Ok(listener) => Ok(Some(egress.answer(listener, Domains::none()))),
+        Ok(listener) => Ok(Some(egress.answer(listener, Domains::none().into()))),
         Err(error) => {
             tracing::warn!(%error, "a sandbox that was taken over reaches nothing of the outside");
             Ok(None)

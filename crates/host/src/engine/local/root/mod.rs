@@ -42,6 +42,9 @@ pub(super) const VOLUMES: &str = "/run/reveille/volumes";
 /// Where the libraries are that the agent's program is linked to, inside a root that is made of an image.
 pub(super) const LIBRARIES: &str = "/run/reveille/lib";
 
+/// Where the certificates are that programs are to trust, inside.
+pub(super) const CERTIFICATES: &str = "/run/reveille/certificates";
+
 /// What cannot be read, or only be read, in a sandbox's `/proc`: the machine's own, and not the sandbox's.
 const PROC_READ_ONLY: [&str; 5] = ["sys", "irq", "bus", "fs", "sysrq-trigger"];
 const PROC_HIDDEN: [&str; 6] = ["kcore", "keys", "timer_list", "latency_stats", "sched_debug", "kmsg"];
@@ -76,6 +79,8 @@ pub(super) struct Ingredients<'a> {
     pub(super) drives: &'a Path,
     /// The directories of the volumes that are attached; no others are to be seen.
     pub(super) volumes: &'a [PathBuf],
+    /// Certificates that programs are to trust.
+    pub(super) certificates: Option<&'a Path>,
     pub(super) hostname: &'a str,
     /// How much memory the sandbox may use, in MiB; what it keeps there as files is part of it.
     pub(super) memory: u64,
@@ -244,6 +249,15 @@ impl Make {
         Ok(())
     }
 
+    /// A directory that all sandboxes read and none changes.
+    fn shared(&mut self, from: &Path, to: &str) -> io::Result<()> {
+        let at = self.at(&to[1..]);
+        self.acts.push(Act::directory(&at, 0o755)?);
+        self.acts.push(Act::bind(from, &at)?);
+        self.acts.push(Act::read_only(&at, machine::flags_of(from)?)?);
+        Ok(())
+    }
+
     fn run(&mut self, of: &Ingredients<'_>) -> io::Result<()> {
         let at = self.at("run");
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
@@ -267,10 +281,10 @@ impl Make {
         fs::create_dir_all(of.drives)?;
         self.acts.push(Act::bind(of.drives, &drives)?);
         if let Some(libraries) = of.image.as_ref().and_then(|image| image.libraries) {
-            let at = self.at(&LIBRARIES[1..]);
-            self.acts.push(Act::directory(&at, 0o755)?);
-            self.acts.push(Act::bind(libraries, &at)?);
-            self.acts.push(Act::read_only(&at, machine::flags_of(libraries)?)?);
+            self.shared(libraries, LIBRARIES)?;
+        }
+        if let Some(certificates) = of.certificates {
+            self.shared(certificates, CERTIFICATES)?;
         }
         let volumes = self.at(&VOLUMES[1..]);
         self.acts.push(Act::directory(&volumes, 0o700)?);

@@ -1,0 +1,169 @@
+//! What becomes of a request where a route leads.
+
+use bytes::Bytes;
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+use reveille_wire::hop::{self, Framing};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::body::rewritten;
+use super::room::{MAX_HELD, Room};
+use crate::egress::outside::Target;
+use crate::egress::refused::{Refused, refused};
+use crate::egress::routing::{PLACEHOLDER, resolve};
+use crate::egress::{Route, bare};
+
+/// What is sent to a destination: what a client sends, or what was made of it.
+pub(super) type Outgoing = Request<Body>;
+pub(super) type Body = Either<Incoming, Full<Bytes>>;
+
+/// Makes a request that a client sent to a target one that goes there, whatever it says of itself.
+///
+/// # Errors
+/// When it names another host: what a route adds goes to the route's destinations only.
+pub(super) fn addressed(
+    mut request: Request<Incoming>,
+    target: &Target,
+) -> Result<Request<Incoming>, Refused> {
+    let misdirected = || {
+        let why = format!("this connection leads to {}, and the request names another host", target.name);
+        refused(StatusCode::MISDIRECTED_REQUEST, why)
+    };
+    if request.method() == Method::CONNECT {
+        return Err(refused(StatusCode::METHOD_NOT_ALLOWED, "there is no proxy behind this proxy"));
+    }
+    let mut named = request.headers().get_all(HOST).iter();
+    let host = match (named.next(), named.next()) {
+        (Some(host), None) => {
+            let authority = Authority::try_from(host.as_bytes()).map_err(|_| misdirected())?;
+            if !is_for(&authority, target) {
+                return Err(misdirected());
+            }
+            host.clone()
+        }
+        (None, _) => written(target)?,
+        (Some(_), Some(_)) => {
+            return Err(refused(StatusCode::BAD_REQUEST, "the request names several hosts"));
+        }
+    };
+    if request.uri().authority().is_some_and(|authority| !is_for(authority, target)) {
+        return Err(misdirected());
+    }
+    let path = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    *request.uri_mut() = Uri::from(path);
+    request.headers_mut().insert(HOST, host);
+    Ok(request)
+}
+
+fn is_for(authority: &Authority, target: &Target) -> bool {
+    !authority.as_str().contains('@') && bare(authority.host()) == target.name
+}
+
+fn written(target: &Target) -> Result<HeaderValue, Refused> {
+    let Target { name, port } = target;
+    let name = if name.contains(':') { format!("[{name}]") } else { name.clone() };
+    let host = if *port == 443 { name } else { format!("{name}:{port}") };
+    HeaderValue::try_from(host).map_err(|_| refused(StatusCode::BAD_REQUEST, "the host is none"))
+}
+
+/// Adds what the routes add, and puts their secrets in the places of the words that stand for them.
+///
+/// # Errors
+/// When a secret cannot stand where it is named, when a body that would have to be changed is too long, and when the
+/// request asks to be repeated to its sender.
+///
+/// A body that is held takes up room for as long as what comes with the request is kept.
+pub(super) async fn routed(
+    request: Request<Incoming>,
+    routes: &[&Route],
+    room: &Room,
+) -> Result<(Outgoing, Option<OwnedSemaphorePermit>), Refused> {
+    // RFC 9110, section 9.3.8: its answer would hold what the routes have added.
+    if request.method() == Method::TRACE && !routes.is_empty() {
+        return Err(refused(StatusCode::METHOD_NOT_ALLOWED, "TRACE is not passed on where a route leads"));
+    }
+    let (mut head, body) = request.into_parts();
+    let protocol = hop::upgrade(&head.headers);
+    let framing = hop::strip(&mut head.headers).map_err(|_| {
+        refused(StatusCode::BAD_REQUEST, "the request has a transfer coding that is not known")
+    })?;
+    let headers = &mut head.headers;
+    // Whoever waits for a word gets it when the body is read.
+    headers.remove(EXPECT);
+    headers.remove(PROXY_AUTHORIZATION);
+    let is_changed =
+        !body.is_end_stream() && routes.iter().any(|route| route.changes_bodies()) && is_json(headers);
+    let mut taken = None;
+    let body = if is_changed {
+        let length = length_of(headers)?;
+        taken = room.take(length).await;
+        let held = rewritten(held(body).await?, routes);
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(held.len()));
+        Either::Right(Full::new(held))
+    } else {
+        if framing == Framing::Chunked {
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        Either::Left(body)
+    };
+    reveal(headers, routes)?;
+    for (name, value) in routes.iter().rev().flat_map(|route| route.headers().rev()) {
+        headers.insert(name, value.clone());
+    }
+    if let Some(protocol) = protocol {
+        hop::write_upgrade(headers, protocol);
+    }
+    Ok((Request::from_parts(head, body), taken))
+}
+
+/// Puts secrets into what the sender wrote.
+fn reveal(headers: &mut HeaderMap, routes: &[&Route]) -> Result<(), Refused> {
+    for (name, value) in headers.iter_mut() {
+        if name == HOST || !value.as_bytes().windows(PLACEHOLDER.len()).any(|window| window == PLACEHOLDER) {
+            continue;
+        }
+        let resolved =
+            resolve(value.as_bytes(), |secret| routes.iter().find_map(|route| route.plain(secret)));
+        let mut with = HeaderValue::from_bytes(&resolved.text).map_err(|_| {
+            let why = format!("a secret that the header {name} names cannot stand in a header: it holds a line break or another control character");
+            refused(StatusCode::BAD_REQUEST, why)
+        })?;
+        with.set_sensitive(true);
+        *value = with;
+    }
+    Ok(())
+}
+
+/// How long a body says that it is.
+fn length_of(headers: &HeaderMap) -> Result<Option<usize>, Refused> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > MAX_HELD) { Err(too_long()) } else { Ok(length) }
+}
+
+/// The whole of a body.
+async fn held(body: Incoming) -> Result<Bytes, Refused> {
+    match Limited::new(body, MAX_HELD).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_long()),
+        Err(_) => Err(refused(StatusCode::BAD_REQUEST, "the body broke off")),
+    }
+}
+
+fn too_long() -> Refused {
+    let most = MAX_HELD / 1024 / 1024;
+    let why = format!("a JSON body is at most {most} MiB where a route has fields or secrets for it");
+    refused(StatusCode::PAYLOAD_TOO_LARGE, why)
+}
+
+/// Whether a body is JSON that can be read as it is (RFC 6839, section 3.1, for `+json`).
+fn is_json(headers: &HeaderMap) -> bool {
+    let is_coded = headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    !is_coded && (kind == "application/json" || kind.ends_with("+json"))
+}
