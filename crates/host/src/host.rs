@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use reveille_wire::{Birth, LocalHost};
 use tokio::net::TcpListener;
@@ -25,6 +26,11 @@ use crate::sandbox::{Registry, Terms};
 use crate::server::{self, AccessLog, Bounds, Front};
 use crate::settings::{HostSettings, WhileWaking};
 use crate::store::{Shelf, Store};
+
+/// How long a host that leaves its sandboxes to the next one waits for answers at the least.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// How often it looks whether there are any.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A host that serves sandboxes until it is stopped.
 ///
@@ -58,6 +64,7 @@ pub struct Host {
     /// Another host of this user, which its clients find.
     found_instead: Option<LocalHost>,
     stop: CancellationToken,
+    drained: CancellationToken,
 }
 
 impl Host {
@@ -167,10 +174,12 @@ impl Host {
             runtime: Handle::current(),
             is_stopping: AtomicBool::new(false),
         };
+        let drained = CancellationToken::new();
         let bounds = Bounds {
             connections: server::connections(settings.limits.connections),
             head: settings.limits.head,
             drain: settings.limits.drain,
+            drained: drained.clone(),
         };
         let serving = tokio::spawn(server::serve(listener, Arc::new(front), bounds, stop.clone()));
         let mut host = Self {
@@ -182,6 +191,7 @@ impl Host {
             announcement: None,
             found_instead: None,
             stop,
+            drained,
         };
         if let Some(path) = &settings.announce {
             match Announcement::make(path, host.local_host())? {
@@ -288,7 +298,8 @@ impl Host {
     }
 
     /// Stops, and leaves the sandboxes as they are for the next host on the same engine. Where the engine cannot
-    /// do that they are ended, as by [`Host::stop`].
+    /// do that they are ended, as by [`Host::stop`]. Streams are not waited for: who follows one goes on with the next
+    /// host.
     pub async fn detach(self) {
         self.end(Leaving::Detach).await;
     }
@@ -296,6 +307,9 @@ impl Host {
     async fn end(mut self, leaving: Leaving) {
         self.announcement = None;
         self.stop.cancel();
+        if leaving == Leaving::Detach {
+            tokio::spawn(drain_answers(Arc::clone(&self.control), self.drained.clone()));
+        }
         if let Some(serving) = self.serving.take()
             && serving.await.is_err()
         {
@@ -328,6 +342,20 @@ impl Host {
             tracing::warn!(%address, "other machines can reach the host; its API key is all that keeps them out");
         }
     }
+}
+
+/// Ends the time to drain when nobody waits for an answer any more.
+async fn drain_answers(control: Arc<Control>, drained: CancellationToken) {
+    // The control plane's own answers take no longer, mostly.
+    tokio::time::sleep(LAST_ANSWERS).await;
+    let waits = || {
+        let residents = control.registry.all();
+        control.terms.queue.load().requests > 0 || residents.iter().any(|resident| resident.unanswered() > 0)
+    };
+    while waits() {
+        tokio::time::sleep(LOOK).await;
+    }
+    drained.cancel();
 }
 
 /// What becomes of the sandboxes when a host ends.

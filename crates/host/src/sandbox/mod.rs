@@ -224,6 +224,11 @@ impl Resident {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many requests wait for their answer, or for the rest of one.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.kept().core.unanswered()
+    }
+
     /// When this host saw it used last.
     pub(crate) fn last_used(&self) -> Option<SystemTime> {
         self.kept().last_used

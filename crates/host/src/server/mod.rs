@@ -37,6 +37,8 @@ pub(crate) struct Bounds {
     pub(crate) connections: usize,
     pub(crate) head: Duration,
     pub(crate) drain: Duration,
+    /// Ends the time to drain early.
+    pub(crate) drained: CancellationToken,
 }
 
 /// Serves connections until it is told to stop; ends when all of them have.
@@ -58,8 +60,11 @@ pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>, bounds: Boun
     server.front.stop();
     running.close();
     late.close();
-    let drained = tokio::time::timeout(bounds.drain, running.wait());
-    server.accept_until(&late, async { drop(drained.await) }).await;
+    let ended = tokio::time::timeout(bounds.drain, running.wait());
+    let drained = async {
+        let _in_time = bounds.drained.run_until_cancelled(ended).await;
+    };
+    server.accept_until(&late, drained).await;
     // Ends what has not ended by itself when the time to drain is over.
     server.cut.cancel();
     drop(server.listener);

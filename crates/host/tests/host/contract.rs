@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Method;
+use http_body_util::{BodyExt as _, Full};
 
 use crate::Stand;
+use crate::client::request;
 
 const APP: &str = "/local/sandboxes/box/x";
 const BOX: &str = "/v0/sandboxes/box";
@@ -234,6 +237,27 @@ async fn a_host_that_detaches_leaves_its_sandboxes_running_for_the_next() {
     assert!(engine.wakes() - wakes <= 1);
     next.host.stop().await;
     assert!(!engine.has("box"), "a host that stops ends them");
+}
+
+#[tokio::test]
+async fn a_host_that_detaches_waits_for_answers_and_not_for_streams() {
+    // What waits for this waits longer than a test may.
+    let stand = Stand::with_box(|settings| settings.limits.drain = Duration::from_secs(3600)).await;
+    let app = stand.engine.app("box");
+    let stream = request(Method::GET, "/local/sandboxes/box/port/1/stream");
+    let stream = stream.body(Full::<Bytes>::default()).unwrap();
+    let mut stream = stand.client.open(stream).await.unwrap().into_body();
+    assert_eq!(stream.frame().await.unwrap().unwrap().into_data().unwrap(), "first");
+    let client = stand.client.clone();
+    let waits = tokio::spawn(async move { client.get("/local/sandboxes/box/port/1/gate").await });
+    until(|| app.arrived() == 2).await;
+    let detaching = tokio::spawn(stand.host.detach());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!detaching.is_finished(), "somebody waits for an answer");
+    app.gate.notify_one();
+    assert_eq!(waits.await.unwrap().text(), "through");
+    detaching.await.unwrap();
+    assert!(stream.frame().await.unwrap().is_err(), "it is cut, and not at its end");
 }
 
 #[tokio::test]

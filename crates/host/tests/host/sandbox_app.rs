@@ -39,6 +39,7 @@ impl App {
             .route("/keep-alive", get(keep_alive))
             .route("/port/1/gate", any(gate))
             .route("/port/1/halves", any(halves))
+            .route("/port/1/stream", any(stream_on))
             .route("/port/1/count", any(count))
             .route("/port/1/zeros", any(zeros))
             .route("/port/1/cut", any(cut))
@@ -81,6 +82,12 @@ async fn halves(State(app): State<Arc<App>>) -> Response {
     let mut response = Response::new(Body::from_stream(first.chain(second)));
     response.headers_mut().insert(http::header::CONTENT_LENGTH, http::HeaderValue::from_static("11"));
     response
+}
+
+/// Says something, and more of it never.
+async fn stream_on() -> Body {
+    let first = futures_util::stream::once(async { Ok::<_, std::io::Error>("first") });
+    Body::from_stream(first.chain(futures_util::stream::pending()))
 }
 
 /// Reads the body to its end and says how long it was.

@@ -159,6 +159,7 @@ fn trials() -> Vec<Trial> {
             Ok(())
         })
         .with_ignored_flag(true),
+        trial("the agent of what a host has taken over can be upgraded", replaced::its_agent_can_be_upgraded),
         trial("only one host has the data", replaced::only_one_host_has_the_data),
         Trial::test(
             "what was acknowledged outlives a host that is killed under load, and nothing else",

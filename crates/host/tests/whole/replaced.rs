@@ -113,6 +113,22 @@ pub(crate) async fn it_is_started_again_when_its_agent_has_ended() {
     stand.host.stop().await;
 }
 
+pub(crate) async fn its_agent_can_be_upgraded() {
+    let stand = Stand::with_box(beyond).await;
+    let running = json!({"command": "sleep 6543", "name": "running"});
+    assert_eq!(stand.post("/process", &running).await.status, 200);
+    let stand = stand.replaced(beyond).await.replaced(beyond).await;
+    assert_eq!(stand.post("/upgrade", &json!({})).await.status, 200);
+    while stand.get("/health").await.json()["upgradeCount"] != 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(stand.get("/health").await.json()["lastUpgrade"]["status"], "completed");
+    assert_eq!(stand.get("/process/running").await.json()["status"], "running");
+    let stand = stand.replaced(beyond).await;
+    assert_eq!(stand.get("/process/running").await.json()["status"], "running");
+    stand.host.stop().await;
+}
+
 pub(crate) async fn only_one_host_has_the_data() {
     let stand = Stand::with_box(beyond).await;
     let mut second = stand::settings(&stand.data(""));

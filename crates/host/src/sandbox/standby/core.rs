@@ -139,6 +139,11 @@ impl<A: Clone> Core<A> {
         self.idle.close(open, now);
     }
 
+    /// How many requests wait for their answer, or are in the middle of it.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.idle.unanswered()
+    }
+
     /// When it is due for standby; `None`: never.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.idle.due()
