@@ -17,6 +17,7 @@ pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("the machine's secrets and files are not seen", nothing_of_the_machine),
     ("what is changed inside is the sandbox's own, and outlives its agent", own_changes),
     ("the same port in two sandboxes leads to each one's own server", own_ports),
+    ("every port can be listened on, whoever the host runs as", low_port),
     ("the host's loopback is not reached", no_loopback_of_the_host),
     ("nothing can be mounted, and no namespace brings that back", no_mounts),
     ("the kernel's settings cannot be changed", no_settings),
@@ -32,7 +33,7 @@ fn asked(questions: &[(&str, &str)]) -> String {
     format!("( {} ) > answers.new\nmv answers.new answers\n", lines.collect::<String>())
 }
 
-fn answers(rung: &Rung, questions: &[(&str, &str)]) -> Option<String> {
+pub(crate) fn answers(rung: &Rung, questions: &[(&str, &str)]) -> Option<String> {
     if !rung.namespaces.is_apart() {
         return None;
     }
@@ -115,6 +116,17 @@ fn own_ports(rung: &Rung) -> Result<(), Failed> {
     for name in &names {
         assert_eq!(ground.written(name, "heard"), format!("{name}\n"));
     }
+    Ok(())
+}
+
+fn low_port(rung: &Rung) -> Result<(), Failed> {
+    if !rung.namespaces.is_apart() {
+        return Ok(());
+    }
+    let ground = Ground::new(rung, "\"$0\" answer 80 here & \"$0\" ask 80 > heard\n");
+    let name = fresh_name("low");
+    ground.create(&name);
+    assert_eq!(ground.written(&name, "heard"), "here\n");
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 mod apart;
 mod crash;
 mod drives;
+mod escape;
 mod ground;
 mod life;
 mod limits;
@@ -73,6 +74,7 @@ fn statements() -> impl Iterator<Item = (&'static str, Statement)> {
         .chain(replaced::STATEMENTS)
         .chain(drives::STATEMENTS)
         .chain(apart::STATEMENTS)
+        .chain(escape::STATEMENTS)
         .chain(limits::STATEMENTS)
         .copied()
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod crash;
+mod escape;
 mod images;
 mod limits;
 mod passage;
@@ -125,6 +126,18 @@ fn trials() -> Vec<Trial> {
         trial(
             "what a host has taken over is started again when its agent has ended",
             replaced::it_is_started_again_when_its_agent_has_ended,
+        ),
+        trial(
+            "an agent cannot be looked into or driven by what it started",
+            escape::an_agent_cannot_be_looked_into_or_driven_by_what_it_started,
+        ),
+        trial(
+            "others and the host are neither seen nor reached",
+            escape::others_and_the_host_are_neither_seen_nor_reached,
+        ),
+        trial(
+            "what a sandbox does to its own programs keeps it from nothing",
+            escape::what_a_sandbox_does_to_its_own_programs_gives_it_no_rights,
         ),
         trial(
             "who wants too much memory is ended, and the sandbox goes on",

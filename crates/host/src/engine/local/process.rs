@@ -1,7 +1,7 @@
 //! Processes of this machine, as `/proc` shows them.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -76,6 +76,13 @@ impl Process {
     pub(super) fn has_own_network(self) -> io::Result<bool> {
         let (its, own) = (format!("/proc/{}/ns/net", self.pid), "/proc/self/ns/net");
         Ok(fs::read_link(its)? != fs::read_link(own)?)
+    }
+
+    /// Its network.
+    pub(super) fn network(self) -> io::Result<File> {
+        let network = File::open(format!("/proc/{}/ns/net", self.pid))?;
+        // Its number can have been another's before this, never after.
+        if self.runs()? { Ok(network) } else { Err(Errno::SRCH.into()) }
     }
 
     /// Whether it is stopped, by a signal or by a tracer.

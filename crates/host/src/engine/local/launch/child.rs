@@ -12,9 +12,10 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Signal, geteuid, set_parent_process_death_signal, setsid};
 
+use super::ids::Ids;
 use super::privilege::{Filter, User, give_up_privileges, keep_right_to_mount};
 use super::step::{ALONE, Failure, Step, at};
-use super::{End, Launch, Purpose, Whose, network};
+use super::{End, Launch, Purpose, Whose, locked, network};
 use crate::engine::Namespaces;
 use crate::engine::local::root::Root;
 
@@ -36,6 +37,7 @@ pub(super) struct Image {
     /// Where the way out of its network is handed over.
     way_out: OwnedFd,
     user: User,
+    ids: Ids,
     /// Where it stands apart.
     filter: Option<&'static Filter>,
     purpose: Purpose,
@@ -81,11 +83,20 @@ impl Image {
             input: launch.input,
             output: launch.output,
             way_out,
+            ids: Ids::of_this_host()?,
             user: if geteuid().is_root() { User::Root } else { User::Ordinary },
             filter: launch.namespaces.is_apart().then(Filter::of_this_machine).flatten(),
             purpose,
             end: launch.end,
         })
+    }
+
+    pub(super) fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
+    pub(super) fn namespaces(&self) -> Namespaces {
+        self.namespaces
     }
 
     /// The root that the child enters, if it has one of its own.
@@ -134,14 +145,17 @@ impl Image {
             .map_err(|errno| at(Step::Cgroup)(Errno::from_raw_os_error(errno as i32)))?;
         rustix::system::sethostname(self.hostname.as_bytes()).map_err(at(Step::Name))?;
         if self.network == Whose::Own {
-            network::set_up(&self.way_out).map_err(at(Step::Network))?;
+            network::open_to_programs()
+                .and_then(|()| network::set_up(&self.way_out))
+                .map_err(at(Step::Network))?;
         }
         let Some(root) = &self.root else { return Ok(()) };
         root.enter().map_err(|(act, errno)| Failure {
             step: Step::Root,
             act: u8::try_from(act).unwrap_or(u8::MAX),
             errno,
-        })
+        })?;
+        locked::enter(&self.ids).map_err(at(Step::Lock))
     }
 
     fn give_up(&self) -> Result<(), Failure> {

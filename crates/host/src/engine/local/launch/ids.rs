@@ -6,18 +6,43 @@ use std::path::PathBuf;
 
 use rustix::process::{getegid, geteuid};
 
-/// Maps the users of a process that has just got a user namespace.
-pub(super) fn map_ids(pid: i32) -> io::Result<()> {
-    let place = PathBuf::from(format!("/proc/{pid}"));
-    if geteuid().is_root() {
-        fs::write(place.join("uid_map"), every_id("/proc/self/uid_map")?)?;
-        return fs::write(place.join("gid_map"), every_id("/proc/self/gid_map")?);
+/// Which ids there are in a user namespace, in the form that the kernel takes: every one means itself.
+#[derive(Debug, Clone)]
+pub(super) struct Ids {
+    pub(super) users: String,
+    pub(super) groups: String,
+    setgroups: Setgroups,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Setgroups {
+    Allowed,
+    Denied,
+}
+
+impl Ids {
+    /// Those that a sandbox of this host has: for root, all that exist here; for anybody else, their own.
+    pub(super) fn of_this_host() -> io::Result<Self> {
+        if geteuid().is_root() {
+            let users = every_id("/proc/self/uid_map")?;
+            let groups = every_id("/proc/self/gid_map")?;
+            return Ok(Self { users, groups, setgroups: Setgroups::Allowed });
+        }
+        let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+        let (users, groups) = (format!("{user} {user} 1"), format!("{group} {group} 1"));
+        // Without this nobody but root may map a group: dropping one could open what is closed to it.
+        Ok(Self { users, groups, setgroups: Setgroups::Denied })
     }
-    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-    fs::write(place.join("uid_map"), format!("{user} {user} 1"))?;
-    // Without this nobody but root may map a group: dropping one could open what is closed to it.
-    fs::write(place.join("setgroups"), "deny")?;
-    fs::write(place.join("gid_map"), format!("{group} {group} 1"))
+
+    /// Gives them to a process that has just got a user namespace.
+    pub(super) fn map(&self, pid: i32) -> io::Result<()> {
+        let place = PathBuf::from(format!("/proc/{pid}"));
+        fs::write(place.join("uid_map"), &self.users)?;
+        if self.setgroups == Setgroups::Denied {
+            fs::write(place.join("setgroups"), "deny")?;
+        }
+        fs::write(place.join("gid_map"), &self.groups)
+    }
 }
 
 /// A map in which every id that exists here means itself.

@@ -4,6 +4,8 @@
 //! first process of its pid namespace. The child waits at a gate until its parent has written the id maps and
 //! put it into its cgroup; a parent that dies first closes the gate, and the child ends.
 //!
+//! What stands apart gets a second user namespace within the first, in which its mounts are locked.
+//!
 //! As root every id of the host means itself inside, so files keep their owners. As an ordinary user only the
 //! user's own id does, and the agent gets `CAP_SYS_ADMIN` over its own namespaces, and nothing else, as an
 //! ambient capability: it can mount drives and stays who it is. Mapping the user to root instead would make
@@ -11,6 +13,7 @@
 
 mod child;
 mod ids;
+mod locked;
 mod network;
 mod privilege;
 mod step;
@@ -138,7 +141,7 @@ fn start(
     drop((gate, reporter));
     // Only then it may be frozen: from now on it holds nothing of this process, and dies with it.
     let started = wait_until_alone(&mut reports, image.root())
-        .and_then(|()| open_gate(pid, namespaces, opener, arranged))
+        .and_then(|()| open_gate(pid, &image, opener, arranged))
         .and_then(|()| read_report(reports, image.root()))
         .and_then(|()| if has_network { network::receive(&received).map(Some) } else { Ok(None) });
     match started {
@@ -190,12 +193,12 @@ fn clone_flags(namespaces: Namespaces, network: Whose) -> CloneFlags {
 
 fn open_gate(
     pid: i32,
-    namespaces: Namespaces,
+    image: &Image,
     mut opener: PipeWriter,
     arranged: impl FnOnce(i32) -> io::Result<()>,
 ) -> io::Result<()> {
-    if namespaces.has_user() {
-        ids::map_ids(pid).map_err(|error| step::told("mapping its user", &error))?;
+    if image.namespaces().has_user() {
+        image.ids().map(pid).map_err(|error| step::told("mapping its user", &error))?;
     }
     arranged(pid)?;
     opener.write_all(&[1])

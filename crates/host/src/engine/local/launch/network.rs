@@ -2,21 +2,23 @@
 //!
 //! The socket is made inside and handed out: it stays in the network that it was made in, wherever it is accepted on.
 
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use nix::libc;
 use nix::sched::CloneFlags;
 use nix::sys::wait::{WaitStatus, waitpid};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, bind, listen, recvmsg, sendmsg, socket_with,
     socketpair, sockopt,
 };
-use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// Where the way out is, on a sandbox's own loopback. Above the ports that Linux gives to clients by itself, and
 /// below none that anything is known by.
@@ -28,6 +30,23 @@ const WAITING: i32 = 128;
 /// A pair of sockets for handing over the way out: the child's, and the parent's.
 pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Lets programs without rights over a network do what root's usually may on it: listen on every port, and ping. The
+/// network is the caller's own. System calls only.
+pub(super) fn open_to_programs() -> Result<(), Errno> {
+    for (setting, to) in [
+        (c"/proc/sys/net/ipv4/ip_unprivileged_port_start", "0"),
+        (c"/proc/sys/net/ipv4/ping_group_range", "0 2147483647"),
+    ] {
+        match open(setting, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(file) => drop(rustix::io::write(&file, to.as_bytes())),
+            // A kernel that lacks it, or a machine that shows it to read only: programs have less then.
+            Err(Errno::NOENT | Errno::ACCESS | Errno::ROFS) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
 }
 
 /// Brings up loopback, and hands the way out to the parent. System calls only.
@@ -63,16 +82,17 @@ fn bring_up_loopback(any: &OwnedFd) -> Result<(), Errno> {
     if done == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(nix::errno::Errno::last_raw())) }
 }
 
-/// Opens a way out once more, in the network of the process that a handle stays with. Needs Linux 5.8.
-pub(in super::super) fn reopen(handle: &OwnedFd) -> io::Result<TcpListener> {
+/// Opens a way out once more in a network, which is a file of `/proc/PID/ns`.
+pub(in super::super) fn reopen(network: &File) -> io::Result<TcpListener> {
     let (sent, received) = pair()?;
-    let child = || -> isize {
-        let spaces = ThreadNameSpaceType::USER | ThreadNameSpaceType::NETWORK;
-        match move_into_thread_name_spaces(handle.as_fd(), spaces).and_then(|()| set_up(&sent)) {
-            Ok(()) => 0,
-            Err(errno) => errno.raw_os_error() as isize,
-        }
+    // The users of a sandbox's programs have no rights over its network; those of the namespace around them have.
+    let users = users_over(network)?;
+    let enter = || -> Result<(), Errno> {
+        move_into_link_name_space(users.as_fd(), Some(LinkNameSpaceType::User))?;
+        move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+        set_up(&sent)
     };
+    let child = || -> isize { enter().err().map_or(0, |errno| errno.raw_os_error() as isize) };
     let mut stack = vec![0; super::STACK];
     // SAFETY: as for a launch: without CLONE_VM the child runs on its own copy of the memory and of the stack, and
     // makes system calls only, on what was prepared before.
@@ -84,6 +104,20 @@ pub(in super::super) fn reopen(handle: &OwnedFd) -> io::Result<TcpListener> {
         WaitStatus::Exited(_, errno) => Err(io::Error::from_raw_os_error(errno)),
         other => Err(io::Error::other(format!("it ended early: {other:?}"))),
     }
+}
+
+/// The user namespace that a network belongs to (ioctl_ns(2)).
+fn users_over(network: &File) -> io::Result<OwnedFd> {
+    const NS_GET_USERNS: libc::c_ulong = 0xb701;
+    // SAFETY: the call takes no argument, and what it gives is a new descriptor that nobody else owns.
+    #[expect(unsafe_code, reason = "there is no safe wrapper for this ioctl")]
+    let found = unsafe {
+        match libc::ioctl(network.as_raw_fd(), NS_GET_USERNS) {
+            ..0 => None,
+            fd => Some(OwnedFd::from_raw_fd(fd)),
+        }
+    };
+    found.ok_or_else(io::Error::last_os_error)
 }
 
 /// Takes the way out that a child has handed over.

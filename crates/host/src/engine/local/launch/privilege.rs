@@ -14,7 +14,7 @@ use seccompiler::{
 };
 
 /// What root may do in a sandbox, over what is the sandbox's own: as much as in a container of the usual kind.
-const OF_ROOT: [CapabilitySet; 13] = [
+const OF_ROOT: [CapabilitySet; 11] = [
     CapabilitySet::CHOWN,
     CapabilitySet::DAC_OVERRIDE,
     CapabilitySet::FOWNER,
@@ -23,8 +23,6 @@ const OF_ROOT: [CapabilitySet; 13] = [
     CapabilitySet::SETGID,
     CapabilitySet::SETUID,
     CapabilitySet::SETPCAP,
-    CapabilitySet::NET_BIND_SERVICE,
-    CapabilitySet::NET_RAW,
     CapabilitySet::SYS_CHROOT,
     CapabilitySet::AUDIT_WRITE,
     CapabilitySet::SETFCAP,
@@ -78,7 +76,7 @@ static FILTER: LazyLock<Option<Filter>> = LazyLock::new(Filter::new);
 /// System calls that a sandbox may not make.
 #[derive(Debug)]
 pub(super) struct Filter {
-    programs: [BpfProgram; 2],
+    programs: [BpfProgram; 3],
 }
 
 impl Filter {
@@ -94,10 +92,13 @@ impl Filter {
         for (call, argument) in [(libc::SYS_clone, 0), (libc::SYS_unshare, 0)] {
             rules.insert(call, vec![with_flag(argument, libc::CLONE_NEWUSER.cast_unsigned().into())?]);
         }
+        // What somebody pushes into a terminal is taken for typed by whoever reads it next.
+        rules.insert(libc::SYS_ioctl, vec![command(libc::TIOCSTI)?]);
         // The flags of clone3 are in memory, where no filter looks. C libraries fall back to clone.
         let unknown = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
         Some(Self {
             programs: [
+                by_other_numbers(),
                 compile(rules, libc::EPERM.cast_unsigned())?,
                 compile(unknown, libc::ENOSYS.cast_unsigned())?,
             ],
@@ -123,11 +124,37 @@ fn compile(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: u32) -> Option<BpfProg
     SeccompFilter::new(rules, otherwise, refused, architecture).ok()?.try_into().ok()
 }
 
+/// Refuses system calls by the second set of numbers that x86-64 has for them, which no rule here knows (`x32`). Kernels
+/// without it have no calls there anyway, on any kind of machine.
+fn by_other_numbers() -> BpfProgram {
+    const FIRST: u32 = 0x4000_0000;
+    // The number is the first field of `seccomp_data`.
+    let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    let compare = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+    let end = (libc::BPF_RET | libc::BPF_K) as u16;
+    let instruction = |code, jt, jf, k| seccompiler::sock_filter { code, jt, jf, k };
+    vec![
+        instruction(load, 0, 0, 0),
+        instruction(compare, 0, 1, FIRST),
+        instruction(end, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned()),
+        instruction(end, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ]
+}
+
+/// Where a call is for this command. The kernel looks at 32 bits of it, and so does this.
+fn command(command: u64) -> Option<SeccompRule> {
+    let condition = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, command).ok()?;
+    SeccompRule::new(vec![condition]).ok()
+}
+
 fn with_flag(argument: u8, flag: u64) -> Option<SeccompRule> {
     let condition =
         SeccompCondition::new(argument, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flag), flag).ok()?;
     SeccompRule::new(vec![condition]).ok()
 }
+
+/// The number of `quotactl_fd`, which is the same on every kind of machine.
+const QUOTACTL_FD: i64 = 443;
 
 /// Calls that are about the whole machine, or have been ways out of containers more than once.
 fn refused() -> Vec<i64> {
@@ -156,8 +183,10 @@ fn refused() -> Vec<i64> {
         libc::SYS_open_by_handle_at,
         libc::SYS_perf_event_open,
         libc::SYS_quotactl,
+        QUOTACTL_FD,
         libc::SYS_reboot,
         libc::SYS_request_key,
+        libc::SYS_setns,
         libc::SYS_settimeofday,
         libc::SYS_swapoff,
         libc::SYS_swapon,

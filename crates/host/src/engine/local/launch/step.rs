@@ -16,6 +16,7 @@ pub(super) enum Step {
     Name,
     Network,
     Root,
+    Lock,
     Proc,
     Streams,
     Directory,
@@ -25,13 +26,14 @@ pub(super) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Session,
         Self::Mounts,
         Self::Cgroup,
         Self::Name,
         Self::Network,
         Self::Root,
+        Self::Lock,
         Self::Proc,
         Self::Streams,
         Self::Directory,
@@ -48,6 +50,7 @@ impl Step {
             Self::Name => "giving it a name",
             Self::Network => "setting up its loopback",
             Self::Root => "entering its root",
+            Self::Lock => "locking its mounts",
             Self::Proc => "mounting a fresh /proc",
             Self::Streams => "setting up its standard streams",
             Self::Directory => "entering its directory",

@@ -1,7 +1,6 @@
 //! Taking over a life that an earlier host has begun.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -55,7 +54,7 @@ impl Life {
         let (log, outlet) = (Log::open(log)?, Outlet::find(outlet)?);
         let life = Self {
             agent,
-            way_out: Mutex::new(way_out_again(agent, &handle, egress)?),
+            way_out: Mutex::new(way_out_again(agent, egress)?),
             namespaces,
             cgroup,
             bound,
@@ -88,13 +87,14 @@ impl Life {
 }
 
 /// Opens the way out of a sandbox of an earlier host once more, where it has a network of its own.
-fn way_out_again(agent: Process, handle: &OwnedFd, egress: &Egress) -> io::Result<Option<WayOut>> {
+fn way_out_again(agent: Process, egress: &Egress) -> io::Result<Option<WayOut>> {
     if !agent.has_own_network()? {
         return Ok(None);
     }
+    let network = agent.network()?;
     let give_up = Instant::now() + LEFT_OPEN;
     let opened = loop {
-        match reopen(handle) {
+        match reopen(&network) {
             // Whoever had it lets go of it at about this time.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < give_up => {
                 thread::sleep(Duration::from_millis(5));

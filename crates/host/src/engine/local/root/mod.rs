@@ -47,7 +47,24 @@ pub(super) const CERTIFICATES: &str = "/run/reveille/certificates";
 
 /// What cannot be read, or only be read, in a sandbox's `/proc`: the machine's own, and not the sandbox's.
 const PROC_READ_ONLY: [&str; 5] = ["sys", "irq", "bus", "fs", "sysrq-trigger"];
-const PROC_HIDDEN: [&str; 6] = ["kcore", "keys", "timer_list", "latency_stats", "sched_debug", "kmsg"];
+const PROC_HIDDEN: [&str; 13] = [
+    "iomem",
+    "kcore",
+    "keys",
+    "kmsg",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "latency_stats",
+    "mtrr",
+    "sched_debug",
+    "slabinfo",
+    "timer_list",
+    "vmallocinfo",
+];
+/// Directories whose contents are hidden: of the machine's devices and firmware, some of which root could change.
+const PROC_EMPTY: [&str; 4] = ["acpi", "asound", "driver", "scsi"];
+const SYS_EMPTY: [&str; 3] = ["devices/virtual/dmi", "devices/virtual/powercap", "firmware"];
 
 /// How what belongs to the machine can be changed inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,6 +227,18 @@ impl Make {
                 self.acts.push(Act::bind(Path::new("/dev/null"), &at.join(name))?);
             }
         }
+        self.empty("proc", &PROC_EMPTY)
+    }
+
+    /// Mounts nothing over what is there.
+    fn empty(&mut self, below: &str, names: &[&str]) -> io::Result<()> {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
+        for name in names {
+            if Path::new("/").join(below).join(name).is_dir() {
+                let at = self.at(below).join(name);
+                self.acts.push(Act::fresh("tmpfs", &at, flags, "mode=555,size=4k")?.if_it_can());
+            }
+        }
         Ok(())
     }
 
@@ -218,7 +247,7 @@ impl Make {
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
         // Programs live without it, and some machines do not give it.
         self.acts.push(Act::fresh("sysfs", &at, flags, "")?.if_it_can());
-        Ok(())
+        self.empty("sys", &SYS_EMPTY)
     }
 
     fn devices(&mut self, memory: u64) -> io::Result<()> {
@@ -263,7 +292,10 @@ impl Make {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         self.acts.push(Act::fresh("tmpfs", &at, flags, &format!("mode=755,size={}m", of.memory / 8))?);
         self.acts.push(Act::directory(&at.join("lock"), 0o1777)?);
-        self.acts.push(Act::directory(&at.join("reveille"), 0o755)?);
+        // A place of its own: no directory on the way to what is mounted in it can be moved away.
+        let ours = at.join("reveille");
+        self.acts.push(Act::directory(&ours, 0o755)?);
+        self.acts.push(Act::fresh("tmpfs", &ours, flags, "mode=755,size=64k")?);
         let programs = self.at(PROGRAMS);
         self.acts.push(Act::directory(&programs, 0o755)?);
         let at = match of.programs.file_name() {
@@ -294,6 +326,7 @@ impl Make {
             self.acts.push(Act::directory(&at, 0o700)?);
             self.acts.push(Act::bind(volume, &at)?);
         }
+        self.acts.push(Act::read_only(&ours, flags)?);
         Ok(())
     }
 }
