@@ -172,6 +172,10 @@ fn trials() -> Vec<Trial> {
             Ok(())
         })
         .with_ignored_flag(true),
+        trial(
+            "servers and mounts of what a host has taken over are what they were",
+            replaced::its_servers_and_its_mounts_are_what_they_were,
+        ),
         trial("the agent of what a host has taken over can be upgraded", replaced::its_agent_can_be_upgraded),
         trial("only one host has the data", replaced::only_one_host_has_the_data),
         Trial::test(

@@ -59,7 +59,7 @@ fn serve(each: impl Fn(usize, TcpStream)) -> ExitCode {
 }
 
 /// Starts one of these servers in the sandbox and gives its port.
-async fn start(stand: &Stand, which: &str) -> u16 {
+pub(crate) async fn start(stand: &Stand, which: &str) -> u16 {
     let command = json!({"command": this_program(which), "name": which});
     assert_eq!(stand.post("/process", &command).await.status, 200);
     loop {

@@ -113,6 +113,25 @@ pub(crate) async fn it_is_started_again_when_its_agent_has_ended() {
     stand.host.stop().await;
 }
 
+pub(crate) async fn its_servers_and_its_mounts_are_what_they_were() {
+    let stand = Stand::with_box(beyond).await;
+    let path = format!("/port/{}/x", crate::passage::start(&stand, "serve-patiently").await);
+    let first = stand.post(&path, &json!("x")).await.json().as_u64().unwrap();
+    let mount = json!({"driveName": "data", "mountPath": "/mnt/data", "drivePath": "/"});
+    let mounts = stand.post("/drives/mount", &mount).await.status == 200;
+    let stand = stand.replaced(beyond).await;
+    assert_eq!(stand.post(&path, &json!("x")).await.json(), first + 1);
+    if mounts {
+        says(&stand, "box", "echo kept > /mnt/data/file").await;
+        assert_eq!(std::fs::read_to_string(stand.data("drives/data/file")).unwrap(), "kept\n");
+        assert_eq!(stand.control("DELETE", "/drives/data", "").await.status, 409, "it is in use");
+    }
+    assert_eq!(stand.control("POST", "/sandboxes/box/standby", "").await.status, 200);
+    let stand = stand.replaced(beyond).await;
+    assert_eq!(stand.post(&path, &json!("x")).await.json(), first + 2, "asleep, too");
+    stand.host.stop().await;
+}
+
 pub(crate) async fn its_agent_can_be_upgraded() {
     let stand = Stand::with_box(beyond).await;
     let running = json!({"command": "sleep 6543", "name": "running"});
