@@ -15,9 +15,11 @@
 //!                        └── route ──► exchange: whose Host? + headers, fields, secrets ──TLS──► outside
 //! ```
 
+mod accepting;
 mod address;
 pub(crate) mod authority;
 mod domains;
+mod doors;
 mod exchange;
 mod outside;
 mod plain;
@@ -60,9 +62,18 @@ pub(crate) struct Egress {
     authority: Option<Arc<Authority>>,
 }
 
+/// What a sandbox meets on its own loopback.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    /// Its proxy.
+    pub(crate) proxy: TcpListener,
+    /// The host's previews, at the address that the host has outside.
+    pub(crate) doors: Option<TcpListener>,
+}
+
 /// A proxy that is to be answered.
 struct Task {
-    listener: TcpListener,
+    listeners: Listeners,
     proxy: Proxy,
 }
 
@@ -105,22 +116,34 @@ impl Egress {
         self.authority.as_deref()
     }
 
+    /// The port on a sandbox's loopback at which the previews are to be.
+    pub(crate) fn doors_inside(&self) -> Option<u16> {
+        self.outside.doors_inside()
+    }
+
     /// Answers the proxy of one sandbox by this policy.
-    pub(crate) fn answer(&self, listener: TcpListener, policy: Policy) -> WayOut {
+    pub(crate) fn answer(&self, listeners: Listeners, policy: Policy) -> WayOut {
         let end = CancellationToken::new();
         let (rules, known) = watch::channel(Arc::new(policy));
         let terms = Terms::new(Arc::clone(&self.outside), known, end.clone());
-        let task = Task { listener, proxy: Proxy { terms, authority: self.authority.clone() } };
+        let task = Task { listeners, proxy: Proxy { terms, authority: self.authority.clone() } };
         // The thread is gone only when the process ends.
         self.to_the_thread.send(task).ok();
         WayOut { rules, _end: end.drop_guard() }
     }
 }
 
-async fn answer(Task { listener, proxy }: Task) {
-    let end = proxy.terms.end.clone();
-    let served = end.run_until_cancelled_owned(proxy::serve(listener, proxy, CONNECTIONS)).await;
-    if let Some(Err(error)) = served {
+async fn answer(Task { listeners, proxy }: Task) {
+    let Listeners { proxy: listener, doors } = listeners;
+    let previews = async {
+        match doors {
+            Some(doors) => doors::serve(doors, proxy.terms.clone(), CONNECTIONS).await,
+            None => Ok(()),
+        }
+    };
+    // The doors are closed first, so that whoever finds the port of the proxy free finds theirs free.
+    let both = async { tokio::try_join!(previews, proxy::serve(listener, proxy.clone(), CONNECTIONS)) };
+    if let Some(Err(error)) = proxy.terms.end.run_until_cancelled(both).await {
         tracing::warn!(%error, "a sandbox's way out is closed");
     }
 }

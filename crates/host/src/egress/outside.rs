@@ -102,6 +102,14 @@ impl Outside {
         if is_port && (is_address || is_name()) { Place::Doors } else { Place::Outside }
     }
 
+    /// The port at which the doors are on a sandbox's own loopback: the host's, where the host has that address, so
+    /// that a URL leads to the same place inside and outside.
+    pub(super) fn doors_inside(&self) -> Option<u16> {
+        let doors =
+            self.doors.filter(|doors| shown(doors.address.ip()) == IpAddr::V4(Ipv4Addr::LOCALHOST))?;
+        Some(doors.address.port())
+    }
+
     /// Whether a request may go through the doors.
     pub(super) fn is_door(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         self.doors.is_some_and(|doors| (doors.is_door)(uri, headers))

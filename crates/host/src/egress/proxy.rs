@@ -3,31 +3,25 @@
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::uri::Scheme;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use reveille_wire::hop;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use super::Rules;
+use super::accepting::{HEAD, accept, server};
 use super::authority::Authority;
 use super::exchange::{self, Came, Terms, Upstream};
 use super::outside::{Place, Target};
 use super::plain;
 use super::refused::{Answer, Refused, refusal, refused};
 
-/// How long a client may take for the head of a request, and to agree on a secured connection.
-const HEAD: Duration = Duration::from_secs(30);
-/// How long is waited where no connection can be accepted.
-const PAUSE: Duration = Duration::from_millis(100);
 /// What a client says first that wants a secured connection (RFC 8446, section 5.1: a handshake).
 const HANDSHAKE: u8 = 0x16;
 
@@ -41,25 +35,8 @@ pub(super) struct Proxy {
 
 /// Serves a proxy until it is given up.
 pub(super) async fn serve(listener: TcpListener, proxy: Proxy, connections: usize) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let places = Arc::new(Semaphore::new(connections));
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::debug!(%error, "a sandbox's connection to the outside was not accepted");
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-        };
-        let proxy = proxy.clone();
-        tokio::spawn(async move {
-            let end = proxy.terms.end.clone();
-            end.run_until_cancelled_owned(connection(stream, proxy)).await;
-            drop(place);
-        });
-    }
+    let end = proxy.terms.end.clone();
+    accept(listener, connections, &end, |stream| connection(stream, proxy.clone())).await
 }
 
 /// Ends when a name is not allowed any more.
@@ -82,16 +59,6 @@ async fn connection(stream: TcpStream, proxy: Proxy) {
     if let Err(error) = served {
         tracing::debug!(%error, "a sandbox's connection to the outside broke off");
     }
-}
-
-fn server() -> hyper::server::conn::http1::Builder {
-    let mut server = hyper::server::conn::http1::Builder::new();
-    server
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(hop::MAX_HEAD)
-        .max_headers(hop::MAX_HEADERS);
-    server
 }
 
 impl Proxy {

@@ -94,6 +94,33 @@ pub(crate) async fn a_secret_is_added_on_the_way() {
     assert!(said.contains(&format!(r#"{{"own":1,"added":"{SECRET}"}}"#)), "{said}");
     assert!(said.starts_with("id ") && !said.starts_with("id None"), "{said}");
 
+    // By the very URL that the host gives, with no proxy asked; and nothing else of the host is there.
+    let plain = url.replace("https://", "http://");
+    let said = called(&format!("/usr/bin/python3 -c \"$ASK\" {plain}/x")).await;
+    assert!(said.to_ascii_lowercase().contains(&format!("x-added: bearer {SECRET}")), "{said}");
+    let (host, _) = plain.split_once("/preview/").unwrap();
+    let named = preview["reveille"]["hostUrl"].as_str().unwrap().trim_start_matches("http://");
+    let look = "import sys,urllib.request as u,urllib.error as e\nfor line in sys.argv[1:]:\n try:\n  \
+        a=u.urlopen(u.Request(line.split('|')[0],headers={'host':line.split('|')[1]})); print(a.status)\n \
+        except e.HTTPError as x: print(x.code)";
+    let address = host.trim_start_matches("http://");
+    let looked = [
+        (format!("{host}/v0/sandboxes|{address}"), "403"),
+        (format!("{host}/local/sandboxes/box/health|{address}"), "403"),
+        (format!("{host}/|localhost"), "403"),
+        (format!("{host}/x|{named}"), "200"),
+        (format!("{host}/preview/none/|{address}"), "404"),
+    ];
+    let asked: Vec<&str> = looked.iter().map(|(asked, _)| asked.as_str()).collect();
+    let command = json!({
+        "command": format!("/usr/bin/python3 -c \"$LOOK\" '{}'", asked.join("' '")),
+        "env": {"LOOK": look},
+        "waitForCompletion": true,
+    });
+    let said = stand.ask("POST", "/local/sandboxes/caller/process", command.to_string()).await.json();
+    let wanted: Vec<&str> = looked.iter().map(|(_, status)| *status).collect();
+    assert_eq!(said["logs"].as_str().unwrap_or_default().lines().collect::<Vec<_>>(), wanted, "{said}");
+
     // Nothing inside holds the secret, or the key of whoever is trusted; and what is trusted is not to be changed.
     let inside = called(
         "env; cd /run/reveille/certificates; ls; cat authority.pem; grep -c PRIVATE bundle.pem; echo x > bundle.pem",

@@ -96,12 +96,15 @@ pub(super) async fn routed(
     // Whoever waits for a word gets it when the body is read.
     headers.remove(EXPECT);
     headers.remove(PROXY_AUTHORIZATION);
-    let is_changed =
-        !body.is_end_stream() && routes.iter().any(|route| route.changes_bodies()) && is_json(headers);
-    let mut taken = None;
-    let body = if is_changed {
-        let length = length_of(headers)?;
-        taken = room.take(length).await;
+    let changes = !body.is_end_stream() && routes.iter().any(|route| route.changes_bodies());
+    let room = match (changes, kind_of(headers), length_of(headers)) {
+        (true, Kind::Json, Some(length)) if length > MAX_HELD => return Err(too_long()),
+        (true, Kind::Json, length) => room.take(length).await,
+        // It may be JSON, as clients send it that do not say so.
+        (true, Kind::Unsaid, Some(length)) if length <= MAX_HELD => room.take(Some(length)).await,
+        _ => None,
+    };
+    let body = if room.is_some() {
         let held = rewritten(held(body).await?, routes);
         headers.insert(CONTENT_LENGTH, HeaderValue::from(held.len()));
         Either::Right(Full::new(held))
@@ -118,7 +121,7 @@ pub(super) async fn routed(
     if let Some(protocol) = protocol {
         hop::write_upgrade(headers, protocol);
     }
-    Ok((Request::from_parts(head, body), taken))
+    Ok((Request::from_parts(head, body), room))
 }
 
 /// Puts secrets into what the sender wrote.
@@ -140,9 +143,8 @@ fn reveal(headers: &mut HeaderMap, routes: &[&Route]) -> Result<(), Refused> {
 }
 
 /// How long a body says that it is.
-fn length_of(headers: &HeaderMap) -> Result<Option<usize>, Refused> {
-    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > MAX_HELD) { Err(too_long()) } else { Ok(length) }
+fn length_of(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The whole of a body.
@@ -160,10 +162,20 @@ fn too_long() -> Refused {
     refused(StatusCode::PAYLOAD_TOO_LARGE, why)
 }
 
-/// Whether a body is JSON that can be read as it is (RFC 6839, section 3.1, for `+json`).
-fn is_json(headers: &HeaderMap) -> bool {
-    let is_coded = headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    !is_coded && (kind == "application/json" || kind.ends_with("+json"))
+/// What a body says that it is.
+enum Kind {
+    /// JSON that can be read as it is (RFC 6839, section 3.1, for `+json`).
+    Json,
+    Unsaid,
+    Other,
+}
+
+fn kind_of(headers: &HeaderMap) -> Kind {
+    if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Kind::Other;
+    }
+    let Some(kind) = headers.get(CONTENT_TYPE) else { return Kind::Unsaid };
+    let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+    let kind = kind.trim().to_ascii_lowercase();
+    if kind == "application/json" || kind.ends_with("+json") { Kind::Json } else { Kind::Other }
 }

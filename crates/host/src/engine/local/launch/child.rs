@@ -144,9 +144,9 @@ impl Image {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
             .map_err(|errno| at(Step::Cgroup)(Errno::from_raw_os_error(errno as i32)))?;
         rustix::system::sethostname(self.hostname.as_bytes()).map_err(at(Step::Name))?;
-        if self.network == Whose::Own {
+        if let Whose::Own { doors } = self.network {
             network::open_to_programs()
-                .and_then(|()| network::set_up(&self.way_out))
+                .and_then(|()| network::set_up(&self.way_out, doors))
                 .map_err(at(Step::Network))?;
         }
         let Some(root) = &self.root else { return Ok(()) };

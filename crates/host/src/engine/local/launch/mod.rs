@@ -21,7 +21,6 @@ mod step;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Write};
-use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -30,6 +29,7 @@ use nix::sched::CloneFlags;
 
 use super::Namespaces;
 use super::root::Root;
+use crate::egress::Listeners;
 use child::Image;
 use step::{Failure, read_report, wait_until_alone};
 
@@ -46,11 +46,20 @@ enum Purpose {
     Try,
 }
 
-/// Whose something is.
+/// Whose network something has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
-    Own,
+    Own {
+        /// The port on its loopback at which the host's previews are, where they are to be.
+        doors: Option<u16>,
+    },
     Machines,
+}
+
+impl Whose {
+    fn is_own(self) -> bool {
+        matches!(self, Self::Own { .. })
+    }
 }
 
 /// What to start.
@@ -84,7 +93,7 @@ pub(super) enum End {
 pub(super) struct Launched {
     pub(super) pid: i32,
     /// Where it asks for the outside, on its own loopback; where it has a network of its own.
-    pub(super) way_out: Option<TcpListener>,
+    pub(super) way_out: Option<Listeners>,
 }
 
 /// Starts a process. `arranged` is told its number before it runs any program, and can still refuse.
@@ -110,7 +119,7 @@ pub(super) fn try_out(
     let nothing = || File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from);
     let trial = Launch {
         namespaces,
-        network: Whose::Own,
+        network: Whose::Own { doors: None },
         root,
         hostname: "trial".to_owned(),
         program: PathBuf::from("/"),
@@ -132,7 +141,7 @@ fn start(
     arranged: impl FnOnce(i32) -> io::Result<()>,
 ) -> io::Result<Launched> {
     let (namespaces, network) = (launch.namespaces, launch.network);
-    let has_network = namespaces.is_apart() && network == Whose::Own;
+    let has_network = namespaces.is_apart() && network.is_own();
     let (sent, received) = network::pair()?;
     let image = Image::new(launch, purpose, sent)?;
     let (gate, opener) = io::pipe()?;
@@ -178,7 +187,7 @@ fn clone_flags(namespaces: Namespaces, network: Whose) -> CloneFlags {
     let (user, mounts, pids) = (CloneFlags::CLONE_NEWUSER, CloneFlags::CLONE_NEWNS, CloneFlags::CLONE_NEWPID);
     // The cgroup namespace comes later: it begins where the process is when it is made.
     let mut others = CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
-    if network == Whose::Own {
+    if network.is_own() {
         others |= CloneFlags::CLONE_NEWNET;
     }
     match namespaces {

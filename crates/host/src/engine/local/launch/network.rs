@@ -1,6 +1,6 @@
-//! A network of its own: loopback, and a socket on it that the host answers.
+//! A network of its own: loopback, and sockets on it that the host answers.
 //!
-//! The socket is made inside and handed out: it stays in the network that it was made in, wherever it is accepted on.
+//! They are made inside and handed out: a socket stays in the network that it was made in, wherever it is accepted on.
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -19,6 +19,8 @@ use rustix::net::{
     socketpair, sockopt,
 };
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::egress::Listeners;
 
 /// Where the way out is, on a sandbox's own loopback. Above the ports that Linux gives to clients by itself, and
 /// below none that anything is known by.
@@ -49,21 +51,35 @@ pub(super) fn open_to_programs() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Brings up loopback, and hands the way out to the parent. System calls only.
-pub(super) fn set_up(parent: &OwnedFd) -> Result<(), Errno> {
-    let flags = SocketFlags::CLOEXEC;
-    let way_out = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
-    // Connections that an earlier host has served may not have ended yet.
-    sockopt::set_socket_reuseaddr(&way_out, true)?;
+/// Brings up loopback, and hands the way out to the parent, with the doors where their port is free. System calls
+/// only.
+pub(super) fn set_up(parent: &OwnedFd, doors: Option<u16>) -> Result<(), Errno> {
+    let way_out = socket()?;
     bring_up_loopback(&way_out)?;
-    bind(&way_out, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, PROXY_PORT))?;
-    listen(&way_out, WAITING)?;
-    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    listen_on(&way_out, PROXY_PORT)?;
+    // Something in a sandbox that was taken over may have the port by now.
+    let doors = match doors {
+        Some(port) => Some(socket()?).filter(|doors| listen_on(doors, port).is_ok()),
+        None => None,
+    };
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut message = SendAncillaryBuffer::new(&mut room);
-    let files = [way_out.as_fd()];
-    message.push(SendAncillaryMessage::ScmRights(&files));
+    let both = [way_out.as_fd(), doors.as_ref().unwrap_or(&way_out).as_fd()];
+    message.push(SendAncillaryMessage::ScmRights(&both[..1 + usize::from(doors.is_some())]));
     sendmsg(parent, &[IoSlice::new(b"w")], &mut message, SendFlags::NOSIGNAL)?;
     Ok(())
+}
+
+fn socket() -> Result<OwnedFd, Errno> {
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    // Connections that an earlier host has served may not have ended yet.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    Ok(socket)
+}
+
+fn listen_on(socket: &OwnedFd, port: u16) -> Result<(), Errno> {
+    bind(socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+    listen(socket, WAITING)
 }
 
 fn bring_up_loopback(any: &OwnedFd) -> Result<(), Errno> {
@@ -83,14 +99,14 @@ fn bring_up_loopback(any: &OwnedFd) -> Result<(), Errno> {
 }
 
 /// Opens a way out once more in a network, which is a file of `/proc/PID/ns`.
-pub(in super::super) fn reopen(network: &File) -> io::Result<TcpListener> {
+pub(in super::super) fn reopen(network: &File, doors: Option<u16>) -> io::Result<Listeners> {
     let (sent, received) = pair()?;
     // The users of a sandbox's programs have no rights over its network; those of the namespace around them have.
     let users = users_over(network)?;
     let enter = || -> Result<(), Errno> {
         move_into_link_name_space(users.as_fd(), Some(LinkNameSpaceType::User))?;
         move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
-        set_up(&sent)
+        set_up(&sent, doors)
     };
     let child = || -> isize { enter().err().map_or(0, |errno| errno.raw_os_error() as isize) };
     let mut stack = vec![0; super::STACK];
@@ -121,16 +137,21 @@ fn users_over(network: &File) -> io::Result<OwnedFd> {
 }
 
 /// Takes the way out that a child has handed over.
-pub(super) fn receive(from: &OwnedFd) -> io::Result<TcpListener> {
-    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+pub(super) fn receive(from: &OwnedFd) -> io::Result<Listeners> {
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut messages = RecvAncillaryBuffer::new(&mut room);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
     recvmsg(from, &mut [IoSliceMut::new(&mut [0])], &mut messages, flags)?;
-    let files = messages.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut files) => files.next(),
-        _ => None,
-    });
-    let way_out = TcpListener::from(files.ok_or_else(|| io::Error::other("it handed over no way out"))?);
-    way_out.set_nonblocking(true)?;
-    Ok(way_out)
+    let (mut proxy, mut doors) = (None, None);
+    for message in messages.drain() {
+        if let RecvAncillaryMessage::ScmRights(mut files) = message {
+            (proxy, doors) = (files.next(), files.next());
+        }
+    }
+    let listener = |socket: OwnedFd| {
+        let listener = TcpListener::from(socket);
+        listener.set_nonblocking(true).map(|()| listener)
+    };
+    let proxy = proxy.ok_or_else(|| io::Error::other("it handed over no way out"))?;
+    Ok(Listeners { proxy: listener(proxy)?, doors: doors.map(listener).transpose()? })
 }

@@ -281,7 +281,7 @@ fn start(birth: Birth, before: impl FnOnce(Process) -> io::Result<()>) -> io::Re
     let (namespaces, cgroup, bound) = (birth.ground.namespaces, birth.cgroup, birth.bound);
     let what = Launch {
         namespaces,
-        network: if birth.network == Network::Machine { Whose::Machines } else { Whose::Own },
+        network: whose(&birth.network, &birth.ground),
         hostname: birth.name.to_string(),
         arguments: arguments(&birth.ground.agent.arguments, namespaces, &inside, &birth.attachments)?,
         program: inside.loaded_by.map_or(inside.program, |LoadedBy(loader)| loader),
@@ -305,11 +305,11 @@ fn start(birth: Birth, before: impl FnOnce(Process) -> io::Result<()>) -> io::Re
     // Nobody else waits for it, so its number stays its own until it is reaped.
     let handle = pidfd_open(Pid::from_raw(launched.pid).ok_or(Errno::SRCH)?, PidfdFlags::empty());
     let handle = handle.inspect_err(|_| end_child(launched.pid))?;
-    let answer = |listener, policy| birth.ground.egress.answer(listener, policy);
+    let answer = |listeners, policy| birth.ground.egress.answer(listeners, policy);
     let way_out = match (launched.way_out, birth.network) {
-        (Some(listener), Network::Proxied(policy)) => Some(answer(listener, policy)),
+        (Some(listeners), Network::Proxied(policy)) => Some(answer(listeners, policy)),
         // Another can be said while it runs.
-        (Some(listener), _) => Some(answer(listener, Domains::none().into())),
+        (Some(listeners), _) => Some(answer(listeners, Domains::none().into())),
         (None, _) => None,
     };
     let life = Life {
@@ -324,6 +324,13 @@ fn start(birth: Birth, before: impl FnOnce(Process) -> io::Result<()>) -> io::Re
         let_go,
     };
     Ok((Arc::new(life), Attending { handle, log, outlet, mark: birth.mark }))
+}
+
+fn whose(network: &Network, ground: &Ground) -> Whose {
+    match network {
+        Network::Machine => Whose::Machines,
+        Network::None | Network::Proxied(_) => Whose::Own { doors: ground.egress.doors_inside() },
+    }
 }
 
 /// Where things are as an agent sees them.

@@ -94,7 +94,7 @@ fn way_out_again(agent: Process, egress: &Egress) -> io::Result<Option<WayOut>> 
     let network = agent.network()?;
     let give_up = Instant::now() + LEFT_OPEN;
     let opened = loop {
-        match reopen(&network) {
+        match reopen(&network, egress.doors_inside()) {
             // Whoever had it lets go of it at about this time.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < give_up => {
                 thread::sleep(Duration::from_millis(5));
@@ -103,7 +103,7 @@ fn way_out_again(agent: Process, egress: &Egress) -> io::Result<Option<WayOut>> 
         }
     };
     match opened {
-        Ok(listener) => Ok(Some(egress.answer(listener, Domains::none().into()))),
+        Ok(listeners) => Ok(Some(egress.answer(listeners, Domains::none().into()))),
         Err(error) => {
             tracing::warn!(%error, "a sandbox that was taken over reaches nothing of the outside");
             Ok(None)
