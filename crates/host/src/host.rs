@@ -147,6 +147,7 @@ impl Host {
             workspace: settings.workspace.clone(),
             network: settings.network.clone(),
             allowance: settings.allowance(),
+            keep_free: settings.keep_free,
             url: url(address),
             expiries: Notify::new(),
         });

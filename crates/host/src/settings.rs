@@ -34,6 +34,12 @@ pub struct HostSettings {
     pub processes: u32,
     /// The longest file that a sandbox may write whose record does not say, in MiB; none: as long as the disk has room.
     pub max_file: Option<u64>,
+    /// What the files of a new sandbox may take on the disk, in MiB, whose record does not say; none: as much as there is
+    /// room for.
+    pub disk: Option<u64>,
+    /// How much of the disk is kept free, in MiB: below that no sandbox is made, no image imported and no snapshot
+    /// taken. 256.
+    pub keep_free: u64,
     /// How the agent of a sandbox is started.
     pub agent: AgentCommand,
     /// How long what runs in sandboxes lives, where nobody ends it.
@@ -135,6 +141,8 @@ impl HostSettings {
             network: Network::default(),
             processes: Allowance::PROCESSES,
             max_file: None,
+            disk: None,
+            keep_free: 256,
             agent,
             lifetime: Lifetime::default(),
             announce: None,
@@ -147,7 +155,7 @@ impl HostSettings {
     /// What a sandbox may use whose record does not say.
     pub(crate) fn allowance(&self) -> Allowance {
         let mut allowance = Allowance::default();
-        (allowance.processes, allowance.file) = (self.processes, self.max_file);
+        (allowance.processes, allowance.file, allowance.disk) = (self.processes, self.max_file, self.disk);
         allowance
     }
 
@@ -169,6 +177,10 @@ impl HostSettings {
         if !control::PROCESS_COUNTS.contains(&self.processes) {
             let (least, most) = (control::PROCESS_COUNTS.start(), control::PROCESS_COUNTS.end());
             return refused(format!("a sandbox can have from {least} to {most} processes"));
+        }
+        let least = control::SMALLEST_DISK;
+        if self.disk.is_some_and(|size| size < least) {
+            return refused(format!("the disk of a sandbox has {least} MiB at the least"));
         }
         if self.max_file == Some(0) {
             return refused("the longest file of a sandbox is at least 1 MiB".to_owned());

@@ -38,6 +38,9 @@ pub(crate) struct Create {
     /// On a local host: how many processes it may have, threads among them
     #[arg(long, value_name = "N")]
     processes: Option<u32>,
+    /// On a local host: what its files may take on the disk: 512m, 4g
+    #[arg(long, value_name = "SIZE", value_parser = megabytes)]
+    disk: Option<u64>,
     /// On a local host: the longest file that it may write: 512m, 4g
     #[arg(long, value_name = "SIZE", value_parser = megabytes)]
     max_file: Option<u64>,
@@ -86,6 +89,9 @@ fn wanted(connection: &Connection, asked: &Create) -> CreateSandbox {
     }
     if let Some(processes) = asked.processes {
         call = call.label("processes", processes.to_string());
+    }
+    if let Some(megabytes) = asked.disk {
+        call = call.label("disk", format!("{megabytes}m"));
     }
     if let Some(megabytes) = asked.max_file {
         call = call.label("max-file", format!("{megabytes}m"));

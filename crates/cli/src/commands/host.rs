@@ -77,6 +77,12 @@ pub(crate) struct Host {
     /// The longest file that a sandbox may write that does not say itself [default: as long as there is room]
     #[arg(long, value_name = "SIZE", value_parser = megabytes)]
     max_file: Option<u64>,
+    /// What the files of a new sandbox may take on the disk that does not say itself [default: what there is room for]
+    #[arg(long, value_name = "SIZE", value_parser = megabytes)]
+    disk: Option<u64>,
+    /// How much of the disk is kept free: below that no sandbox is made
+    #[arg(long, value_name = "SIZE", value_parser = megabytes, default_value = "256m")]
+    keep_free: u64,
     /// Add a line of JSON to FILE for each request, with its time and status; - is stdout
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
@@ -306,6 +312,8 @@ mod here {
         };
         settings.processes = asked.processes;
         settings.max_file = asked.max_file;
+        settings.disk = asked.disk;
+        settings.keep_free = asked.keep_free;
         settings.access_log.clone_from(&asked.access_log);
         settings.standby_after = asked.standby_after;
         settings.resume_delay = asked.resume_delay;

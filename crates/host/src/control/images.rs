@@ -151,6 +151,7 @@ impl Control {
     }
 
     async fn import(&self, name: &ImageName, body: Body) -> Result<Image, Failure> {
+        self.room()?;
         let id = ImageId::random();
         let root = self.images_directory().join(id.as_str());
         let archive = root.with_extension("archive");

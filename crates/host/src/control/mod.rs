@@ -10,6 +10,7 @@ mod keys;
 mod paging;
 mod previews;
 mod record;
+mod room;
 mod sandboxes;
 mod snapshots;
 mod spec;
@@ -26,7 +27,7 @@ pub(crate) use answer::Failure;
 pub(crate) use record::{Record, names};
 pub(crate) use sandboxes::{bring_back, expire};
 pub(crate) use snapshots::finish as finish_snapshots;
-pub(crate) use spec::PROCESS_COUNTS;
+pub(crate) use spec::{PROCESS_COUNTS, SMALLEST_DISK};
 pub(crate) use state::Control;
 pub(crate) use storage::finish_deletes;
 

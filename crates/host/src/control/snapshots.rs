@@ -197,6 +197,7 @@ impl Control {
     }
 
     async fn take_snapshot(&self, source: &str, name: Option<String>) -> Result<Arc<Snapshot>, Failure> {
+        self.room()?;
         let (_turn, record) = self.turn(source).await?;
         if !record.is_live() {
             return Err(Failure::conflict(format!("{source} has ended: nothing can be copied of it")));

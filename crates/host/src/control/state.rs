@@ -41,6 +41,8 @@ pub(crate) struct Control {
     pub(crate) network: Network,
     /// What sandboxes may use that do not say.
     pub(crate) allowance: Allowance,
+    /// How much of the disk is kept free, in MiB.
+    pub(crate) keep_free: u64,
     /// Where the host answers, without a trailing slash.
     pub(crate) url: String,
     /// When this host started.
@@ -97,6 +99,7 @@ impl Control {
                     "processes": allowance.processes,
                     "cpus": f64::from(allowance.cpus.as_thousandths()) / 1000.0,
                     "maxFileMb": allowance.file,
+                    "diskMb": allowance.disk,
                 },
             }),
         );

@@ -16,6 +16,9 @@ pub struct Allowance {
     pub cpus: Cpus,
     /// The longest file that it can write, in MiB; none: as long as the disk has room.
     pub file: Option<u64>,
+    /// What its files may take on the disk, in MiB, all together; none: as much as the disk has room for. A sandbox that
+    /// has kept files without this goes on without it, and none gets less than it had.
+    pub disk: Option<u64>,
 }
 
 impl Allowance {
@@ -29,7 +32,7 @@ impl Allowance {
     #[must_use]
     pub fn of_memory(megabytes: u64) -> Self {
         let cpus = Cpus::of_memory(megabytes);
-        Self { memory: megabytes, processes: Self::PROCESSES, cpus, file: None }
+        Self { memory: megabytes, processes: Self::PROCESSES, cpus, file: None, disk: None }
     }
 }
 
@@ -87,6 +90,8 @@ pub struct Limiters {
     pub processes: Limiter,
     /// Of processors.
     pub cpu: Limiter,
+    /// Of what is kept on the disk, where a sandbox's record says a size.
+    pub disk: Limiter,
 }
 
 /// What sees to one limit.
@@ -100,13 +105,16 @@ pub enum Limiter {
     Cgroup1,
     /// A limit of its processes: of their number for the user of the sandbox, of memory for each by itself.
     Rlimit,
+    /// A file with a file system of its own.
+    Image,
     /// Nothing.
     None,
 }
 
 impl Limiters {
     /// Nothing is bound.
-    pub const NONE: Self = Self { memory: Limiter::None, processes: Limiter::None, cpu: Limiter::None };
+    pub const NONE: Self =
+        Self { memory: Limiter::None, processes: Limiter::None, cpu: Limiter::None, disk: Limiter::None };
 }
 
 impl fmt::Display for Limiter {
@@ -115,6 +123,7 @@ impl fmt::Display for Limiter {
             Self::Cgroup2 => "by cgroup 2",
             Self::Cgroup1 => "by cgroup 1",
             Self::Rlimit => "by rlimit",
+            Self::Image => "by images",
             Self::None => "not bound",
         })
     }
@@ -122,7 +131,11 @@ impl fmt::Display for Limiter {
 
 impl fmt::Display for Limiters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "memory {}, processes {}, cpu {}", self.memory, self.processes, self.cpu)
+        write!(
+            f,
+            "memory {}, processes {}, cpu {}, disk {}",
+            self.memory, self.processes, self.cpu, self.disk
+        )
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a sandbox may use, with the agent that it really has.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reveille_host::engine::Limiter;
@@ -45,7 +46,7 @@ pub(crate) async fn who_wants_too_much_memory_is_ended_and_the_sandbox_goes_on()
     let updated = stand.control("PUT", "/sandboxes/small", &more).await.json();
     assert_eq!(
         updated["reveille"]["limits"],
-        json!({"memoryMb": 512, "processes": 2048, "cpus": 0.25, "maxFileMb": null})
+        json!({"memoryMb": 512, "processes": 2048, "cpus": 0.25, "maxFileMb": null, "diskMb": null})
     );
     if stand.host.isolation().limits.memory != Limiter::Rlimit {
         assert_eq!(run(&stand, "small", &hold(200)).await["exitCode"], 0);
@@ -53,6 +54,60 @@ pub(crate) async fn who_wants_too_much_memory_is_ended_and_the_sandbox_goes_on()
     let stand = stand.restarted().await;
     assert_eq!(run(&stand, "small", &hold(200)).await["exitCode"], 0);
     assert_eq!(run(&stand, "small", &hold(700)).await["exitCode"], 137);
+    stand.host.stop().await;
+}
+
+pub(crate) async fn a_full_disk_is_one_sandbox_s_own() {
+    let stand = Stand::with_box(|_| {}).await;
+    if stand.host.isolation().limits.disk == Limiter::None {
+        eprintln!("SKIPPED: {}", stand.host.isolation());
+        return;
+    }
+    assert_eq!(create(&stand, "full", json!({"disk": "32m"}), 512).await, 200);
+    for place in ["/blaxel", "/root", "/usr/local", "/tmp"] {
+        let fill = format!("echo kept > {place}/kept; head -c 100M /dev/zero > {place}/fill");
+        let filled = run(&stand, "full", &fill).await;
+        assert!(filled["stderr"].as_str().unwrap().contains("No space left"), "{place}: {filled}");
+        run(&stand, "full", &format!("rm {place}/fill")).await;
+    }
+    assert_eq!(run(&stand, "full", "echo here; head -c 8M /dev/zero > /blaxel/some").await["exitCode"], 0);
+    assert_eq!(run(&stand, "box", "head -c 100M /dev/zero > fill && rm fill").await["exitCode"], 0);
+
+    let forked = stand.control("POST", "/sandboxes/full/fork", r#"{"targetName":"fork"}"#).await;
+    assert_eq!(forked.status, 200, "{forked:?}");
+    let stand = stand.restarted().await;
+    let kept = "cat /blaxel/kept /root/kept /usr/local/kept && test $(wc -c < /blaxel/some) = 8388608";
+    for name in ["full", "fork"] {
+        assert_eq!(run(&stand, name, kept).await["stdout"], "kept\nkept\nkept\n", "{name}");
+    }
+    let more = json!({"metadata": {"labels": {"disk": "200m"}}}).to_string();
+    assert_eq!(stand.control("PUT", "/sandboxes/full", &more).await.status, 200);
+    let stand = stand.restarted().await;
+    let grown = run(&stand, "full", "head -c 100M /dev/zero > /blaxel/fill; echo $?").await;
+    assert_eq!(grown["stdout"], "0\n", "{grown}");
+    for name in ["full", "fork"] {
+        assert_eq!(stand.control("DELETE", &format!("/sandboxes/{name}"), "").await.status, 200);
+        assert!(!stand.data("sandboxes").join(name).exists());
+    }
+    let data = stand.data("");
+    crate::stand::until(|| !used_by_a_loop_device(&data)).await;
+    stand.host.stop().await;
+}
+
+/// Whether a loop device has a file below a place.
+fn used_by_a_loop_device(place: &Path) -> bool {
+    let files = std::fs::read_dir("/sys/block").unwrap().flatten();
+    let mut files =
+        files.filter_map(|block| std::fs::read_to_string(block.path().join("loop/backing_file")).ok());
+    files.any(|file| Path::new(file.trim()).starts_with(place))
+}
+
+pub(crate) async fn nothing_is_made_where_the_disk_has_too_little_room() {
+    let stand = Stand::with_box(|_| {}).await.replaced(|settings| settings.keep_free = u64::MAX).await;
+    assert_eq!(create(&stand, "more", json!({}), 512).await, 507);
+    assert_eq!(run(&stand, "box", "echo here").await["stdout"], "here\n");
+    assert_eq!(stand.control("POST", "/sandboxes/box/fork", r#"{"targetName":"fork"}"#).await.status, 507);
+    assert_eq!(stand.control("DELETE", "/sandboxes/box", "").await.status, 200);
     stand.host.stop().await;
 }
 

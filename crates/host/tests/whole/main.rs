@@ -147,6 +147,11 @@ fn trials() -> Vec<Trial> {
             "less memory than a sandbox uses is refused",
             limits::less_memory_than_a_sandbox_uses_is_refused,
         ),
+        trial("a full disk is one sandbox's own", limits::a_full_disk_is_one_sandbox_s_own),
+        trial(
+            "nothing is made where the disk has too little room",
+            limits::nothing_is_made_where_the_disk_has_too_little_room,
+        ),
         trial("limits outlive the host that set them", limits::limits_outlive_the_host_that_set_them),
         trial("a fork bomb is contained and ended", limits::a_fork_bomb_is_contained_and_ended),
         trial(

@@ -142,6 +142,7 @@ impl Control {
             end(self, &before).await?;
             self.remove_previews(&name).await?;
         }
+        self.room()?;
         Ok(Named::New(turn, Box::new(self.new_record(draft))))
     }
 

@@ -8,14 +8,17 @@ use crate::engine::{Allowance, Cpus};
 
 /// The labels for what the platform has no place for.
 const CPUS: &str = "cpus";
+const DISK: &str = "disk";
 const MAX_FILE: &str = "max-file";
 const PROCESSES: &str = "processes";
 
 /// How many processes a sandbox can have: an agent has some threads itself, and a command begins with a shell; no
 /// kernel has more numbers (`PID_MAX_LIMIT`).
 pub(crate) const PROCESS_COUNTS: RangeInclusive<u32> = 32..=4 << 20;
-/// The longest file that can be said, in MiB: a tebibyte.
-const LONGEST_FILE: u64 = 1 << 20;
+/// The largest size that can be said of what is on a disk, in MiB: a tebibyte.
+const LARGEST: u64 = 1 << 20;
+/// The smallest disk, in MiB: what a file system with a journal needs, and some room.
+pub(crate) const SMALLEST_DISK: u64 = 16;
 
 /// What a record says of it; what it does not say is as in `usual`.
 ///
@@ -24,7 +27,7 @@ const LONGEST_FILE: u64 = 1 << 20;
 pub(in super::super) fn allowance(sandbox: &Sandbox, usual: Allowance) -> Result<Allowance, String> {
     let memory = sandbox.spec.runtime.as_ref().and_then(|runtime| runtime.memory);
     let mut allowance = Allowance::of_memory(memory.unwrap_or(usual.memory));
-    (allowance.processes, allowance.file) = (usual.processes, usual.file);
+    (allowance.processes, allowance.file, allowance.disk) = (usual.processes, usual.file, usual.disk);
     let label = |name: &str| sandbox.metadata.labels.get(name);
     if let Some(said) = label(CPUS) {
         allowance.cpus = cpus(said).ok_or_else(|| {
@@ -43,6 +46,13 @@ pub(in super::super) fn allowance(sandbox: &Sandbox, usual: Allowance) -> Result
         let size = megabytes(said)
             .ok_or_else(|| format!("the label {MAX_FILE} is a size like 512m or 4g, not {said:?}"))?;
         allowance.file = Some(size);
+    }
+    if let Some(said) = label(DISK) {
+        let size = megabytes(said).filter(|size| *size >= SMALLEST_DISK);
+        let size = size.ok_or_else(|| {
+            format!("the label {DISK} is a size from {SMALLEST_DISK}m on, like 512m or 4g, not {said:?}")
+        })?;
+        allowance.disk = Some(size);
     }
     Ok(allowance)
 }
@@ -64,7 +74,7 @@ fn megabytes(text: &str) -> Option<u64> {
         (_, Some(number)) => digits(number)?.checked_mul(1024)?,
         _ => return None,
     };
-    (1..=LONGEST_FILE).contains(&size).then_some(size)
+    (1..=LARGEST).contains(&size).then_some(size)
 }
 
 fn digits(text: &str) -> Option<u64> {
@@ -84,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_a_record_does_not_say_is_as_usual() {
-        let usual = Allowance { processes: 99, file: Some(7), ..Allowance::default() };
+        let usual = Allowance { processes: 99, file: Some(7), disk: Some(64), ..Allowance::default() };
         assert_eq!(allowance(&Sandbox::default(), usual), Ok(usual));
         let mut sandbox = Sandbox::default();
         sandbox.spec.runtime.get_or_insert_with(SandboxRuntime::default).memory = Some(1024);
@@ -101,6 +111,10 @@ mod tests {
         assert_eq!(said(PROCESSES, "512").unwrap().processes, 512);
         assert_eq!(said(MAX_FILE, "512m").unwrap().file, Some(512));
         assert_eq!(said(MAX_FILE, "4g").unwrap().file, Some(4096));
+        assert_eq!(said(DISK, "2g").unwrap().disk, Some(2048));
+        for wrong in ["", "15m", "0", "16", "-16m"] {
+            assert!(said(DISK, wrong).unwrap_err().contains(DISK), "{wrong}");
+        }
         for wrong in ["", "0", "-1", "+1", "1.2345", "0.001", "1001", "a", ".", "1e3", "99999999999999999999"]
         {
             assert!(said(CPUS, wrong).unwrap_err().contains(CPUS), "{wrong}");

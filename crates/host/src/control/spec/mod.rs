@@ -14,8 +14,8 @@ use super::answer::Failure;
 use crate::engine::Allowance;
 use crate::image::Named;
 
-pub(crate) use allowance::PROCESS_COUNTS;
 pub(super) use allowance::allowance;
+pub(crate) use allowance::{PROCESS_COUNTS, SMALLEST_DISK};
 pub(super) use attached::{attachments, volumes};
 pub(crate) use expiry::{Expiry, Life};
 pub(super) use manner::manner;

@@ -2,6 +2,7 @@
 
 mod attending;
 mod cgroup;
+mod disk;
 mod earlier;
 mod graves;
 mod hierarchy;

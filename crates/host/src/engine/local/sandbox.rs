@@ -416,7 +416,11 @@ impl Sandbox {
         if let Some(life) = awake {
             life.freeze().map_err(|error| self.cannot("stand still", error))?;
         }
-        let taken = self.ground.take_snapshot(&self.name, id);
+        let written = work.life.as_ref().map_or(Ok(()), |life| {
+            let written = life.write_back(&self.ground.directory(&self.name));
+            written.map_err(|error| self.cannot("write its disk", error))
+        });
+        let taken = written.and_then(|()| self.ground.take_snapshot(&self.name, id));
         if let Some(life) = awake {
             life.thaw().map_err(|error| self.cannot("go on", error))?;
         }

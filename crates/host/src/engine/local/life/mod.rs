@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attending::{Attended, attend, end_rest, reap};
 use super::cgroup::Cgroup;
+use super::disk;
 use super::ladder::OwnRoot;
 use super::launch::{End, Launch, Whose, end_child, launch};
 use super::libraries::Taken;
@@ -171,6 +172,11 @@ impl Life {
         self.bound.set(allowance)
     }
 
+    /// Writes what is on its own disk, if it has one, into that disk's file.
+    pub(super) fn write_back(&self, directory: &Path) -> io::Result<()> {
+        disk::write_back(directory, self.agent.pid(), root::FILES)
+    }
+
     /// Stops everything; ends when nothing runs any more.
     pub(super) fn freeze(&self) -> io::Result<()> {
         match &self.cgroup {
@@ -242,6 +248,18 @@ fn keep(
     attended.until_the_end(&life, after);
 }
 
+/// Mounts the disk of a sandbox that has one, or is to have one.
+fn own_disk(birth: &Birth) -> io::Result<Option<disk::Mounted>> {
+    let ground = &birth.ground;
+    if disk::is_in(&birth.directory) && !ground.namespaces.is_apart() {
+        let what = "what it keeps is on a disk of its own, which needs a root of its own";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+    }
+    let wanted = birth.allowance.disk.filter(|_| ground.limits.binds_disks());
+    disk::mount(&birth.directory, wanted)
+        .map_err(|error| io::Error::new(error.kind(), format!("its disk: {error}")))
+}
+
 /// With what a thread stays with an agent.
 struct Attending {
     handle: OwnedFd,
@@ -270,7 +288,15 @@ fn thread_of_its_own(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name("sandbox".to_owned()).stack_size(512 << 10).spawn(act).map(drop)
 }
 
-fn start(birth: Birth, before: impl FnOnce(Process) -> io::Result<()>) -> io::Result<(Arc<Life>, Attending)> {
+fn start(
+    mut birth: Birth,
+    before: impl FnOnce(Process) -> io::Result<()>,
+) -> io::Result<(Arc<Life>, Attending)> {
+    // What is started has it in mounts of its own; this thread lets go of it when that is so.
+    let disk = own_disk(&birth)?;
+    if let Some(disk) = &disk {
+        disk.place().clone_into(&mut birth.directory);
+    }
     std::fs::create_dir_all(birth.directory.join("files"))?;
     let log = Log::open(birth.log.clone())?;
     let (outlet, input) = Outlet::make(birth.outlet.clone())?;

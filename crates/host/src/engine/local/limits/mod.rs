@@ -16,6 +16,7 @@ use std::process;
 use rustix::io::Errno;
 
 use super::cgroup::Cgroup;
+use super::disk;
 use super::hierarchy::Hierarchy;
 use super::launch::try_out;
 use super::life::LIMIT;
@@ -35,6 +36,7 @@ pub(super) struct Limits {
     memory: Means,
     processes: Means,
     cpu: Means,
+    disk: Limiter,
 }
 
 /// What sees to one limit.
@@ -77,11 +79,19 @@ impl Limits {
         namespaces: Namespaces,
         missing: &mut Vec<String>,
     ) -> Self {
+        let disk = match disk::can_be_made(namespaces) {
+            Ok(()) => Limiter::Image,
+            Err(why) => {
+                missing.push(format!("a size for what a sandbox keeps on the disk: {why}"));
+                Limiter::None
+            }
+        };
         let mut choose = |resource| choose(resource, name, sleeping, namespaces, missing);
         Self {
             memory: choose(Resource::Memory),
             processes: choose(Resource::Processes),
             cpu: choose(Resource::Cpu),
+            disk,
         }
     }
 
@@ -99,7 +109,13 @@ impl Limits {
             memory: (&self.memory).into(),
             processes: (&self.processes).into(),
             cpu: (&self.cpu).into(),
+            disk: self.disk,
         }
+    }
+
+    /// Whether what a sandbox keeps on the disk can be bound.
+    pub(super) fn binds_disks(&self) -> bool {
+        self.disk == Limiter::Image
     }
 
     /// Makes what bounds one sandbox, which sleeps in a cgroup or not.
