@@ -17,6 +17,7 @@ mod sandbox;
 mod sandboxes;
 mod send;
 mod storage;
+mod terminal;
 mod value;
 
 use pyo3::prelude::*;
@@ -52,6 +53,8 @@ mod _native {
     use super::send::send;
     #[pymodule_export]
     use super::storage::{Images, Volumes, WorkspaceDrives};
+    #[pymodule_export]
+    use super::terminal::Terminal;
     #[pymodule_export]
     use super::value::Values;
 }

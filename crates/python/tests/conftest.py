@@ -123,8 +123,11 @@ class Threaded:
             return value
         if name in ("sandbox", "sandbox_at"):
             return lambda *said, **named: Threaded(value(*said, **named))
-        if name in ("stream", "follow", "watch") or inspect.isgeneratorfunction(value):
+        if name in ("stream", "follow", "watch", "terminal") or inspect.isgeneratorfunction(value):
             return lambda *said, **named: Threaded(value(*said, **named))
+
+        if name in ("resize", "hang_up"):
+            return value
 
         async def call(*said, **named):
             return value(*said, **named)

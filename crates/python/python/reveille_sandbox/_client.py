@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Iterator, Callable, Dict, Generic, List, Mapping, Optional, Type, TypeVar
+from typing import TYPE_CHECKING, Any, Iterator, Callable, Dict, Generic, List, Mapping, Optional, Tuple, Type, TypeVar
 from typing import Union
 
 from . import _native
 from ._previews import Previews
 from ._storage import Images, Volumes, WorkspaceDrives
+from ._terminal import Terminal
 from ._native import History, Response
 from ._options import Options, Pairs, asked, options_of, path_of
 from ._records import Change, Directory, DriveMount, File, Health, Line, Logs, Missed, Moved, Output, OutputEvent
@@ -386,6 +387,32 @@ class Sandbox:
         """A request to an endpoint of the sandbox's own API that this package has no method for."""
         request = asked(method, headers, params, content, None, json, replay)
         return self._native.request(path, request, options_of(options)).wait()
+
+    def terminal(
+        self,
+        *,
+        size: Tuple[int, int] = (80, 24),
+        session: Optional[str] = None,
+        shell: Optional[str] = None,
+        cwd: Optional[str] = None,
+        command: Optional[str] = None,
+        deadline: Optional[float] = None,
+    ) -> Terminal:
+        """A shell at a terminal, which is opened when it is entered: the session of this name, or a new one.
+
+        :param size: of the window, in letters: columns and rows.
+        :param command: what the shell runs, and ends with; only a sandbox of the local host knows of it.
+        """
+        said = {
+            "cols": size[0],
+            "rows": size[1],
+            "session": session,
+            "shell": shell,
+            "cwd": cwd,
+            "command": command,
+            "deadline": deadline,
+        }
+        return Terminal(lambda: _native.Terminal.open(self._native, said))
 
     def health(self, **options: Unpack[Options]) -> Health:
         """How the sandbox's own server is. A read."""

@@ -310,6 +310,47 @@ def event_of(pair: "tuple[str, Any]") -> OutputEvent:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """This appears on the screen of a terminal, with the escape sequences of the program that wrote it."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Reconnected:
+    """The connection of a terminal was lost, and another one goes on."""
+
+    #: What was typed and may not have arrived; empty where the sandbox counts what it is sent.
+    unsure: bytes
+    #: Whether what follows begins with the end of what has come before.
+    repeats: bool
+
+
+@dataclass(frozen=True)
+class ShellEnded:
+    """The shell of a terminal has ended. Nothing comes after this. Neither is known where the sandbox does not say."""
+
+    code: Optional[int]
+    #: The number of the signal that ended it.
+    signal: Optional[int]
+
+
+TerminalEvent = Union[Shown, Missing, Reconnected, ShellEnded]
+
+
+def terminal_event_of(pair: "tuple[str, Any]") -> TerminalEvent:
+    """The event that the native half tells as a pair."""
+    kind, said = pair
+    if kind == "shown":
+        return Shown(said)
+    if kind == "reconnected":
+        return Reconnected(*said)
+    if kind == "ended":
+        return ShellEnded(*said)
+    return Missing(None, said)
+
+
+@dataclass(frozen=True)
 class File(_Record):
     """A file of a sandbox."""
 

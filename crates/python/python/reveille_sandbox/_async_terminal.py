@@ -1,0 +1,72 @@
+"""A shell at a terminal, in an event loop of asyncio or trio.
+
+`_terminal.py`, the same for threads, is made of this file by ``crates/python/unasync``.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Callable, Optional, Type, Union
+
+from . import _native
+from ._calls import finish
+from ._records import TerminalEvent, terminal_event_of
+
+
+class AsyncTerminal:
+    """A shell at a terminal; entered with ``async with``. What happens at it is what it is iterated for.
+
+    Its session goes on over lost connections, resumes and upgrades of the sandbox. Leaving it ends the connection, and
+    not the shell: whoever opens the same session finds it.
+    """
+
+    def __init__(self, begin: Callable[[], "_native.Call[_native.Terminal]"]) -> None:
+        self._begin = begin
+        self._native: Optional[_native.Terminal] = None
+
+    @property
+    def _open(self) -> _native.Terminal:
+        if self._native is None:
+            raise RuntimeError("nothing is sent before it is entered")
+        return self._native
+
+    async def __aenter__(self) -> AsyncTerminal:
+        self._native = await finish(self._begin())
+        return self
+
+    async def __aexit__(
+        self, kind: Optional[Type[BaseException]], raised: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self._open.events.close()
+
+    @property
+    def session(self) -> str:
+        """The name of its session."""
+        return self._open.session
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the sandbox counts what it is sent and has sent, so that nothing is lost or repeated, and says how
+        the shell ends. The platform's does neither."""
+        return self._open.is_exact
+
+    async def send(self, keys: Union[bytes, str]) -> None:
+        """Types: what the keys of a terminal give, such as ``"ls\\n"`` or, for Ctrl-C, ``"\\x03"``."""
+        await finish(self._open.send(keys.encode() if isinstance(keys, str) else keys))
+
+    def resize(self, cols: int, rows: int) -> None:
+        """The window has another size."""
+        self._open.resize(cols, rows)
+
+    def hang_up(self) -> None:
+        """Nobody sits at the terminal any more, and the shell is told so, after everything that was typed."""
+        self._open.hang_up()
+
+    def __aiter__(self) -> AsyncTerminal:
+        return self
+
+    async def __anext__(self) -> TerminalEvent:
+        said = await finish(self._open.events.next())
+        if said is None:
+            raise StopAsyncIteration
+        return terminal_event_of(said)
