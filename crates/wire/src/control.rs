@@ -70,8 +70,18 @@ pub struct Metadata {
     pub other: Map<String, Value>,
 }
 
-/// What a sandbox should be.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What a sandbox should be. Of what else was said only the names are shown: the secrets of routes are among it.
+///
+/// ```
+/// use reveille_wire::SandboxSpec;
+///
+/// let said = r#"{"network": {"proxy": {"routing": [{"secrets": {"key": "sk-live-1"}}]}}}"#;
+/// let spec: SandboxSpec = serde_json::from_str(said)?;
+/// let shown = format!("{spec:?}");
+/// assert!(shown.contains("network") && !shown.contains("sk-live-1"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct SandboxSpec {
@@ -93,6 +103,20 @@ pub struct SandboxSpec {
     /// What else was said: network.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+impl fmt::Debug for SandboxSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { enabled, region, runtime, lifecycle, volumes, other } = self;
+        f.debug_struct("SandboxSpec")
+            .field("enabled", enabled)
+            .field("region", region)
+            .field("runtime", runtime)
+            .field("lifecycle", lifecycle)
+            .field("volumes", volumes)
+            .field("other", &other.keys())
+            .finish()
+    }
 }
 
 /// What runs in a sandbox.

@@ -1,12 +1,15 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
-use super::stand::{NAME, Stand, ask, get, head_of, post};
-use crate::egress::Route;
+use super::stand::{NAME, Stand, acceptor, ask, get, head_of, post, server};
+use crate::egress::{Domains, Policy, Route, Routing};
 
 /// One more than what is held.
 const TOO_LONG: usize = 8 * 1024 * 1024 + 1;
@@ -117,4 +120,51 @@ async fn bodies_wait_for_room_and_all_come_through() {
     });
     let lengths = futures_util::future::join_all(all).await;
     assert!(lengths.iter().all(|length| *length == text.len() + r#","added":1"#.len()), "{lengths:?}");
+}
+
+/// Writes for as long as somebody takes it, and says how much that was; no more than is too much anyway.
+async fn written_until_nobody_takes_it(stream: &mut (impl AsyncWrite + Unpin)) -> usize {
+    let (chunk, mut written) = (vec![b'x'; 64 * 1024], 0);
+    while written <= TOO_MUCH {
+        match tokio::time::timeout(Duration::from_millis(500), stream.write_all(&chunk)).await {
+            Ok(Ok(())) => written += chunk.len(),
+            _ => break,
+        }
+    }
+    written
+}
+
+/// More than sockets and what lies between them hold.
+const TOO_MUCH: usize = 64 * 1024 * 1024;
+
+#[tokio::test]
+async fn who_does_not_read_is_not_read_for() {
+    let (acceptor, roots) = acceptor();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut server = server().await;
+    server.address = listener.local_addr().unwrap();
+    let route = Route::to([NAME.parse().unwrap()]).with_header("x-added", "1").unwrap();
+    let policy = Policy::from(Domains::all()).with_routing(Routing::new([route]));
+    let stand = Stand::before(server, roots, policy, None).await;
+    let accepted = async || {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(stream).await.unwrap();
+        head_of(&mut stream).await;
+        stream
+    };
+
+    // A client that reads no more than the head of an answer.
+    let mut client = stand.secured(&format!("{NAME}:443"), NAME).await;
+    client.write_all(format!("GET / HTTP/1.1\r\nhost: {NAME}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut behind = accepted().await;
+    behind.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n").await.unwrap();
+    assert!(head_of(&mut client).await.starts_with("HTTP/1.1 200"));
+    assert!(written_until_nobody_takes_it(&mut behind).await < TOO_MUCH);
+
+    // A server that reads no more than the head of a request.
+    let mut client = stand.secured(&format!("{NAME}:443"), NAME).await;
+    let head = format!("PUT / HTTP/1.1\r\nhost: {NAME}\r\ncontent-length: 1000000000\r\n\r\n");
+    client.write_all(head.as_bytes()).await.unwrap();
+    let _behind = accepted().await;
+    assert!(written_until_nobody_takes_it(&mut client).await < TOO_MUCH);
 }
