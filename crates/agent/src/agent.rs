@@ -35,7 +35,7 @@ impl Agent {
         let inner = Inner {
             started: SystemTime::now(),
             boot: Boot::new(),
-            processes: Processes::new(arguments.output_kept),
+            processes: Processes::new(arguments.output_kept, arguments.user.clone()),
             drives: Drives::new(arguments.drives.clone(), Vec::new()),
             terminals: Sessions::default(),
             monitors: Monitors::default(),
@@ -47,7 +47,7 @@ impl Agent {
     /// An agent that goes on where the program before it left off.
     pub(crate) fn resumed(arguments: &Arguments, mut taken: Taken) -> io::Result<Self> {
         let started = taken.state.started();
-        let processes = Processes::new(arguments.output_kept);
+        let processes = Processes::new(arguments.output_kept, arguments.user.clone());
         let mut files = taken.files.into_iter();
         processes.restore(taken.state.processes, &mut taken.output, &mut files)?;
         let terminals = Sessions::default();

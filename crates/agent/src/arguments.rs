@@ -7,6 +7,8 @@ use std::process::Command;
 
 use reveille_wire::{DriveMount, DriveName, MountPath};
 
+use crate::user::User;
+
 /// How to use it, for whoever starts it by hand.
 pub(crate) const USAGE: &str = "\
 usage: agent --listen stdin|ADDRESS:PORT [--drives DIR | --no-drives REASON] [--program PATH]
@@ -19,12 +21,13 @@ usage: agent --listen stdin|ADDRESS:PORT [--drives DIR | --no-drives REASON] [--
   --volume-read-only NAME=PATH
                          the same, and nothing in the sandbox can write to it
   --scratch MB=PATH      mount an empty place of so many megabytes
+  --user NAME            run commands as this user, given as in an image: name or number, with :group or without
   --keep-output BYTES    how much of each stream of a process is kept (default: 67108864)
   --program PATH         what an upgrade executes (default: the running program)
   --loader PATH          what loads that program, where the sandbox has nothing that would
   --libraries DIR        what it is linked to then";
 
-const WITH_VALUE: [&str; 11] = [
+const WITH_VALUE: [&str; 12] = [
     "--listen",
     "--drives",
     "--no-drives",
@@ -32,6 +35,7 @@ const WITH_VALUE: [&str; 11] = [
     "--volume",
     "--volume-read-only",
     "--scratch",
+    "--user",
     "--keep-output",
     "--program",
     "--loader",
@@ -50,6 +54,8 @@ pub(crate) struct Arguments {
     pub(crate) volumes: PathBuf,
     /// What is mounted before anything runs, in this order.
     pub(crate) attached: Vec<Attached>,
+    /// Who commands run as, where that is not who the agent is.
+    pub(crate) user: Option<User>,
     /// How much of each stream of a process is kept, in bytes.
     pub(crate) output_kept: u64,
     /// What an upgrade executes.
@@ -117,6 +123,7 @@ impl Arguments {
         let mut drives = Drives::Refused("this agent was started without drives".to_owned());
         let mut volumes = PathBuf::new();
         let mut attached = Vec::new();
+        let mut user = None;
         let mut output_kept = OUTPUT_KEPT;
         let mut program = None;
         let mut loader = None;
@@ -140,6 +147,7 @@ impl Arguments {
                             attached.push(volume(&value.to_string_lossy(), Access::ReadOnly)?);
                         }
                         "--scratch" => attached.push(scratch(&value.to_string_lossy())?),
+                        "--user" => user = Some(User::named(&value.to_string_lossy())),
                         "--keep-output" => output_kept = bytes(&value.to_string_lossy())?,
                         "--loader" => loader = Some(PathBuf::from(&value)),
                         "--libraries" => libraries = PathBuf::from(&value),
@@ -154,7 +162,7 @@ impl Arguments {
         let running = || std::env::current_exe().map_err(|error| format!("--program is missing: {error}"));
         let program = program.map_or_else(running, Ok)?;
         let loader = loader.map(|program| Loader { program, libraries });
-        Ok(Self { listen, drives, volumes, attached, output_kept, program, loader, start, given: kept })
+        Ok(Self { listen, drives, volumes, attached, user, output_kept, program, loader, start, given: kept })
     }
 
     /// The next program of an upgrade, with what was given to this one.

@@ -40,5 +40,6 @@ mod run;
 mod system;
 mod terminal;
 mod upgrade;
+mod user;
 
 pub use run::main;

@@ -16,6 +16,7 @@ use crate::listener::Listener;
 use crate::privilege;
 use crate::routes::Routes;
 use crate::upgrade;
+use crate::user::give_directory;
 
 /// The signal of a file that grows beyond what its writer may write.
 const FILE_TOO_LONG: i32 = nix::libc::SIGXFSZ;
@@ -76,6 +77,9 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
         Start::Resumed => resume(arguments).map_err(|error| format!("cannot take over: {error}"))?,
         Start::Fresh | Start::Check => {
             attach(arguments)?;
+            if let Some(Err(error)) = arguments.user.as_ref().map(give_directory) {
+                tracing::warn!(%error, "the directory that commands begin in is not theirs");
+            }
             (Agent::fresh(arguments), listen(arguments)?)
         }
     };

@@ -15,6 +15,7 @@ use rustix::fs::MemfdFlags;
 use super::expendable::make_expendable;
 use super::log::Source;
 use super::orders::Orders;
+use crate::user::User;
 
 /// The longest argument that the kernel takes, in bytes, with the zero at its end (`MAX_ARG_STRLEN`).
 const LONGEST_ARGUMENT: usize = 128 << 10;
@@ -26,6 +27,7 @@ const SCRIPT: i32 = 3;
 pub(crate) struct Shell {
     program: OsString,
     arguments: Vec<String>,
+    user: Option<User>,
 }
 
 /// A process that has just been started.
@@ -40,14 +42,19 @@ pub(crate) struct Started {
 }
 
 impl Shell {
-    /// The shell that the environment names.
-    pub(crate) fn from_env() -> Self {
+    /// The shell that the environment names, for this user.
+    pub(crate) fn from_env(user: Option<User>) -> Self {
         let arguments = std::env::var("SHELL_ARGS").unwrap_or_default();
         let mut arguments: Vec<String> = arguments.split_whitespace().map(str::to_owned).collect();
         if arguments.is_empty() {
             arguments.push("-c".to_owned());
         }
-        Self { program: named_shell().unwrap_or_else(|| "/bin/sh".into()), arguments }
+        Self { program: named_shell().unwrap_or_else(|| "/bin/sh".into()), arguments, user }
+    }
+
+    /// Who what it starts runs as.
+    pub(crate) fn user(&self) -> Option<&User> {
+        self.user.as_ref()
     }
 
     /// Starts what was ordered, in a process group of its own.
@@ -56,6 +63,11 @@ impl Shell {
     /// otherwise its end could be taken for somebody else's.
     pub(crate) fn start(&self, orders: &Orders) -> io::Result<Started> {
         let mut command = Command::new(&self.program);
+        if let Some(user) = &self.user {
+            let identity = user.identify()?;
+            command.uid(identity.user).gid(identity.group);
+            identity.home().map(|home| command.env("HOME", home));
+        }
         command.args(&self.arguments).envs(&orders.env);
         if orders.command.len() < LONGEST_ARGUMENT {
             command.arg(&orders.command);

@@ -19,6 +19,7 @@ use super::output;
 use super::shell::{Shell, is_folder};
 use super::standing::End;
 use crate::failure::Failure;
+use crate::user::User;
 
 /// How much of a command an error repeats, in letters.
 const REPEATED: usize = 200;
@@ -45,10 +46,11 @@ struct Shared {
 }
 
 impl Processes {
-    /// No processes yet. Of each stream of one that comes, so many bytes will be kept.
-    pub(crate) fn new(output_kept: u64) -> Self {
+    /// No processes yet. Of each stream of one that comes, so many bytes will be kept; it runs as `user`, else as the
+    /// agent does.
+    pub(crate) fn new(output_kept: u64, user: Option<User>) -> Self {
         let shared = Shared {
-            shell: Shell::from_env(),
+            shell: Shell::from_env(user),
             place: Arc::new(Place::of_bound(output_kept)),
             known: Mutex::default(),
             births: tokio::sync::Mutex::new(()),
@@ -56,6 +58,11 @@ impl Processes {
             still: RwLock::new(()),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Who they run as, where that is not who the agent is.
+    pub(crate) fn user(&self) -> Option<&User> {
+        self.shared.shell.user()
     }
 
     /// Starts what was asked for.

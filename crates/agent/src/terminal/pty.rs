@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{PoisonError, RwLock};
 
 use pty_process::blocking::{Command, Pts};
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::fs::{OFlags, Uid, fchown, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::termios::{Winsize, tcsetwinsize};
 use tokio::net::unix::pipe;
 
 use crate::process::make_expendable;
+use crate::user::User;
 
 /// The size of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub(super) struct Shell {
     pub(super) arguments: Vec<OsString>,
     /// Where it begins; the agent's own directory when empty.
     pub(super) directory: String,
+    /// Who it runs as, where that is not who the agent is.
+    pub(super) user: Option<User>,
 }
 
 /// A shell that has just been started.
@@ -146,6 +149,15 @@ fn spawn(shell: &Shell, pts: Pts) -> io::Result<i32> {
     let mut command = Command::new(&shell.program).args(&shell.arguments).env("TERM", "xterm-256color");
     if !shell.directory.is_empty() {
         command = command.current_dir(&shell.directory);
+    }
+    if let Some(user) = &shell.user {
+        let identity = user.identify()?;
+        // Programs open their terminal by its name, too.
+        fchown(&pts, Some(Uid::from_raw(identity.user)), None)?;
+        command = command.uid(identity.user).gid(identity.group);
+        if let Some(home) = identity.home() {
+            command = command.env("HOME", home);
+        }
     }
     let child = command.spawn(pts).map_err(|error| match error {
         pty_process::Error::Io(error) => error,

@@ -110,7 +110,7 @@ fn shown(image: &Image) -> Value {
         "metadata": { "name": image.name, "createdAt": image.imported, "updatedAt": image.imported },
         "spec": { "size": image.size, "tagCount": 1 },
         "status": "BUILT",
-        "reveille": { "id": image.id, "workingDir": image.config.directory },
+        "reveille": { "id": image.id, "workingDir": image.config.directory, "user": image.config.user },
     })
 }
 

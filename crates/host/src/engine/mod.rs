@@ -199,6 +199,8 @@ pub enum Base {
         environment: Vec<(String, String)>,
         /// Where commands begin, where the image says so.
         directory: Option<String>,
+        /// Who they run as, where the image says so: `name`, `1000`, either with `:group`.
+        user: Option<String>,
     },
 }
 

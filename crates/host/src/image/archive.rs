@@ -137,6 +137,7 @@ struct Said {
 struct SaidConfig {
     env: Option<Vec<String>>,
     working_dir: Option<String>,
+    user: Option<String>,
 }
 
 impl Parts {
@@ -227,7 +228,8 @@ fn config(path: &Path) -> io::Result<Config> {
     let environment: BTreeMap<_, _> =
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let directory = said.working_dir.filter(|directory| directory.starts_with('/') && directory != "/");
-    Ok(Config { environment: environment.into_iter().collect(), directory })
+    let user = said.user.filter(|user| !user.is_empty() && !user.contains('\0'));
+    Ok(Config { environment: environment.into_iter().collect(), directory, user })
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> io::Result<T> {

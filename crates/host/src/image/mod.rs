@@ -2,8 +2,7 @@
 //!
 //! An image comes as one archive: a tarball of a root, an archive as `docker save` writes it, or an OCI layout as a
 //! tarball; plain, or packed by gzip; layers may also be packed by zstd. What it brings is its files and, where it says
-//! so, variables and the directory that commands begin in. Device files are left out, and so is who it wants to be run
-//! as: commands run as root of their sandbox.
+//! so, variables, the directory that commands begin in and who they run as. Device files are left out.
 
 mod archive;
 mod layer;
@@ -47,6 +46,9 @@ pub(crate) struct Config {
     /// Where commands begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) directory: Option<String>,
+    /// Who commands run as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<String>,
 }
 
 /// The image that a sandbox is made of. Another import under its name changes nothing about it.
@@ -58,8 +60,8 @@ pub(crate) struct Pinned {
 
 impl Pinned {
     pub(crate) fn base(&self) -> Base {
-        let Config { environment, directory } = self.config.clone();
-        Base::Image { id: self.id.clone(), environment, directory }
+        let Config { environment, directory, user } = self.config.clone();
+        Base::Image { id: self.id.clone(), environment, directory, user }
     }
 }
 

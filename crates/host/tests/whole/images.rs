@@ -9,7 +9,7 @@ use crate::stand::{Stand, until};
 
 /// An image with a shell and what that is linked to, in two layers as `docker save` has them; `None` where this machine
 /// does not tell what its shell is linked to.
-fn image() -> Option<Vec<u8>> {
+fn image(user: &str) -> Option<Vec<u8>> {
     let linked = Command::new("ldd").arg("/bin/sh").output().ok().filter(|linked| linked.status.success())?;
     let linked = String::from_utf8(linked.stdout).ok()?;
     let libraries = linked.split_whitespace().filter(|word| word.starts_with('/'));
@@ -23,7 +23,10 @@ fn image() -> Option<Vec<u8>> {
     let mut above = tar::Builder::new(Vec::new());
     append(&mut above, "etc/.wh.secret", b"");
     append(&mut above, "etc/os-release", b"NAME=second\n");
-    let config = json!({"config": {"Env": ["GREETING=hello", "PATH=/bin"], "WorkingDir": "/app/here"}});
+    append(&mut above, "etc/passwd", b"root:x:0:0::/root:/bin/sh\nworker:x:1234:99::/home/worker:/bin/sh\n");
+    append(&mut above, "etc/group", b"crew:x:77:\n");
+    let mut config = json!({"config": {"Env": ["GREETING=hello", "PATH=/bin"], "WorkingDir": "/app/here"}});
+    config["config"]["User"] = user.into();
     let manifest = json!([{"Config": "c.json", "Layers": ["0.tar", "1.tar"]}]);
     let mut archive = tar::Builder::new(Vec::new());
     append(&mut archive, "c.json", config.to_string().as_bytes());
@@ -58,7 +61,7 @@ async fn create(stand: &Stand, image: &str) -> (u16, Value) {
 }
 
 pub(crate) async fn a_sandbox_is_made_of_an_image_and_of_nothing_else() {
-    let Some(archive) = image() else {
+    let Some(archive) = image("") else {
         eprintln!("SKIPPED: this machine has no `ldd`, or its shell is linked to nothing");
         return;
     };
@@ -100,6 +103,47 @@ pub(crate) async fn a_sandbox_is_made_of_an_image_and_of_nothing_else() {
     let stand = stand.restarted().await;
     let images = stand.data("images");
     until(|| directory_is_empty(&images)).await;
+    stand.host.stop().await;
+}
+
+/// Numbers of who a shell runs as: its user, its group, and what it may do.
+const WHO: &str = "while read name one _; do case $name in Uid:|Gid:|CapEff:) echo $one;; esac; done < /proc/self/status; echo $HOME";
+
+pub(crate) async fn what_runs_is_the_user_that_its_image_names() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can run others");
+        return;
+    }
+    let stand = Stand::with_box(|_| {}).await;
+    let nothing = "0000000000000000";
+    for (user, seen) in [
+        ("worker", format!("1234\n99\n{nothing}\n/home/worker\n")),
+        ("1234:crew", format!("1234\n77\n{nothing}\n/home/worker\n")),
+        ("4242", format!("4242\n0\n{nothing}\n/\n")),
+    ] {
+        let Some(archive) = image(user) else {
+            eprintln!("SKIPPED: this machine has no `ldd`, or its shell is linked to nothing");
+            return;
+        };
+        assert_eq!(stand.upload("/v0/images/mine:1", archive).await.status, 200);
+        let (status, made) = create(&stand, "mine:1").await;
+        if status == 500 {
+            eprintln!("SKIPPED: this machine cannot give sandboxes a root of their own: {made}");
+            return;
+        }
+        assert_eq!(run(&stand, WHO).await, seen, "{user}");
+        assert_eq!(run(&stand, "echo mine > own && echo < own && pwd").await, "\n/app/here\n", "{user}");
+        assert_ne!(run(&stand, "echo > /etc/passwd").await, "", "{user}: what is root's is not theirs");
+        assert_eq!(stand.control("DELETE", "/sandboxes/made", "").await.status, 200);
+    }
+    assert_eq!(stand.upload("/v0/images/mine:1", image("stranger").unwrap()).await.status, 200);
+    assert_eq!(create(&stand, "mine:1").await.0, 200);
+    let path = "/local/sandboxes/made/process";
+    let refused = stand.ask("POST", path, json!({"command": "true"}).to_string()).await;
+    assert!(
+        (400..600).contains(&refused.status) && refused.json().to_string().contains("stranger"),
+        "{refused:?}"
+    );
     stand.host.stop().await;
 }
 

@@ -102,6 +102,10 @@ fn trials() -> Vec<Trial> {
             "a sandbox is made of an image, and of nothing else",
             images::a_sandbox_is_made_of_an_image_and_of_nothing_else,
         ),
+        trial(
+            "what runs is the user that its image names",
+            images::what_runs_is_the_user_that_its_image_names,
+        ),
         trial("an archive that breaks off leaves nothing", images::an_archive_that_breaks_off_leaves_nothing),
         trial(
             "a volume outlives its sandbox, and is in one at a time",

@@ -45,6 +45,9 @@ pub(super) struct OwnRoot {
 pub(super) fn choose(settings: &LocalEngineSettings, name: io::Result<&str>) -> Result<Choice, EngineError> {
     let mut missing = Vec::new();
     let (namespaces, ground) = choose_namespaces(settings, &mut missing)?;
+    if ground.is_some() && !geteuid().is_root() {
+        missing.push("the user that an image asks for: commands run as the host's own (to get it: run the host as root)".to_owned());
+    }
     let own_name = name.as_ref().ok().copied();
     let cgroups = choose_cgroups(settings.freezer, name, &mut missing)?;
     let freezer = if cgroups.is_some() { Freezer::Cgroup } else { Freezer::Signals };

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use reveille_wire::SandboxName;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, geteuid, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use super::attending::{Attended, attend, end_rest, reap};
@@ -309,7 +309,13 @@ fn start(
         namespaces,
         network: whose(&birth.network, &birth.ground),
         hostname: birth.name.to_string(),
-        arguments: arguments(&birth.ground.agent.arguments, namespaces, &inside, &birth.attachments)?,
+        arguments: arguments(
+            &birth.ground.agent.arguments,
+            namespaces,
+            &inside,
+            &birth.attachments,
+            user(&birth.base),
+        )?,
         program: inside.loaded_by.map_or(inside.program, |LoadedBy(loader)| loader),
         environment,
         directory: inside.files,
@@ -473,11 +479,20 @@ fn volumes(birth: &Birth) -> Vec<PathBuf> {
     volumes.collect()
 }
 
+/// Who commands run as, where that is not who the agent is. Only root can be others.
+fn user(base: &Base) -> Option<&str> {
+    match base {
+        Base::Image { user, .. } if geteuid().is_root() => user.as_deref(),
+        _ => None,
+    }
+}
+
 fn arguments(
     given: &[OsString],
     namespaces: Namespaces,
     inside: &Inside,
     attachments: &[Attachment],
+    user: Option<&str>,
 ) -> io::Result<Vec<OsString>> {
     let mut arguments = Vec::new();
     if let Some(loaded_by) = &inside.loaded_by {
@@ -485,6 +500,9 @@ fn arguments(
     }
     arguments.extend_from_slice(given);
     arguments.extend(["--listen", "stdin"].map(OsString::from));
+    if let Some(user) = user {
+        arguments.extend(["--user", user].map(OsString::from));
+    }
     if let Some(LoadedBy(loader)) = &inside.loaded_by {
         arguments.extend(["--program".into(), inside.program.clone().into_os_string()]);
         arguments.extend(["--loader".into(), loader.clone().into_os_string()]);
@@ -528,12 +546,15 @@ fn environment(inside: &Inside, birth: &Birth) -> io::Result<Vec<(OsString, OsSt
         None => of_the_host("PATH", usual),
     };
     let mut all = BTreeMap::from([
-        (OsString::from("HOME"), inside.home.clone().into()),
-        ("LANG".into(), of_the_host("LANG", "C.UTF-8")),
+        (OsString::from("LANG"), of_the_host("LANG", "C.UTF-8")),
         ("PATH".into(), path),
         ("SHELL".into(), inside.shell.into()),
         ("WORKDIR".into(), inside.files.clone().into()),
     ]);
+    // Only inside it shows where the home is of whoever an image names.
+    if user(&birth.base).is_none() {
+        all.insert("HOME".into(), inside.home.clone().into());
+    }
     for (name, value) in images.iter().filter(|(name, _)| name != "PATH") {
         all.insert(name.into(), value.into());
     }
