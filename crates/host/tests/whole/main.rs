@@ -124,6 +124,10 @@ fn trials() -> Vec<Trial> {
             replaced::it_goes_to_standby_when_nothing_happens_in_it,
         ),
         trial(
+            "the next host's previews are at its address inside what it has taken over",
+            replaced::the_next_hosts_previews_are_at_its_address_inside,
+        ),
+        trial(
             "what a host has taken over reaches what its record says",
             replaced::it_reaches_what_its_record_says,
         ),

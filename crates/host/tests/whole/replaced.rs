@@ -100,6 +100,33 @@ pub(crate) async fn it_reaches_what_its_record_says() {
     stand.host.stop().await;
 }
 
+pub(crate) async fn the_next_hosts_previews_are_at_its_address_inside() {
+    let mut stand = Stand::with_box(beyond).await;
+    if stand.host.isolation().namespaces != Namespaces::All {
+        return eprintln!("skipped: sandboxes have no network of their own here");
+    }
+    for _ in 0..2 {
+        let (address, port) = (stand.host.address(), stand.host.address().port());
+        let script = format!(
+            "exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'GET /preview/none/ HTTP/1.1\\r\\nhost: {address}\\r\\n\
+             connection: close\\r\\n\\r\\n' >&3; cat <&3"
+        );
+        let command = json!({"command": format!("bash -c \"{script}\""), "waitForCompletion": true});
+        loop {
+            let said = stand.post("/process", &command).await.json();
+            let said = said["logs"].as_str().unwrap_or_default();
+            // Until the host has said what it reaches it reaches nothing.
+            if said.contains(" 404 ") && said.contains("no preview") {
+                break;
+            }
+            assert!(said.contains(" 403 ") && said.contains("may reach"), "{said}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stand = stand.replaced(beyond).await;
+    }
+    stand.host.stop().await;
+}
+
 pub(crate) async fn it_is_started_again_when_its_agent_has_ended() {
     let stand = Stand::with_box(beyond).await;
     let mark = format!("lost-{}", fastrand::u64(..));

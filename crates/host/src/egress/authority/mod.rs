@@ -221,6 +221,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_kill_has_left_undone_is_done_by_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = Authority::open(directory.path()).unwrap();
+        let key = fs::read(directory.path().join("key.pem")).unwrap();
+        for lost in [OWN, ALL] {
+            fs::remove_file(first.shown().join(lost)).unwrap();
+            Authority::open(directory.path()).unwrap();
+            assert!(first.shown().join(lost).exists(), "{lost}");
+            assert_eq!(fs::read(directory.path().join("key.pem")).unwrap(), key);
+        }
+    }
+
+    #[test]
     fn its_key_is_for_its_owner_and_is_not_among_what_is_shown() {
         let directory = tempfile::tempdir().unwrap();
         let authority = Authority::open(&directory.path().join("authority")).unwrap();

@@ -1,7 +1,7 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::stand::{NAME, Stand, ask, client, get, head_of};
-use crate::egress::Route;
+use crate::egress::{Domains, Policy, Route, Routing};
 
 const SECRET: &str = "sk-live-1";
 
@@ -128,9 +128,7 @@ async fn a_server_that_breaks_off_is_not_taken_for_one_that_has_ended() {
         }
     });
     let route = Route::to([NAME.parse().unwrap()]).with_header("x-added", "1").unwrap();
-    let policy = crate::egress::Policy::from(crate::egress::Domains::all());
-    let policy = policy.with_routing(crate::egress::Routing::new([route]));
-    let stand = Stand::before(server, roots, policy, None).await;
+    let stand = Stand::before(server, roots, open().with_routing(Routing::new([route])), None).await;
     let head = format!("GET / HTTP/1.1\r\nhost: {NAME}\r\n\r\n");
     assert!(said(&stand, &head).await.starts_with("HTTP/1.1 502"));
     let mut stream = stand.secured(&format!("{NAME}:443"), NAME).await;
@@ -140,6 +138,38 @@ async fn a_server_that_breaks_off_is_not_taken_for_one_that_has_ended() {
     let whole = String::from_utf8(whole).unwrap();
     assert!(whole.starts_with("HTTP/1.1 200") && whole.ends_with("half"), "{whole}");
     assert!(said(&stand, &head).await.starts_with("HTTP/1.1 502"));
+}
+
+#[tokio::test]
+async fn who_leaves_while_it_waits_takes_its_request_along() {
+    let (acceptor, roots) = super::stand::acceptor();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut server = super::stand::server().await;
+    server.address = listener.local_addr().unwrap();
+    let route = Route::to([NAME.parse().unwrap()]).with_header("x-added", "1").unwrap();
+    let stand = Stand::before(server, roots, open().with_routing(Routing::new([route])), None).await;
+    let mut client = stand.secured(&format!("{NAME}:443"), NAME).await;
+    client.write_all(format!("GET / HTTP/1.1\r\nhost: {NAME}\r\n\r\n").as_bytes()).await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut behind = acceptor.accept(stream).await.unwrap();
+    head_of(&mut behind).await;
+    drop(client);
+    // It hears of that as of any client that leaves.
+    assert_eq!(behind.read(&mut [0]).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn without_an_authority_a_route_is_refused_and_the_rest_passes() {
+    let route = Route::to(["routed.example".parse().unwrap()]).with_header("x-added", "1").unwrap();
+    let stand = Stand::without_authority(open().with_routing(Routing::new([route]))).await;
+    let (_, said) = stand.said_to_connect("routed.example:443").await;
+    assert!(said.starts_with("HTTP/1.1 503"), "{said}");
+    let (_, said) = stand.said_to_connect(&format!("{NAME}:443")).await;
+    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+}
+
+fn open() -> Policy {
+    Policy::from(Domains::all())
 }
 
 #[tokio::test]

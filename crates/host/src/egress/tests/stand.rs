@@ -72,7 +72,24 @@ impl Stand {
         Self::before(server, roots, policy, None).await
     }
 
+    /// A proxy that is told of no authority.
+    pub(super) async fn without_authority(policy: Policy) -> Self {
+        let server = server().await;
+        let roots = server.roots.clone();
+        Self::told_of(|_| None, server, roots, policy, None)
+    }
+
     pub(super) async fn before(
+        server: Server,
+        roots: RootCertStore,
+        policy: Policy,
+        doors: Option<Doors>,
+    ) -> Self {
+        Self::told_of(Some, server, roots, policy, doors)
+    }
+
+    fn told_of(
+        whom: fn(Arc<Authority>) -> Option<Arc<Authority>>,
         server: Server,
         roots: RootCertStore,
         policy: Policy,
@@ -87,7 +104,7 @@ impl Stand {
         let end = CancellationToken::new();
         let outside = Outside::at(server.address, roots, doors);
         let terms = Terms::new(Arc::new(outside), known, end.clone());
-        tokio::spawn(serve(listener, Proxy { terms, authority: Some(Arc::clone(&authority)) }, 64));
+        tokio::spawn(serve(listener, Proxy { terms, authority: whom(Arc::clone(&authority)) }, 64));
         Self { proxy, server, rules, authority, _directory: directory, _end: end.drop_guard() }
     }
 
