@@ -87,6 +87,7 @@ impl Host {
             volumes: store.directory().volumes(),
             images: store.directory().images(),
             snapshots: store.directory().snapshots(),
+            give_back_after: settings.give_back_after,
             authority: store.directory().authority(),
             doors: listener.local_addr().ok().map(|address| Doors { address, is_door: preview::is_door }),
             ..LocalEngineSettings::new(settings.agent.clone(), store.directory().engine())

@@ -40,6 +40,9 @@ pub struct HostSettings {
     /// How much of the disk is kept free, in MiB: below that no sandbox is made, no image imported and no snapshot
     /// taken. 256.
     pub keep_free: u64,
+    /// After how long asleep a sandbox gives back what it can of its memory: what it holds of files, and where there is
+    /// swap, all. None: it keeps it, and wakes without reading anything back.
+    pub give_back_after: Option<Duration>,
     /// How the agent of a sandbox is started.
     pub agent: AgentCommand,
     /// How long what runs in sandboxes lives, where nobody ends it.
@@ -143,6 +146,7 @@ impl HostSettings {
             max_file: None,
             disk: None,
             keep_free: 256,
+            give_back_after: None,
             agent,
             lifetime: Lifetime::default(),
             announce: None,

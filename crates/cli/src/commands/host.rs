@@ -50,6 +50,9 @@ pub(crate) struct Host {
     /// A file with the API key that it wants, else REVEILLE_HOST_KEY holds it [default: key in the data directory]
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// How long a sandbox sleeps before it gives back what it can of its memory [default: it keeps it]
+    #[arg(long, value_name = "DUR", value_parser = duration::parse)]
+    give_back_after: Option<Duration>,
     /// How long nothing may happen in a sandbox before it sleeps
     #[arg(long, value_name = "DUR", default_value = "15s", value_parser = duration::parse_positive)]
     standby_after: Duration,
@@ -313,6 +316,7 @@ mod here {
         settings.processes = asked.processes;
         settings.max_file = asked.max_file;
         settings.disk = asked.disk;
+        settings.give_back_after = asked.give_back_after;
         settings.keep_free = asked.keep_free;
         settings.access_log.clone_from(&asked.access_log);
         settings.standby_after = asked.standby_after;

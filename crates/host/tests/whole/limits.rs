@@ -111,6 +111,48 @@ pub(crate) async fn nothing_is_made_where_the_disk_has_too_little_room() {
     stand.host.stop().await;
 }
 
+pub(crate) async fn a_long_sleep_gives_memory_back() {
+    let stand = Stand::with_box(|settings| settings.give_back_after = Some(Duration::ZERO)).await;
+    if !matches!(stand.host.isolation().limits.memory, Limiter::Cgroup1 | Limiter::Cgroup2) {
+        eprintln!("SKIPPED: {}", stand.host.isolation());
+        return;
+    }
+    let name = format!("sleeper-{:08x}", fastrand::u32(..));
+    assert_eq!(create(&stand, &name, json!({}), 1024).await, 200);
+    // What it holds of files; what a process has for itself goes only where there is swap.
+    let held = "head -c 128M /dev/urandom > held && sync held && cat held > /dev/null";
+    assert_eq!(run(&stand, &name, held).await["exitCode"], 0);
+    let before = memory_of(&name).unwrap();
+    assert!(before > 128 << 20, "{before}");
+    let standby = format!("/sandboxes/{name}/standby");
+    assert_eq!(stand.control("POST", &standby, "").await.status, 200);
+    crate::stand::until(|| memory_of(&name).is_some_and(|now| now < before / 2)).await;
+    assert_eq!(run(&stand, &name, "wc -c < held").await["stdout"], "134217728\n");
+    stand.host.stop().await;
+}
+
+/// How much memory the cgroup of a sandbox holds, in bytes, in whichever version that is.
+fn memory_of(name: &str) -> Option<u64> {
+    let mut left = vec![std::path::PathBuf::from("/sys/fs/cgroup")];
+    while let Some(directory) = left.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            let place = entry.path();
+            if entry.file_name().to_string_lossy().starts_with(name) {
+                let files = ["memory.usage_in_bytes", "memory.current"].map(|file| place.join(file));
+                let text = files.iter().find_map(|file| std::fs::read_to_string(file).ok());
+                if let Some(used) = text.and_then(|text| text.trim().parse().ok()) {
+                    return Some(used);
+                }
+            }
+            left.push(place);
+        }
+    }
+    None
+}
+
 pub(crate) async fn limits_outlive_the_host_that_set_them() {
     let beyond = |settings: &mut HostSettings| settings.lifetime = Lifetime::BeyondTheHost;
     let stand = Stand::with_box(beyond).await;

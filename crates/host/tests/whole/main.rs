@@ -160,6 +160,7 @@ fn trials() -> Vec<Trial> {
             "nothing is made where the disk has too little room",
             limits::nothing_is_made_where_the_disk_has_too_little_room,
         ),
+        trial("a long sleep gives memory back", limits::a_long_sleep_gives_memory_back),
         trial("limits outlive the host that set them", limits::limits_outlive_the_host_that_set_them),
         trial("a fork bomb is contained and ended", limits::a_fork_bomb_is_contained_and_ended),
         trial(

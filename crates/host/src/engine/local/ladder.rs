@@ -52,6 +52,10 @@ pub(super) fn choose(settings: &LocalEngineSettings, name: io::Result<&str>) -> 
     let cgroups = choose_cgroups(settings.freezer, name, &mut missing)?;
     let freezer = if cgroups.is_some() { Freezer::Cgroup } else { Freezer::Signals };
     let limits = Limits::choose(own_name, cgroups.as_ref(), namespaces, &mut missing);
+    if settings.give_back_after.is_some() && !limits.gives_back() {
+        missing
+            .push("memory that sleepers give back: no cgroup bounds the memory of a sandbox here".to_owned());
+    }
     let isolation = Isolation::new(namespaces, freezer, missing).with_limits(limits.limiters());
     Ok(Choice { isolation, ground, cgroups, limits })
 }

@@ -141,6 +141,7 @@ impl LocalEngine {
             cgroups,
             earlier_cgroups: left.cgroups.iter().cloned().map(Cgroup::at).collect(),
             lifetime: settings.lifetime,
+            give_back_after: settings.give_back_after,
             limits,
             earlier_limits: left.limits.clone(),
             sockets,
@@ -256,6 +257,21 @@ impl Core {
         Ok(sandbox)
     }
 
+    /// Has a sandbox that was just put to sleep give memory back, if it sleeps on for long enough.
+    fn give_back_later(self: &Arc<Self>, name: SandboxName, generation: Generation) {
+        let Some(after) = self.ground.give_back_after else { return };
+        let core = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            let Some(core) = core.upgrade() else { return };
+            let sandbox = core.sandboxes().all.get(&name).cloned();
+            if let Some(sandbox) = sandbox {
+                // Nobody waits for it.
+                drop(tokio::task::spawn_blocking(move || sandbox.give_back(generation)));
+            }
+        });
+    }
+
     fn delete(&self, name: &SandboxName, generation: Generation) -> Result<(), EngineError> {
         self.command(name, generation, |sandbox| {
             sandbox.delete(generation)?;
@@ -365,8 +381,16 @@ impl Engine for LocalEngine {
         generation: Generation,
     ) -> BoxFuture<'a, Result<(), EngineError>> {
         let name = name.clone();
+        let given = name.clone();
+        let core = Arc::clone(&self.core);
         let sleep = move |core: &Core| core.command(&name, generation, |sandbox| sandbox.sleep(generation));
-        self.off_the_runtime(sleep).boxed()
+        let slept = self.off_the_runtime(sleep);
+        async move {
+            slept.await?;
+            core.give_back_later(given, generation);
+            Ok(())
+        }
+        .boxed()
     }
 
     fn wake<'a>(

@@ -46,6 +46,7 @@ pub(super) struct Ground {
     /// What bounds sandboxes besides that were taken over.
     pub(super) earlier_limits: Vec<PathBuf>,
     pub(super) lifetime: Lifetime,
+    pub(super) give_back_after: Option<Duration>,
     pub(super) sockets: Sockets,
     pub(super) records: Records,
     /// Where the sandboxes' directories are.
@@ -337,6 +338,18 @@ impl Sandbox {
         };
         life.freeze().map_err(|error| self.cannot("be put to sleep", error))?;
         Ok(self.change(Condition::Asleep)?)
+    }
+
+    /// Gives back memory, if it still sleeps as it was commanded to then. Whoever wants to wake it need not wait for that.
+    pub(super) fn give_back(&self, generation: Generation) {
+        let life = {
+            let work = self.work();
+            let sleeps_on = self.accepted() == generation && self.condition() == Condition::Asleep;
+            work.life.clone().filter(|_| sleeps_on)
+        };
+        if let Some(Err(error)) = life.map(|life| life.give_back()) {
+            tracing::warn!(sandbox = %self.name, %error, "it does not give memory back");
+        }
     }
 
     /// Wakes it.

@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use reveille_wire::SandboxName;
 
@@ -48,6 +49,8 @@ pub struct LocalEngineSettings {
     pub authority: PathBuf,
     /// The host's own previews, where sandboxes are to reach them.
     pub doors: Option<Doors>,
+    /// After how long asleep a sandbox gives back what it can of its memory; none: it keeps it.
+    pub give_back_after: Option<Duration>,
     /// Only these namespaces are tried; none: the best that the machine allows.
     pub namespaces: Option<Namespaces>,
     /// Only this freezer is tried; none: the best that the machine allows.
@@ -75,6 +78,7 @@ impl LocalEngineSettings {
             snapshots,
             authority,
             doors: None,
+            give_back_after: None,
             namespaces: None,
             freezer: None,
             lifetime: Lifetime::default(),

@@ -172,6 +172,11 @@ impl Life {
         self.bound.set(allowance)
     }
 
+    /// Gives back what it can of the memory that it holds.
+    pub(super) fn give_back(&self) -> io::Result<()> {
+        self.bound.give_back()
+    }
+
     /// Writes what is on its own disk, if it has one, into that disk's file.
     pub(super) fn write_back(&self, directory: &Path) -> io::Result<()> {
         disk::write_back(directory, self.agent.pid(), root::FILES)

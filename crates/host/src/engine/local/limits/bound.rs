@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::each_process;
-use super::resource::Resource;
+use super::resource::{Resource, reclaim_version_1, reclaim_version_2};
 use crate::engine::Allowance;
 use crate::engine::local::cgroup;
 
@@ -73,6 +73,16 @@ impl Bound {
         }
         let by_itself = self.rules.iter().filter(|(_, rule)| *rule == Rule::EachProcess);
         each_process::bound(pid, by_itself.map(|(resource, _)| *resource), allowance)
+    }
+
+    /// Gives back what it can of the memory that it holds.
+    pub(in super::super) fn give_back(&self) -> io::Result<()> {
+        let memory = self.rules.iter().find(|(resource, _)| *resource == Resource::Memory);
+        match memory.map(|(_, rule)| rule) {
+            Some(Rule::Version2(cgroup)) => reclaim_version_2(cgroup),
+            Some(Rule::Version1(cgroup)) => reclaim_version_1(cgroup),
+            _ => Ok(()),
+        }
     }
 
     /// Removes what was made for it, when its processes have ended.

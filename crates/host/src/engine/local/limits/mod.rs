@@ -113,6 +113,11 @@ impl Limits {
         }
     }
 
+    /// Whether sleepers can give memory back.
+    pub(super) fn gives_back(&self) -> bool {
+        matches!(self.memory, Means::Version2 | Means::Version1(_))
+    }
+
     /// Whether what a sandbox keeps on the disk can be bound.
     pub(super) fn binds_disks(&self) -> bool {
         self.disk == Limiter::Image

@@ -8,6 +8,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{Allowance, Cpus};
 
+/// Takes what can be taken of the memory of a cgroup of version 2: what files hold, and where there is swap, the rest.
+pub(super) fn reclaim_version_2(cgroup: &Path) -> io::Result<()> {
+    let used = fs::read_to_string(cgroup.join("memory.current"))?;
+    taken(write(cgroup, "memory.reclaim", used.trim()))
+}
+
+/// The same of one of version 1.
+pub(super) fn reclaim_version_1(cgroup: &Path) -> io::Result<()> {
+    taken(write(cgroup, "memory.force_empty", 0))
+}
+
+/// Less than all is as good.
+fn taken(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ResourceBusy) => {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
 /// What a processor is shared out in, in microseconds: the kernel's usual period.
 const PERIOD: u64 = 100_000;
 
