@@ -78,10 +78,16 @@ impl Upstream {
     }
 
     async fn speak(&self, state: State, outside: &Outside, policy: &Policy) -> Result<Sender, Refused> {
-        let stream = match state {
-            State::Connected(stream) => stream,
-            State::Speaking(_) | State::Ended => outside.reach(policy, &self.target).await?,
-        };
+        // What was connected when the client came may have been given up by the time that it asks.
+        if let State::Connected(stream) = state
+            && let Ok(sender) = self.speak_on(stream, outside).await
+        {
+            return Ok(sender);
+        }
+        self.speak_on(outside.reach(policy, &self.target).await?, outside).await
+    }
+
+    async fn speak_on(&self, stream: TcpStream, outside: &Outside) -> Result<Sender, Refused> {
         match self.place {
             Place::Doors => self.begin(stream).await,
             Place::Outside => self.begin(outside.secure(stream, &self.target).await?).await,

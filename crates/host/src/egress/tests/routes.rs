@@ -2,6 +2,7 @@ use std::io::ErrorKind;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::stand::{NAME, Stand, ask, client, get, head_of, post, secured, server};
 use crate::egress::{Domains, Policy, Route, Routing};
@@ -147,6 +148,28 @@ async fn a_connection_that_the_server_ends_is_made_anew() {
         assert!(!answer.headers.contains_key("connection"), "{answer:?}");
         assert_eq!(stand.server.had(), round);
     }
+}
+
+#[tokio::test]
+async fn a_server_that_gave_up_before_it_was_asked_is_asked_on_a_new_connection() {
+    let behind = server().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut impatient = behind.clone();
+    impatient.address = listener.local_addr().unwrap();
+    let policy = all_but_routes().with_routing(Routing::new([route()]));
+    let stand = Stand::before(impatient, behind.roots.clone(), policy, None).await;
+    let stream = stand.connected(&format!("{NAME}:443")).await;
+    drop(listener.accept().await.unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut server = TcpStream::connect(behind.address).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut stream, &mut server).await });
+        }
+    });
+    let stream = secured(stream, NAME, stand.trusted()).await.unwrap();
+    let request = get("/").header("x-own", "{{SECRET:a}}").body("").unwrap();
+    assert_eq!(ask(&mut client(stream).await, request).await.got()["headers"]["x-own"], "ALPHA");
+    assert_eq!(stand.server.had(), 1);
 }
 
 #[tokio::test]
