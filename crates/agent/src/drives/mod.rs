@@ -2,8 +2,8 @@
 
 mod endpoints;
 pub(crate) mod place;
+mod reach;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ pub(crate) use endpoints::routes;
 
 use crate::arguments;
 use crate::failure::Failure;
+use reach::Reach;
 
 /// How long a mount or an unmount waits for another that is under way.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The drives of this sandbox. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Drives {
-    kept: arguments::Drives,
+    kept: Kept,
     /// What was mounted through this agent. One mount or unmount at a time.
     table: Arc<Mutex<Vec<DriveMount>>>,
 }
@@ -29,6 +30,10 @@ pub(crate) struct Drives {
 impl Drives {
     /// Drives that are `kept` somewhere, of which some are mounted already.
     pub(crate) fn new(kept: arguments::Drives, mounted: Vec<DriveMount>) -> Self {
+        let kept = match kept {
+            arguments::Drives::In(directory) => Kept::In(Reach::to(&directory)),
+            arguments::Drives::Refused(reason) => Kept::Refused(reason),
+        };
         Self { kept, table: Arc::new(Mutex::new(mounted)) }
     }
 
@@ -47,14 +52,14 @@ impl Drives {
     /// # Errors
     /// When it cannot be mounted, or something else is mounted there.
     pub(crate) async fn mount(&self, wanted: DriveMount) -> Result<(), Failure> {
-        let directory = self.directory()?.clone();
+        let reach = self.reach()?.clone();
         let this = self.clone();
         // On a task of its own: a caller that goes away must not leave a mount that nobody knows of.
         finished(tokio::spawn(async move {
             let mut table = this.one_at_a_time().await?;
             let done = finished(tokio::task::spawn_blocking({
                 let (wanted, known) = (wanted.clone(), table.clone());
-                move || place_drive(&directory, &wanted, &known)
+                move || place_drive(&reach, &wanted, &known)
             }))
             .await?;
             if done == Placed::Now {
@@ -91,12 +96,10 @@ impl Drives {
         .await
     }
 
-    fn directory(&self) -> Result<&PathBuf, Failure> {
+    fn reach(&self) -> Result<&Reach, Failure> {
         match &self.kept {
-            arguments::Drives::In(directory) => Ok(directory),
-            arguments::Drives::Refused(reason) => {
-                Err(Failure::broken(format!("drives cannot be mounted: {reason}")))
-            }
+            Kept::In(reach) => Ok(reach),
+            Kept::Refused(reason) => Err(Failure::broken(format!("drives cannot be mounted: {reason}"))),
         }
     }
 
@@ -106,6 +109,14 @@ impl Drives {
     }
 }
 
+/// Where drives are kept, if anywhere.
+#[derive(Clone, Debug)]
+enum Kept {
+    In(Reach),
+    /// They cannot be mounted, for this reason.
+    Refused(String),
+}
+
 /// Whether a drive had to be mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Placed {
@@ -113,11 +124,7 @@ enum Placed {
     Now,
 }
 
-fn place_drive(
-    directory: &std::path::Path,
-    wanted: &DriveMount,
-    known: &[DriveMount],
-) -> Result<Placed, Failure> {
+fn place_drive(reach: &Reach, wanted: &DriveMount, known: &[DriveMount]) -> Result<Placed, Failure> {
     if place::is_mounted(&wanted.path) {
         return match known.iter().find(|mount| mount.path == wanted.path) {
             Some(mount) if mount == wanted => Ok(Placed::Before),
@@ -131,8 +138,7 @@ fn place_drive(
             None => Err(Failure::conflict(format!("{} is taken: it is a mount point", wanted.path))),
         };
     }
-    let kept = place::Kept { word: "drive", directory };
-    place::mount(kept, wanted).map(|()| Placed::Now).map_err(Failure::broken)
+    reach.mount(wanted).map(|()| Placed::Now).map_err(Failure::broken)
 }
 
 async fn finished<T>(task: tokio::task::JoinHandle<Result<T, Failure>>) -> Result<T, Failure> {

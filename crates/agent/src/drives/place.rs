@@ -9,7 +9,8 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use reveille_wire::DriveMount;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::mount::{MoveMountFlags, move_mount};
 
 /// What of a mount the kernel does not let an unprivileged namespace take away, and what has to be said again when it
 /// is mounted anew.
@@ -42,9 +43,7 @@ pub(crate) struct Kept<'a> {
 /// # Errors
 /// A sentence.
 pub(crate) fn mount(kept: Kept<'_>, wanted: &DriveMount) -> Result<(), String> {
-    let failed = |what: &str, error: &dyn std::fmt::Display| {
-        format!("{} {:?} cannot be mounted at {}: {what}: {error}", kept.word, wanted.drive, wanted.path)
-    };
+    let failed = |what: &str, error: &dyn std::fmt::Display| not_mounted(kept.word, wanted, what, error);
     let from = open(kept.directory, wanted).map_err(|error| failed("its directory", &error))?;
     fs::create_dir_all(&wanted.path).map_err(|error| failed("the mount path", &error))?;
     let place = fs::canonicalize(&wanted.path).map_err(|error| failed("the mount path", &error))?;
@@ -52,14 +51,40 @@ pub(crate) fn mount(kept: Kept<'_>, wanted: &DriveMount) -> Result<(), String> {
     let none = None::<&Path>;
     nix::mount::mount(Some(&source), &place, none, MsFlags::MS_BIND, none)
         .map_err(|error| failed("the bind", &error))?;
-    if wanted.read_only
-        && let Err(error) = make_read_only(&place)
-    {
-        // Better no drive than one that can be written to against the caller's word.
-        let _gone = umount2(&place, MntFlags::MNT_DETACH);
-        return Err(failed("making it read-only", &error));
+    keep_word(&place, wanted).map_err(|error| failed("making it read-only", &error))
+}
+
+/// Lays a drive, which comes as a mount that lies nowhere yet, at its place.
+///
+/// # Errors
+/// A sentence.
+pub(super) fn mount_tree(tree: &OwnedFd, wanted: &DriveMount) -> Result<(), String> {
+    let failed = |what: &str, error: &dyn std::fmt::Display| not_mounted("drive", wanted, what, error);
+    fs::create_dir_all(&wanted.path).map_err(|error| failed("the mount path", &error))?;
+    let place = fs::canonicalize(&wanted.path).map_err(|error| failed("the mount path", &error))?;
+    move_mount(tree, c"", CWD, &place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(|error| failed("the mount", &error))?;
+    keep_word(&place, wanted).map_err(|error| failed("making it read-only", &error))
+}
+
+/// Better no drive than one that can be written to against the caller's word.
+fn keep_word(place: &Path, wanted: &DriveMount) -> nix::Result<()> {
+    if !wanted.read_only {
+        return Ok(());
     }
-    Ok(())
+    make_read_only(place).inspect_err(|_| {
+        let _gone = umount2(place, MntFlags::MNT_DETACH);
+    })
+}
+
+/// That something could not be mounted, and why.
+pub(super) fn not_mounted(
+    word: &str,
+    wanted: &DriveMount,
+    what: &str,
+    error: &dyn std::fmt::Display,
+) -> String {
+    format!("{word} {:?} cannot be mounted at {}: {what}: {error}", wanted.drive, wanted.path)
 }
 
 /// Mounts an empty place of so many megabytes, which is gone with the sandbox's processes.
@@ -100,7 +125,7 @@ fn make_read_only(place: &Path) -> nix::Result<()> {
 
 /// Opens the directory of a drive that is to be mounted, one step at a time and through no link: what a program left
 /// in a drive cannot lead out of it.
-fn open(drives: &Path, wanted: &DriveMount) -> io::Result<OwnedFd> {
+pub(super) fn open(drives: &Path, wanted: &DriveMount) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let all = rustix::fs::open(drives, flags & !OFlags::NOFOLLOW, Mode::empty())?;
     let steps = wanted.drive_path.split('/').filter(|step| !step.is_empty() && *step != ".");
@@ -114,7 +139,7 @@ fn open(drives: &Path, wanted: &DriveMount) -> io::Result<OwnedFd> {
 }
 
 /// A path out of the kernel's table of mounts, where spaces and the like are octal.
-fn unescaped(point: &str) -> String {
+pub(super) fn unescaped(point: &str) -> String {
     let mut parts = point.split('\\');
     let mut path = parts.next().unwrap_or_default().to_owned();
     for part in parts {

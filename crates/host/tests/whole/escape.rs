@@ -91,6 +91,51 @@ pub(crate) async fn others_and_the_host_are_neither_seen_nor_reached() {
     stand.host.stop().await;
 }
 
+pub(crate) async fn a_drive_is_reached_only_where_it_is_mounted() {
+    let stand = Stand::with_box(|_| {}).await;
+    if !stand_apart(&stand) {
+        return;
+    }
+    create(&stand, "other").await;
+    let drive = |sandbox: &'static str, name: &'static str, read_only: bool| {
+        let body = json!({"driveName": name, "mountPath": format!("/mnt/{name}"), "readOnly": read_only});
+        let path = format!("/local/sandboxes/{sandbox}/drives/mount");
+        let stand = &stand;
+        async move { stand.ask("POST", &path, body.to_string()).await }
+    };
+    assert_eq!(drive("other", "theirs", false).await.status, 200);
+    assert_eq!(run(&stand, "other", "echo secret > /mnt/theirs/file").await["exitCode"], 0);
+    for round in 0..2 {
+        for command in [
+            "cat /run/reveille/drives/theirs/file",
+            "ls /run/reveille/drives | grep -q .",
+            "touch /run/reveille/drives/mine",
+            "umount /run/reveille/drives",
+            "cat /proc/1/task/*/root/run/reveille/drives/theirs/file",
+            "cat /proc/1/fd/*/theirs/file",
+        ] {
+            let tried = run(&stand, "box", command).await;
+            assert_ne!(tried["exitCode"], 0, "{command}: {tried}");
+        }
+        assert_eq!(drive("box", "ours", false).await.status, 200);
+        assert_eq!(run(&stand, "box", "echo ours > /mnt/ours/file").await["exitCode"], 0);
+        if round == 0 {
+            // The next program of the agent keeps them apart as well.
+            assert_eq!(stand.ask("POST", "/local/sandboxes/box/upgrade", String::new()).await.status, 200);
+            let mut count = 0;
+            while count == 0 {
+                let health = stand.ask("GET", "/local/sandboxes/box/health", String::new()).await.json();
+                assert_ne!(health["lastUpgrade"]["status"], "failed", "{health}");
+                count = health["upgradeCount"].as_u64().unwrap();
+            }
+        }
+    }
+    assert_eq!(drive("box", "theirs", true).await.status, 200);
+    assert_eq!(run(&stand, "box", "cat /mnt/theirs/file").await["stdout"], "secret\n");
+    assert_ne!(run(&stand, "box", "echo > /mnt/theirs/file").await["exitCode"], 0);
+    stand.host.stop().await;
+}
+
 pub(crate) async fn what_a_sandbox_does_to_its_own_programs_gives_it_no_rights() {
     let stand = Stand::with_box(|_| {}).await;
     if !stand_apart(&stand) {

@@ -144,6 +144,10 @@ fn trials() -> Vec<Trial> {
             escape::others_and_the_host_are_neither_seen_nor_reached,
         ),
         trial(
+            "a drive is reached only where it is mounted",
+            escape::a_drive_is_reached_only_where_it_is_mounted,
+        ),
+        trial(
             "what a sandbox does to its own programs keeps it from nothing",
             escape::what_a_sandbox_does_to_its_own_programs_gives_it_no_rights,
         ),
