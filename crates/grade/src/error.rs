@@ -13,6 +13,8 @@ pub enum Error {
     NothingWorks(String),
     /// What was to be a scenario is none.
     Scenario(String),
+    /// The real sandbox does not go to sleep.
+    Sleeper(String),
     /// The server of the scenarios cannot listen.
     Server(reveille_faults::Error),
 }
@@ -26,6 +28,7 @@ impl fmt::Display for Error {
                 write!(f, "none of the command's operations works while nothing is wrong: {said}")
             }
             Self::Scenario(reason) => write!(f, "this is no scenario: {reason}"),
+            Self::Sleeper(reason) => write!(f, "the real sandbox does not sleep: {reason}"),
             Self::Server(error) => write!(f, "the server of the scenarios cannot listen: {error}"),
         }
     }
@@ -34,7 +37,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NoCommand | Self::NothingWorks(_) | Self::Scenario(_) => None,
+            Self::NoCommand | Self::NothingWorks(_) | Self::Scenario(_) | Self::Sleeper(_) => None,
             Self::Command(_, error) => Some(error),
             Self::Server(error) => Some(error),
         }

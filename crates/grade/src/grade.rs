@@ -1,4 +1,5 @@
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -8,7 +9,8 @@ use crate::client::{self, Ended, How};
 use crate::error::Error;
 use crate::judgement::{RUNS, judge};
 use crate::own::Own;
-use crate::report::Report;
+use crate::real::{self, Sleeper};
+use crate::report::{Finding, Report};
 use crate::rule::Rule;
 use crate::scenario::{Operation, Scenario};
 use crate::seen::Run;
@@ -39,13 +41,14 @@ pub struct Grade {
     limit: Duration,
     rules: Vec<Rule>,
     own: Vec<Own>,
+    sleeper: Option<Arc<dyn Sleeper>>,
 }
 
 impl Grade {
     /// Of the client that this command uses: the program, and its arguments.
     pub fn new<S: Into<OsString>>(command: impl IntoIterator<Item = S>) -> Self {
         let command = command.into_iter().map(Into::into).collect();
-        Self { command, limit: LIMIT, rules: Rule::all().collect(), own: Vec::new() }
+        Self { command, limit: LIMIT, rules: Rule::all().collect(), own: Vec::new(), sleeper: None }
     }
 
     /// Kills a command that has not ended by itself after this long; by default 30 s.
@@ -63,6 +66,12 @@ impl Grade {
     /// Runs this scenario of one's own, too.
     pub fn scenario(mut self, own: Own) -> Self {
         self.own.push(own);
+        self
+    }
+
+    /// Runs the command against a real sandbox that sleeps, too.
+    pub fn sleeper(mut self, sleeper: Arc<dyn Sleeper>) -> Self {
+        self.sleeper = Some(sleeper);
         self
     }
 
@@ -93,6 +102,12 @@ impl Grade {
             let rules = rules.iter().filter(|rule| self.rules.contains(rule));
             report.findings.extend(rules.map(|rule| judge(*rule, run)));
         }
+        if let Some(sleeper) = &self.sleeper {
+            let asked = works.iter().filter(|operation| self.rules.contains(&real::rule(**operation)));
+            for operation in asked {
+                report.findings.push(self.while_it_wakes(&**sleeper, *operation).await?);
+            }
+        }
         report.findings.sort_by_key(|finding| finding.rule);
         let own = self.own.iter().map(|own| async move {
             let (ended, arrivals) = self.against(own.script(), own.operation()).await?;
@@ -113,12 +128,22 @@ impl Grade {
         Ok(Run::new(operation, scenario, ended, arrivals))
     }
 
+    async fn while_it_wakes(&self, sleeper: &dyn Sleeper, operation: Operation) -> Result<Finding, Error> {
+        let url = sleeper.nap().await.map_err(Error::Sleeper)?;
+        let ended = self.command(operation, &url).await?;
+        Ok(real::judge(operation, &ended, &sleeper.arrived()))
+    }
+
+    async fn command(&self, operation: Operation, platform: &str) -> Result<Ended, Error> {
+        let program = self.command.first().ok_or(Error::NoCommand)?;
+        let ended = client::run(&self.command, operation, platform, self.limit).await;
+        ended.map_err(|error| Error::Command(program.to_string_lossy().into_owned(), error))
+    }
+
     /// Runs the command against a server of its own with this script.
     async fn against(&self, script: Script, operation: Operation) -> Result<(Ended, Vec<Arrival>), Error> {
-        let program = self.command.first().ok_or(Error::NoCommand)?;
         let server = FaultServer::start(script).map_err(Error::Server)?;
-        let ended = client::run(&self.command, operation, &server.url(), self.limit).await;
-        let ended = ended.map_err(|error| Error::Command(program.to_string_lossy().into_owned(), error))?;
+        let ended = self.command(operation, &server.url()).await?;
         Ok((ended, server.arrivals()))
     }
 }

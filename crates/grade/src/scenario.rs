@@ -38,6 +38,11 @@ impl Operation {
         }
     }
 
+    /// Whether it changes nothing.
+    pub(crate) fn is_read(self) -> bool {
+        matches!(self, Self::List | Self::Fetch)
+    }
+
     /// The method and the path below the sandbox by which it is known among what arrives.
     pub(crate) fn known_by(self) -> (&'static str, &'static str) {
         match self {

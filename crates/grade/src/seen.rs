@@ -56,14 +56,8 @@ impl Run {
         Some(second.at.saturating_sub(first.at))
     }
 
-    /// The line of what the command said that tells most: the last one that speaks of an error, else the last one that
-    /// is more than a frame of a stack.
     pub(crate) fn last_words(&self) -> String {
-        let lines =
-            || self.ended.error.lines().map(str::trim_end).filter(|line| !line.starts_with(' ')).rev();
-        let error = lines().find(|line| line.contains("Error") || line.contains("error"));
-        let last = error.or_else(|| lines().find(|line| !line.is_empty())).unwrap_or_default();
-        last.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(200).collect()
+        last_words(&self.ended.error)
     }
 
     /// Whether a number stands in what the command said of its error, and not as the place of a line in a file.
@@ -76,6 +70,15 @@ impl Run {
                 && !after.is_some_and(|letter| letter.is_ascii_digit())
         })
     }
+}
+
+/// The line of what the command said that tells most: the last one that speaks of an error, else the last one that is
+/// more than a frame of a stack.
+pub(crate) fn last_words(said: &str) -> String {
+    let lines = || said.lines().map(str::trim_end).filter(|line| !line.starts_with(' ')).rev();
+    let error = lines().find(|line| line.contains("Error") || line.contains("error"));
+    let last = error.or_else(|| lines().find(|line| !line.is_empty())).unwrap_or_default();
+    last.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(200).collect()
 }
 
 #[cfg(test)]

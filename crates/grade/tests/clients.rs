@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use reveille_grade::{Error, Grade, Operation, Own, Report, Rule, Verdict};
+use futures_util::future::{BoxFuture, FutureExt};
+use reveille_grade::{Arrived, Error, Grade, Operation, Own, Report, Rule, Sleeper, Verdict};
 
 /// One request, its status in `$status` and its body in `$body`; false where there was no status.
 const ASK: &str = r#"
@@ -179,5 +181,45 @@ fn what_is_no_scenario_is_refused_with_the_reason() {
     ] {
         let refused = Own::from_json(&text).unwrap_err().to_string();
         assert!(refused.starts_with("this is no scenario") && refused.contains(reason), "{text}: {refused}");
+    }
+}
+
+/// A sandbox of which only what arrived is known.
+#[derive(Debug)]
+struct Asleep(Vec<Arrived>);
+
+impl Sleeper for Asleep {
+    fn nap(&self) -> BoxFuture<'_, Result<String, String>> {
+        async { Ok("http://127.0.0.1:9".to_owned()) }.boxed()
+    }
+
+    fn arrived(&self) -> Vec<Arrived> {
+        self.0.clone()
+    }
+}
+
+#[test]
+fn what_arrives_at_a_real_sandbox_counts_like_everything_else() {
+    // Whatever address it is given, it ends well.
+    let client = format!("[[ $BL_RUN_URL == *:9 ]] && exit 0\n{CARELESS}");
+    let arrived = |method: &str, path: &str, is_inside| Arrived {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        is_inside,
+    };
+    let once = [arrived("GET", "/health", false), arrived("POST", "/process", true)];
+    let again = [arrived("POST", "/process", false), arrived("POST", "/process", true)];
+    let twice = [arrived("POST", "/process", true), arrived("POST", "/process", true)];
+    for (arrived, verdict) in [
+        (&once[..], Verdict::Kept),
+        (&again, Verdict::Broken),
+        (&twice, Verdict::Broken),
+        (&[], Verdict::Broken),
+    ] {
+        let Some(grade) = grade(&client) else { return };
+        let report = report(&grade.only([Rule::M5]).sleeper(Arc::new(Asleep(arrived.to_vec())))).unwrap();
+        let real =
+            report.findings.iter().find(|it| it.scenario.contains("real") && it.operation == Operation::Exec);
+        assert_eq!(real.unwrap().verdict, verdict, "{arrived:?}");
     }
 }

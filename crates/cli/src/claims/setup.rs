@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use reveille::{Client, RetryPolicy, Sandbox};
@@ -90,7 +89,7 @@ impl Setup {
     /// Makes the sandbox and starts the server in it.
     async fn furnish(&mut self) -> Result<(), Failure> {
         self.plain.sandboxes().create(NAME).await.map_err(unable)?;
-        let command = witness(&program::path()?);
+        let command = program::witness(0)?;
         let processes = self.sandbox(Looking::Never).processes();
         processes.exec(command).name("server").start().await.map_err(unable)?;
         let told = tokio::time::timeout(PATIENCE, async {
@@ -196,12 +195,4 @@ impl Setup {
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn unable(error: reveille::Error) -> Failure {
     Failure::new(error.to_string())
-}
-
-/// The command that is this program inside: where it is outside, or, with a root of its own, among its commands.
-fn witness(program: &Path) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-    let path = quoted(&program.to_string_lossy());
-    let name = quoted(&program.file_name().unwrap_or_default().to_string_lossy());
-    format!("[ -x {path} ] && exec {path} witness; exec {name} witness")
 }

@@ -43,6 +43,14 @@ impl Failure {
         }))
     }
 
+    /// What happened.
+    pub(crate) fn what(&self) -> &str {
+        match self {
+            Self::Told(told) => &told.what,
+            Self::NobodyReads => "nobody reads what is said",
+        }
+    }
+
     /// A command that makes no sense as it was typed.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self::new(what).exiting(Exit::Usage)

@@ -1,3 +1,6 @@
+#[cfg(target_os = "linux")]
+mod sleeper;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +15,8 @@ use crate::typed::duration;
 
 /// Find out how any client behaves while a sandbox wakes
 ///
-/// Runs COMMAND once for each scenario of the resume window, against a server that misbehaves, and judges by what
+/// Runs COMMAND once for each scenario of the resume window, against a server that misbehaves and, on Linux, against a real
+/// sandbox of this machine behind a gateway that refuses, and judges by what
 /// arrived which rules of the contract (docs/contract.md) its client keeps. The environment tells the command what to do
 /// and where: GRADE_OPERATION is list, fetch, exec, post or put, and BL_RUN_URL, BL_API_URL, BL_SANDBOX_BOX_URL, BL_API_KEY,
 /// BL_WORKSPACE are set as for a sandbox called box.
@@ -64,7 +68,21 @@ pub(crate) fn run(screen: &Screen, asked: &Grade) -> Result<Exit, Failure> {
             grade = grade.scenario(read(file)?);
         }
         screen.note("each scenario runs the command once; this takes a minute or two");
-        let report = grade.run().await.map_err(|error| refused(&error))?;
+        #[cfg(target_os = "linux")]
+        let report = match sleeper::Sleeper::start().await {
+            Ok(sleeper) => {
+                let report = grade.sleeper(sleeper.clone()).run().await;
+                sleeper.end().await;
+                report
+            }
+            Err(failure) => {
+                screen.warning(format_args!("not tried on a real sandbox: {}", failure.what()));
+                grade.run().await
+            }
+        };
+        #[cfg(not(target_os = "linux"))]
+        let report = grade.run().await;
+        let report = report.map_err(|error| refused(&error))?;
         if let Some(file) = &asked.junit {
             let suite = asked.command.first().map(|program| program.to_string_lossy()).unwrap_or_default();
             let written = std::fs::write(file, report.junit(&suite));
