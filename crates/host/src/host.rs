@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -5,27 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use reveille_wire::{Birth, LocalHost};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::announce::{Announced, Announcement};
-use crate::auth::{Key, Keys};
-use crate::control::{self, Control, Record};
-use crate::egress::Doors;
-use crate::engine::{Engine, Isolation, LocalEngine, LocalEngineSettings};
+use crate::engine::{Engine, Isolation};
 use crate::error::{Error, ErrorKind};
-use crate::gateway::Gateway;
-use crate::observer::{Hub, Observation};
-use crate::preview::{self, Previews};
-use crate::sandbox::{Registry, Terms};
+use crate::observer::Observation;
 use crate::server::{self, AccessLog, Bounds, Front};
-use crate::settings::{HostSettings, WhileWaking};
-use crate::store::{Shelf, Store};
+use crate::settings::{self, HostSettings, WhileWaking};
+use crate::store::{files, unusable};
+use crate::workspace::{Shared, Workspace};
 
 /// How long a host that leaves its sandboxes to the next one waits for answers at the least.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
@@ -56,9 +51,8 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Host {
     address: SocketAddr,
-    keys: Arc<Keys>,
-    workspace: String,
-    control: Arc<Control>,
+    /// The first is the one that clients find who name none.
+    workspaces: Arc<[Workspace]>,
     serving: Option<JoinHandle<()>>,
     announcement: Option<Announcement>,
     /// Another host of this user, which its clients find.
@@ -73,106 +67,50 @@ impl Host {
     /// # Errors
     /// When a setting makes no sense, the data directory cannot be used or is in use, the address cannot be
     /// listened on, or the engine does not start.
-    pub async fn start(settings: HostSettings) -> Result<Self, Error> {
+    pub async fn start(mut settings: HostSettings) -> Result<Self, Error> {
         settings.check()?;
         let listener = listen(settings.listen).await?;
-        let mut store = open_store(&settings).await?;
-        let memory = store.notebook();
-        let records = store.shelf();
-        let engine = LocalEngineSettings {
-            lifetime: settings.lifetime,
-            known: Some(control::names(&records)),
-            sandboxes: store.directory().sandboxes(),
-            drives: store.directory().drives(),
-            volumes: store.directory().volumes(),
-            images: store.directory().images(),
-            snapshots: store.directory().snapshots(),
-            give_back_after: settings.give_back_after,
-            authority: store.directory().authority(),
-            doors: listener.local_addr().ok().map(|address| Doors { address, is_door: preview::is_door }),
-            ..LocalEngineSettings::new(settings.agent.clone(), store.directory().engine())
-        };
-        let engine = tokio::task::spawn_blocking(move || LocalEngine::start(engine, memory)).await;
-        let engine = match engine {
-            Ok(Ok(engine)) => engine,
-            Ok(Err(error)) => {
-                let message = format!("the engine did not start: {error}");
-                return Err(Error::new(ErrorKind::Engine, message).with_source(error));
-            }
-            Err(error) => {
-                return Err(Error::new(ErrorKind::Engine, "the engine broke off").with_source(error));
-            }
-        };
-        Self::run(settings, engine, listener, store, records)
+        let shared = Shared::of(&mut settings, &listener)?;
+        let mut workspaces =
+            vec![Workspace::on_this_machine(&settings, &settings.workspace, &settings.data, &shared).await?];
+        let others = settings.data.join(OTHERS);
+        for name in named(&settings, &others)? {
+            files::make_private_directory(&others).map_err(|source| unusable(&others, source))?;
+            workspaces
+                .push(Workspace::on_this_machine(&settings, &name, &others.join(&name), &shared).await?);
+        }
+        Self::run(&settings, listener, shared, workspaces)
     }
 
     /// Starts a host with sandboxes on another engine.
     ///
     /// # Errors
-    /// As [`Host::start`].
-    pub async fn start_on(settings: HostSettings, engine: Arc<dyn Engine>) -> Result<Self, Error> {
+    /// As [`Host::start`], and where there are to be further workspaces: each needs an engine of its own.
+    pub async fn start_on(mut settings: HostSettings, engine: Arc<dyn Engine>) -> Result<Self, Error> {
         settings.check()?;
+        if let Some(name) = settings.workspaces.first() {
+            let message = format!("this host has one engine, and so no room for the workspace {name}");
+            return Err(Error::new(ErrorKind::Settings, message));
+        }
         let listener = listen(settings.listen).await?;
-        let mut store = open_store(&settings).await?;
-        let records = store.shelf();
-        Self::run(settings, engine, listener, store, records)
+        let shared = Shared::of(&mut settings, &listener)?;
+        let first = Workspace::on(&settings, &settings.workspace, &settings.data, engine, &shared).await?;
+        Self::run(&settings, listener, shared, vec![first])
     }
 
     fn run(
-        mut settings: HostSettings,
-        engine: Arc<dyn Engine>,
+        settings: &HostSettings,
         listener: TcpListener,
-        mut store: Store,
-        records: Arc<Shelf<Record>>,
+        shared: Shared,
+        workspaces: Vec<Workspace>,
     ) -> Result<Self, Error> {
-        let address = listener.local_addr().map_err(|error| not_listening(settings.listen, error))?;
-        let own = Key::given_or_kept(settings.key.take(), &store.directory().key())?;
-        let keys = Arc::new(Keys { own, made: store.shelf(), clock: settings.clock.clone() });
-        let stop = CancellationToken::new();
-        let registry = Arc::new(Registry::default());
-        let hub = Hub::new();
-        let terms = Arc::new(Terms::new(engine, Arc::clone(&hub), &settings, stop.clone()));
-        let control = Arc::new(Control {
-            registry: Arc::clone(&registry),
-            terms,
-            records,
-            previews: store.shelf(),
-            drives: store.shelf(),
-            volumes: store.shelf(),
-            images: store.shelf(),
-            snapshots: store.shelf(),
-            store,
-            keys: Arc::clone(&keys),
-            started: settings.clock.now(),
-            clock: settings.clock.clone(),
-            workspace: settings.workspace.clone(),
-            network: settings.network.clone(),
-            allowance: settings.allowance(),
-            keep_free: settings.keep_free,
-            url: url(address),
-            expiries: Notify::new(),
-        });
-        control.sweep_images();
-        control::finish_deletes(&control);
-        control::bring_back(&control);
-        control::finish_snapshots(&control);
-        tokio::spawn(control::expire(Arc::clone(&control)));
-        tokio::spawn(watch_engine(Arc::clone(&control), stop.clone()));
+        let Shared { address, stop, queue, unless_started, .. } = shared;
+        let workspaces: Arc<[Workspace]> = workspaces.into();
         let access = settings.access_log.as_deref().map(AccessLog::open).transpose()?;
         let front = Front {
-            hub: Arc::clone(&hub),
-            queue: Arc::clone(&control.terms.queue),
+            workspaces: Arc::clone(&workspaces),
+            queue,
             access,
-            keys: Arc::clone(&keys),
-            workspace: settings.workspace.clone(),
-            gateway: Gateway::new(registry, Arc::clone(&keys), hub, &settings),
-            control: control::routes(Arc::clone(&control)),
-            previews: Previews {
-                shelf: Arc::clone(&control.previews),
-                clock: settings.clock.clone(),
-                workspace: settings.workspace.clone(),
-                keys: Arc::clone(&keys),
-            },
             runtime: Handle::current(),
             is_stopping: AtomicBool::new(false),
         };
@@ -186,15 +124,15 @@ impl Host {
         let serving = tokio::spawn(server::serve(listener, Arc::new(front), bounds, stop.clone()));
         let mut host = Self {
             address,
-            keys,
-            workspace: settings.workspace,
-            control,
+            workspaces,
             serving: Some(serving),
             announcement: None,
             found_instead: None,
             stop,
             drained,
         };
+        // From now on it stops when it is dropped.
+        unless_started.disarm();
         if let Some(path) = &settings.announce {
             match Announcement::make(path, host.local_host())? {
                 Announced::Here(announcement) => host.announcement = Some(announcement),
@@ -214,25 +152,34 @@ impl Host {
     /// Where it answers, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
-        self.control.url.clone()
+        self.first().control.url.clone()
     }
 
     /// The API key that it wants.
     #[must_use]
     pub fn key(&self) -> &str {
-        self.keys.own.as_str()
+        self.first().keys.own.as_str()
     }
 
-    /// The workspace that its sandboxes are in.
+    /// The workspace that clients find who name none.
     #[must_use]
     pub fn workspace(&self) -> &str {
-        &self.workspace
+        &self.first().name
+    }
+
+    /// All its workspaces, that one first.
+    pub fn workspaces(&self) -> impl Iterator<Item = &str> {
+        self.workspaces.iter().map(|workspace| &*workspace.name)
+    }
+
+    fn first(&self) -> &Workspace {
+        &self.workspaces[0]
     }
 
     /// What keeps its sandboxes apart, and how they sleep.
     #[must_use]
     pub fn isolation(&self) -> &Isolation {
-        self.control.terms.engine.isolation()
+        self.first().control.terms.engine.isolation()
     }
 
     /// What is true of its sandboxes and of the requests to them, and everything that happens from now on.
@@ -257,7 +204,16 @@ impl Host {
     /// ```
     #[must_use]
     pub fn observe(&self) -> Observation {
-        self.control.terms.hub.observe()
+        self.first().hub.observe()
+    }
+
+    /// The same for one of its workspaces; none where it has none of that name.
+    #[must_use]
+    pub fn observe_workspace(&self, name: &str) -> Option<Observation> {
+        self.workspaces
+            .iter()
+            .find(|workspace| workspace.name == name)
+            .map(|workspace| workspace.hub.observe())
     }
 
     /// What a client needs to know of it.
@@ -266,7 +222,7 @@ impl Host {
         LocalHost {
             url: self.url(),
             key: self.key().to_owned(),
-            workspace: self.workspace.clone(),
+            workspace: self.workspace().to_owned(),
             pid: std::process::id(),
             birth: Birth::of(std::process::id(), |path| std::fs::read_to_string(path)),
         }
@@ -282,7 +238,8 @@ impl Host {
     /// another host that clients find in its place.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = self.control.store.damaged().to_vec();
+        let damaged = self.workspaces.iter().flat_map(|workspace| workspace.control.store.damaged());
+        let mut warnings: Vec<String> = damaged.cloned().collect();
         if let Some(LocalHost { url, pid, .. }) = &self.found_instead {
             warnings.push(format!(
                 "another host runs at {url} (process {pid}), and clients go on finding that one: point them here by hand"
@@ -310,31 +267,14 @@ impl Host {
         self.announcement = None;
         self.stop.cancel();
         if leaving == Leaving::Detach {
-            tokio::spawn(drain_answers(Arc::clone(&self.control), self.drained.clone()));
+            tokio::spawn(drain_answers(Arc::clone(&self.workspaces), self.drained.clone()));
         }
         if let Some(serving) = self.serving.take()
             && serving.await.is_err()
         {
             tracing::warn!("the listener broke off");
         }
-        let engine = &self.control.terms.engine;
-        let is_detached = match leaving {
-            Leaving::Shutdown => false,
-            Leaving::Detach => match engine.detach().await {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::warn!(%error, "the sandboxes are ended");
-                    false
-                }
-            },
-        };
-        if !is_detached {
-            engine.shutdown().await;
-        }
-        for resident in self.control.registry.all() {
-            self.control.remember(resident.name().as_str()).await;
-        }
-        self.control.store.close().await;
+        join_all(self.workspaces.iter().map(|workspace| workspace.end(leaving))).await;
     }
 
     fn say_what_is_open(&self, while_waking: WhileWaking) {
@@ -347,22 +287,43 @@ impl Host {
 }
 
 /// Ends the time to drain when nobody waits for an answer any more.
-async fn drain_answers(control: Arc<Control>, drained: CancellationToken) {
+async fn drain_answers(workspaces: Arc<[Workspace]>, drained: CancellationToken) {
     // The control plane's own answers take no longer, mostly.
     tokio::time::sleep(LAST_ANSWERS).await;
-    let waits = || {
-        let residents = control.registry.all();
-        control.terms.queue.load().requests > 0 || residents.iter().any(|resident| resident.unanswered() > 0)
-    };
-    while waits() {
+    while workspaces.iter().any(Workspace::has_unanswered) {
         tokio::time::sleep(LOOK).await;
     }
     drained.cancel();
 }
 
+/// Where the workspaces are that are not the first, in the data directory.
+const OTHERS: &str = "workspaces";
+
+/// The further workspaces: those that are asked for, and those that have been before.
+fn named(settings: &HostSettings, others: &Path) -> Result<BTreeSet<String>, Error> {
+    let mut names: BTreeSet<String> = settings.workspaces.iter().cloned().collect();
+    match std::fs::read_dir(others) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(unusable(others, error)),
+        Ok(entries) => {
+            let found = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+            names.extend(found.filter(|name| settings::can_be_workspace(name).is_ok()));
+        }
+    }
+    if names.contains(&settings.workspace) {
+        let message = format!(
+            "{} is a further workspace of {}: choose another name for the first",
+            settings.workspace,
+            settings.data.display()
+        );
+        return Err(Error::new(ErrorKind::Settings, message));
+    }
+    Ok(names)
+}
+
 /// What becomes of the sandboxes when a host ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leaving {
+pub(crate) enum Leaving {
     Shutdown,
     Detach,
 }
@@ -377,7 +338,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|error| not_listening(address, error))
 }
 
-fn not_listening(address: SocketAddr, source: io::Error) -> Error {
+pub(crate) fn not_listening(address: SocketAddr, source: io::Error) -> Error {
     let message = match source.kind() {
         io::ErrorKind::AddrInUse => format!(
             "{address} is in use: is a host running already? stop it, or choose another address with --listen \
@@ -392,43 +353,11 @@ fn not_listening(address: SocketAddr, source: io::Error) -> Error {
 }
 
 /// Where clients on this machine reach an address that is listened on.
-fn url(address: SocketAddr) -> String {
+pub(crate) fn url(address: SocketAddr) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
         ip => ip,
     };
     format!("http://{}", SocketAddr::new(ip, address.port()))
-}
-
-async fn open_store(settings: &HostSettings) -> Result<Store, Error> {
-    let data = settings.data.clone();
-    let opened = tokio::task::spawn_blocking(move || Store::open(&data)).await;
-    opened.unwrap_or_else(|error| {
-        Err(Error::new(ErrorKind::Data, "reading the data directory broke off").with_source(error))
-    })
-}
-
-/// Hears of what nobody here asked for.
-async fn watch_engine(control: Arc<Control>, stop: CancellationToken) {
-    let mut changes = control.terms.engine.changes();
-    loop {
-        let change = tokio::select! {
-            () = stop.cancelled() => return,
-            change = changes.recv() => change,
-        };
-        match change {
-            Ok(change) => {
-                if let Some(resident) = control.registry.find(&change.name) {
-                    tracing::info!(sandbox = %change.name, known = ?change.known, "it changed by itself");
-                    resident.hear(&change.known);
-                }
-            }
-            Err(RecvError::Lagged(missed)) => {
-                tracing::warn!(missed, "changes of sandboxes were missed");
-                control.registry.all().iter().for_each(crate::sandbox::Resident::doubt);
-            }
-            Err(RecvError::Closed) => return,
-        }
-    }
 }

@@ -22,6 +22,7 @@ mod sandbox;
 mod server;
 mod settings;
 mod store;
+mod workspace;
 
 pub use clock::Clock;
 pub use engine::{AgentCommand, Isolation, Lifetime};

@@ -20,8 +20,11 @@ pub struct HostSettings {
     /// The API key that it wants. Without one it is the key that stands in `key` in the data directory, and one is
     /// made and left there where there is none: it stays over restarts.
     pub key: Option<String>,
-    /// The workspace that its sandboxes are in.
+    /// The workspace that clients find who name none.
     pub workspace: String,
+    /// Further workspaces, each with sandboxes, drives, volumes, images, snapshots and keys of its own. One that has
+    /// been once is there again, named or not.
+    pub workspaces: Vec<String>,
     /// How long nothing may happen in a sandbox before it is put to standby. 15 s, as on the platform.
     pub standby_after: Duration,
     /// What becomes of requests while their sandbox wakes.
@@ -138,6 +141,7 @@ impl HostSettings {
             data: data.into(),
             key: None,
             workspace: "local".to_owned(),
+            workspaces: Vec::new(),
             standby_after: Duration::from_secs(15),
             while_waking: WhileWaking::default(),
             resume_delay: Duration::ZERO,
@@ -166,17 +170,8 @@ impl HostSettings {
     /// Refuses what cannot work.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refused = |message: String| Err(Error::new(ErrorKind::Settings, message));
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        let workspace = &self.workspace;
-        if workspace.is_empty() || workspace.starts_with('.') || !workspace.bytes().all(plain) {
-            return refused(format!(
-                "{workspace:?} cannot be a workspace: use letters, digits, hyphens, underscores and dots"
-            ));
-        }
-        if matches!(&**workspace, "v0" | "preview") {
-            return refused(format!(
-                "a workspace cannot be called {workspace}: that is a path of the host's own"
-            ));
+        for workspace in self.workspaces.iter().chain([&self.workspace]) {
+            can_be_workspace(workspace).or_else(refused)?;
         }
         if !control::PROCESS_COUNTS.contains(&self.processes) {
             let (least, most) = (control::PROCESS_COUNTS.start(), control::PROCESS_COUNTS.end());
@@ -209,4 +204,18 @@ impl fmt::Debug for HostSettings {
             .field("announce", &self.announce)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether something can be the name of a workspace; else why not.
+pub(crate) fn can_be_workspace(name: &str) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
+        return Err(format!(
+            "{name:?} cannot be a workspace: use letters, digits, hyphens, underscores and dots"
+        ));
+    }
+    if matches!(name, "v0" | "preview") {
+        return Err(format!("a workspace cannot be called {name}: that is a path of the host's own"));
+    }
+    Ok(())
 }

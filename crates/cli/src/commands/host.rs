@@ -53,6 +53,9 @@ pub(crate) struct Host {
     /// How long a sandbox sleeps before it gives back what it can of its memory [default: it keeps it]
     #[arg(long, value_name = "DUR", value_parser = duration::parse)]
     give_back_after: Option<Duration>,
+    /// Serve this workspace, too, from now on: sandboxes, drives, volumes, images and keys of its own
+    #[arg(long, value_name = "NAME")]
+    add_workspace: Vec<String>,
     /// How long nothing may happen in a sandbox before it sleeps
     #[arg(long, value_name = "DUR", default_value = "15s", value_parser = duration::parse_positive)]
     standby_after: Duration,
@@ -246,7 +249,7 @@ mod here {
                 }
                 None => screen.host_ends_with_ctrl_c(),
             }
-            let log = log.then(|| tokio::spawn(tell(*screen, host.observe().events)));
+            let log = log.then(|| tokio::spawn(tell_of_all(*screen, &host)));
             let sandboxes = tokio::select! {
                 () = ended => Sandboxes::Stopped,
                 () = let_go => Sandboxes::LeftRunning,
@@ -279,12 +282,25 @@ mod here {
         LeftRunning,
     }
 
-    /// Shows what happens until nothing does any more.
-    async fn tell(screen: Screen, mut events: Events) {
+    /// Shows what happens in all workspaces until nothing does any more.
+    fn tell_of_all(screen: Screen, host: &Running) -> impl Future<Output = ()> + use<> {
+        let is_one = host.workspaces().count() == 1;
+        let all: Vec<_> = host
+            .workspaces()
+            .filter_map(|name| {
+                let events = host.observe_workspace(name)?.events;
+                Some(tell(screen, (!is_one).then(|| name.to_owned()), events))
+            })
+            .collect();
+        async move { drop(futures_util::future::join_all(all).await) }
+    }
+
+    /// Shows what happens until nothing does any more; with the workspace, where there are several.
+    async fn tell(screen: Screen, workspace: Option<String>, mut events: Events) {
         while let Some(seen) = events.next().await {
             // A log that nobody reads any more is no reason to stop the host.
             drop(match seen {
-                Seen::Event(event) => screen.happened(&event),
+                Seen::Event(event) => screen.happened(workspace.as_deref(), &event),
                 Seen::Missed(count) => screen.missed(count),
                 _ => Ok(()),
             });
@@ -319,6 +335,7 @@ mod here {
         settings.give_back_after = asked.give_back_after;
         settings.keep_free = asked.keep_free;
         settings.access_log.clone_from(&asked.access_log);
+        settings.workspaces.clone_from(&asked.add_workspace);
         settings.standby_after = asked.standby_after;
         settings.resume_delay = asked.resume_delay;
         settings.while_waking = while_waking(asked)?;

@@ -119,9 +119,11 @@ impl Screen {
         self.line(Line::from("stopped ").styled(STRONG, &host.url).text(rest))
     }
 
-    /// One thing that happened: a request that ended, a sandbox that woke or fell asleep, or did not wake.
-    pub(crate) fn happened(&self, event: &Event) -> io::Result<()> {
-        let sandbox = event.sandbox.as_str();
+    /// One thing that happened: a request that ended, a sandbox that woke or fell asleep, or did not wake. Where there
+    /// are several workspaces its sandbox is called `WORKSPACE/NAME`.
+    pub(crate) fn happened(&self, workspace: Option<&str>, event: &Event) -> io::Result<()> {
+        let in_full = workspace.map(|workspace| format!("{workspace}/{}", event.sandbox));
+        let sandbox = in_full.as_deref().unwrap_or(event.sandbox.as_str());
         let at = humantime::format_rfc3339_millis(event.at);
         let when = Line::new().styled(FAINT, humantime::format_rfc3339_seconds(event.at)).text("  ");
         match &event.what {

@@ -21,7 +21,7 @@ use crate::auth::Keys;
 use crate::observer::{Hub, Passage};
 use crate::sandbox::Patience;
 use crate::sandbox::{Lease, Refusal as NotAdmitted, Registry, Resident};
-use crate::settings::{HostSettings, Refuse, WhileWaking};
+use crate::settings::{Refuse, WhileWaking};
 use crossing::Crossing;
 use forward::Forward;
 use refusal::respond;
@@ -59,15 +59,10 @@ impl Gateway {
         residents: Arc<Registry>,
         keys: Arc<Keys>,
         hub: Arc<Hub>,
-        settings: &HostSettings,
+        workspace: &str,
+        while_waking: WhileWaking,
     ) -> Self {
-        Self {
-            residents,
-            keys,
-            workspace: settings.workspace.clone(),
-            while_waking: settings.while_waking,
-            hub,
-        }
+        Self { residents, keys, workspace: workspace.to_owned(), while_waking, hub }
     }
 
     /// Serves a request whose credentials are right.

@@ -44,9 +44,10 @@ pub(crate) struct Visit {
 }
 
 impl Previews {
-    /// Whether a request is to a preview, be it one that is none.
-    pub(crate) fn is_for<B>(&self, request: &Request<B>) -> bool {
-        is_door(request.uri(), request.headers())
+    /// Whether a request is to one of these, open or not.
+    pub(crate) fn knows<B>(&self, request: &Request<B>) -> bool {
+        let named = Named::by(request.uri(), request.headers());
+        named.is_some_and(|named| self.shelf.read(&named.id).is_some())
     }
 
     /// What a request to a preview becomes: one to the sandbox behind it. `None`: it is to no preview.

@@ -56,6 +56,7 @@ impl Terms {
     pub(crate) fn new(
         engine: Arc<dyn Engine>,
         hub: Arc<Hub>,
+        queue: Arc<Queue>,
         settings: &HostSettings,
         stop: CancellationToken,
     ) -> Self {
@@ -63,7 +64,7 @@ impl Terms {
         Self {
             engine,
             hub,
-            queue: Queue::new(Load { requests: limits.held_in_all, bytes: limits.held_bytes }),
+            queue,
             standby_after: settings.standby_after,
             window: settings.resume_delay,
             limits,

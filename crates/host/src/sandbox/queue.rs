@@ -24,7 +24,7 @@ pub(super) struct Share {
 }
 
 impl Queue {
-    pub(super) fn new(bounds: Load) -> Arc<Self> {
+    pub(crate) fn new(bounds: Load) -> Arc<Self> {
         Arc::new(Self { bounds, held: Mutex::default() })
     }
 

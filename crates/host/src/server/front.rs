@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse as _;
 use http::header::CONTENT_TYPE;
@@ -19,25 +18,22 @@ use super::access::AccessLog;
 use super::crowd::Seat;
 use super::entry::{Entry, Id};
 use super::received::{Answering, Exchange, Received};
-use crate::auth::{Credentials, Holder, Keys};
+use crate::auth::{Credentials, Holder};
 use crate::control::Failure;
 use crate::gateway::refusal::{self, respond};
-use crate::gateway::{Gateway, Served, Visitor};
-use crate::observer::{Hub, Now, Room};
-use crate::preview::{Closed, Previews, Visit};
+use crate::gateway::{Served, Visitor};
+use crate::observer::{Now, Room};
+use crate::preview::{self, Closed, Visit};
 use crate::sandbox::Queue;
+use crate::workspace::Workspace;
 
 /// The form of metrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The way in.
 pub(crate) struct Front {
-    pub(crate) keys: Arc<Keys>,
-    pub(crate) workspace: String,
-    pub(crate) gateway: Gateway,
-    pub(crate) control: Router,
-    pub(crate) previews: Previews,
-    pub(crate) hub: Arc<Hub>,
+    /// The first is the one that clients find who name none. What is counted of the host as a whole is counted there.
+    pub(crate) workspaces: Arc<[Workspace]>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) access: Option<Arc<AccessLog>>,
     /// The runtime of the host, on which the control plane works.
@@ -71,7 +67,7 @@ impl Front {
             self.answer(request, visitor, room, entry.id(), seat).await
         };
         let status = served.as_ref().map(Response::status);
-        self.hub.served(room, status);
+        self.workspaces[0].hub.served(room, status);
         entry.answered(status);
         let mut response = served?;
         exchange.answer(&mut response);
@@ -84,7 +80,7 @@ impl Front {
     /// Which room a request is for.
     fn room<B>(&self, request: &Request<B>) -> Room {
         let path = request.uri().path();
-        if self.previews.is_for(request) {
+        if preview::is_door(request.uri(), request.headers()) {
             Room::Preview
         } else if path.strip_prefix("/v0").is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             Room::Control
@@ -104,28 +100,31 @@ impl Front {
         seat: &Seat,
     ) -> Option<Response<Body>> {
         if room == Room::Preview
-            && let Some(visit) = self.previews.visit(&mut request)
+            && let Some(workspace) = self.workspace_of_preview(&request)
+            && let Some(visit) = workspace.previews.visit(&mut request)
         {
             if visit.is_ok() {
                 seat.known();
             }
-            return self.visit(visit, request, visitor, id).await;
+            return visited(workspace, visit, request, visitor, id).await;
         }
-        let entry = self.let_in(&request);
+        let entry = self.let_in(&request, room);
         if entry.is_ok() {
             seat.known();
         }
         let mut response = match (entry, room) {
             (Err(no_entry), room) => no_entry.into_response(room),
-            (Ok(holder), Room::Control) => {
+            (Ok((workspace, holder)), Room::Control) => {
                 request.extensions_mut().insert(holder);
-                self.control(request).await
+                self.control(workspace, request).await
             }
-            (Ok(_), Room::Metrics) => self.metrics(seat),
-            (Ok(_), Room::Gateway | Room::Preview) => match self.gateway.serve(request, visitor).await {
-                Served::Answer(response) => response,
-                Served::Reset => return None,
-            },
+            (Ok((workspace, _)), Room::Metrics) => self.metrics(workspace, seat),
+            (Ok((workspace, _)), Room::Gateway | Room::Preview) => {
+                match workspace.gateway.serve(request, visitor).await {
+                    Served::Answer(response) => response,
+                    Served::Reset => return None,
+                }
+            }
         };
         if room == Room::Control || response.headers().contains_key(&header::SOURCE) {
             response.headers_mut().insert(header::REQUEST_ID, id.value());
@@ -133,41 +132,23 @@ impl Front {
         Some(response)
     }
 
-    /// Answers a request to a preview, which has its own door.
-    async fn visit(
-        &self,
-        visit: Result<Visit, Closed>,
-        request: Request<Received>,
-        visitor: &Visitor,
-        id: &Id,
-    ) -> Option<Response<Body>> {
-        let mut response = match visit {
-            Err(closed) => respond(closed.into()),
-            Ok(visit) => match self.gateway.serve(request, visitor).await {
-                Served::Reset => return None,
-                Served::Answer(mut response) => {
-                    visit.answer(&mut response);
-                    response
-                }
-            },
-        };
-        if response.headers().contains_key(&header::SOURCE) {
-            response.headers_mut().insert(header::REQUEST_ID, id.value());
-        }
-        Some(response)
+    /// The workspace of the preview that a request is to. What is no preview is none of the first one's.
+    fn workspace_of_preview<B>(&self, request: &Request<B>) -> Option<&Workspace> {
+        let known = self.workspaces.iter().find(|workspace| workspace.previews.knows(request));
+        known.or(self.workspaces.first())
     }
 
     /// What is counted, for Prometheus.
-    fn metrics(&self, seat: &Seat) -> Response<Body> {
+    fn metrics(&self, workspace: &Workspace, seat: &Seat) -> Response<Body> {
         let load = self.queue.load();
         let now = Now { held: load.requests, held_bytes: load.bytes, connections: seat.all() };
-        let mut response = Response::new(Body::from(self.hub.metrics(now)));
+        let mut response = Response::new(Body::from(workspace.hub.metrics(now)));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
         response
     }
 
-    async fn control(&self, request: Request<Received>) -> Response<Body> {
-        let answering = self.control.clone().call(request.map(Body::new));
+    async fn control(&self, workspace: &Workspace, request: Request<Received>) -> Response<Body> {
+        let answering = workspace.routes.clone().call(request.map(Body::new));
         match AbortOnDropHandle::new(self.runtime.spawn(answering)).await {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never as Infallible {},
@@ -184,29 +165,69 @@ impl Front {
         self.is_stopping.store(true, Ordering::Release);
     }
 
-    fn let_in<B>(&self, request: &Request<B>) -> Result<Holder, NoEntry> {
-        let no_entry = |code, message: &str| Err(NoEntry { code, message: message.to_owned() });
-        let holder = match self.keys.check(request.headers()) {
-            Credentials::Right(holder) => holder,
-            Credentials::Wrong => {
-                return no_entry(GatewayCode::AuthenticationFailed, "this is not the API key of this host");
+    /// Who asks, and in which workspace: the one that the request names, else the one that its key is for.
+    fn let_in<B>(&self, request: &Request<B>, room: Room) -> Result<(&Workspace, Holder), NoEntry> {
+        let headers = request.headers();
+        let by_header = headers.get(&header::WORKSPACE).map(HeaderValue::as_bytes);
+        let by_path = (room == Room::Gateway).then(|| first_part(request.uri().path()).as_bytes());
+        let named = by_header.or(by_path);
+        let meant = self.workspaces.iter().find(|workspace| Some(workspace.name.as_bytes()) == named);
+        // Whoever has no key for what is named is told of the workspace that it has one for, and of no other.
+        let mut credentials = Credentials::Missing;
+        for workspace in meant.into_iter().chain(self.workspaces.iter()) {
+            credentials = workspace.keys.check(headers);
+            let Credentials::Right(holder) = credentials else { continue };
+            if by_header.is_none_or(|named| named == workspace.name.as_bytes()) {
+                return Ok((workspace, holder));
             }
-            Credentials::Missing => {
-                let message = "send the host's API key as X-Blaxel-Authorization: Bearer KEY";
-                return no_entry(GatewayCode::AuthenticationRequired, message);
-            }
-        };
-        match request.headers().get(&header::WORKSPACE) {
-            Some(workspace) if workspace.as_bytes() != self.workspace.as_bytes() => {
-                let message = format!("this key is for the workspace {:?} only", self.workspace);
-                no_entry(GatewayCode::Forbidden, &message)
-            }
-            _ => Ok(holder),
+            let message = format!("this key is for the workspace {:?} only", workspace.name);
+            return Err(NoEntry { code: GatewayCode::Forbidden, message });
         }
+        Err(NoEntry::without_key(credentials))
     }
 }
 
+/// Answers a request to a preview, which has its own door.
+async fn visited(
+    workspace: &Workspace,
+    visit: Result<Visit, Closed>,
+    request: Request<Received>,
+    visitor: &Visitor,
+    id: &Id,
+) -> Option<Response<Body>> {
+    let mut response = match visit {
+        Err(closed) => respond(closed.into()),
+        Ok(visit) => match workspace.gateway.serve(request, visitor).await {
+            Served::Reset => return None,
+            Served::Answer(mut response) => {
+                visit.answer(&mut response);
+                response
+            }
+        },
+    };
+    if response.headers().contains_key(&header::SOURCE) {
+        response.headers_mut().insert(header::REQUEST_ID, id.value());
+    }
+    Some(response)
+}
+
+/// The first part of a path.
+fn first_part(path: &str) -> &str {
+    path.strip_prefix('/').and_then(|path| path.split('/').next()).unwrap_or_default()
+}
+
 impl NoEntry {
+    fn without_key(credentials: Credentials) -> Self {
+        let (code, message) = match credentials {
+            Credentials::Missing => (
+                GatewayCode::AuthenticationRequired,
+                "send the host's API key as X-Blaxel-Authorization: Bearer KEY",
+            ),
+            _ => (GatewayCode::AuthenticationFailed, "this is not the API key of this host"),
+        };
+        Self { code, message: message.to_owned() }
+    }
+
     fn into_response(self, room: Room) -> Response<Body> {
         match room {
             Room::Control => {

@@ -48,11 +48,6 @@ impl Directory {
         self.root.join("records")
     }
 
-    /// The file that holds the API key, where none is given.
-    pub(crate) fn key(&self) -> PathBuf {
-        self.root.join("key")
-    }
-
     /// Where the drives are.
     pub(crate) fn drives(&self) -> PathBuf {
         self.root.join(DRIVES)
@@ -132,7 +127,7 @@ fn make(root: &Path) -> Result<(), Error> {
     }
 }
 
-pub(super) fn unusable(root: &Path, source: io::Error) -> Error {
+pub(crate) fn unusable(root: &Path, source: io::Error) -> Error {
     let advice = match source.kind() {
         io::ErrorKind::PermissionDenied => ": make it yours, or choose another with --data",
         io::ErrorKind::StorageFull => ": free some space, or choose another with --data",

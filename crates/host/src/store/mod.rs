@@ -25,7 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::Error;
-pub(crate) use directory::Directory;
+pub(crate) use directory::{Directory, unusable};
 pub(crate) use entry::Turn;
 pub use lock::host_on;
 pub use notebook::Notebook;

@@ -208,7 +208,7 @@ impl Ground {
 
 /// The notebook of an engine's directory, once whoever had it has let go of it: on their way to their programs, children
 /// of this process have copies of its lock.
-fn notebook(directory: &Path) -> Notebook {
+pub(crate) fn notebook(directory: &Path) -> Notebook {
     let mut found = None;
     eventually("nobody has the notebook", || {
         found = match Notebook::open(directory) {
@@ -288,7 +288,7 @@ pub(crate) fn cgroups(name: &SandboxName) -> Vec<PathBuf> {
 
 /// The cgroups that the host before says it made.
 pub(crate) fn outside(directory: &Path) -> Vec<PathBuf> {
-    let notes = Notebook::open(&directory.join("engine")).unwrap().notes();
+    let notes = notebook(&directory.join("engine")).notes();
     let Some((_, said)) = notes.into_iter().find(|(key, _)| key == "outside") else { return Vec::new() };
     let said: serde_json::Value = serde_json::from_slice(&said).unwrap_or_default();
     let limits = said["limits"].as_array().into_iter().flatten();

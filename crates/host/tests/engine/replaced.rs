@@ -8,12 +8,11 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use reveille_host::Notebook;
 use reveille_host::engine::{Condition, Engine as _, EngineErrorKind, Lifetime, Memory as _};
 use reveille_wire::SandboxName;
 
 use super::Statement;
-use super::ground::{Ground, Rung, cgroups, eventually, fresh_name, outside, processes, stat};
+use super::ground::{Ground, Rung, cgroups, eventually, fresh_name, notebook, outside, processes, stat};
 
 pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("what a host lets go of goes on with the next, awake or asleep", let_go),
@@ -28,6 +27,17 @@ const WORK: &str = "
 ( while :; do echo on >> work; sleep 0.01; done ) &
 echo begun >> begun
 ";
+
+/// Leaves none of the processes of these behind, however a statement ends.
+struct Swept<'a>(&'a [&'a SandboxName]);
+
+impl Drop for Swept<'_> {
+    fn drop(&mut self) {
+        for pid in self.0.iter().flat_map(|name| processes(name)) {
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).ok();
+        }
+    }
+}
 
 fn next(directory: &Path, rung: &Rung) -> Ground {
     Ground::living(Lifetime::BeyondTheHost, directory.to_owned(), rung, WORK)
@@ -59,6 +69,8 @@ fn is_still(name: &SandboxName) -> bool {
 fn let_go(rung: &Rung) -> Result<(), Failed> {
     let directory = tempfile::tempdir()?;
     let (awake, asleep) = (fresh_name("awake"), fresh_name("asleep"));
+    let both = [&awake, &asleep];
+    let _swept = Swept(&both);
     let ground = next(directory.path(), rung);
     ground.create(&awake);
     ground.create(&asleep);
@@ -101,7 +113,7 @@ fn let_go(rung: &Rung) -> Result<(), Failed> {
     let left: Vec<_> = made.iter().filter(|cgroup| cgroup.exists()).collect();
     assert!(left.is_empty(), "cgroups are left: {left:?}");
     assert!(!directory.path().join("engine/sockets").exists(), "sockets are left");
-    let notebook = Notebook::open(&directory.path().join("engine"))?;
+    let notebook = notebook(&directory.path().join("engine"));
     assert_eq!(notebook.notes(), []);
     Ok(())
 }
@@ -152,6 +164,8 @@ fn kill(mut host: Child) -> Result<(), Failed> {
 fn killed(rung: &Rung) -> Result<(), Failed> {
     let directory = tempfile::tempdir()?;
     let (awake, asleep) = (fresh_name("awake"), fresh_name("asleep"));
+    let both = [&awake, &asleep];
+    let _swept = Swept(&both);
     let mut host = host_of_its_own(directory.path(), rung, &[&awake, &asleep]);
     is_ready(&mut host)?;
     kill(host)?;
@@ -175,6 +189,7 @@ fn killed_while_taking_over(rung: &Rung) -> Result<(), Failed> {
     let directory = tempfile::tempdir()?;
     let names = [fresh_name("awake"), fresh_name("asleep"), fresh_name("also-asleep")];
     let all: Vec<&SandboxName> = names.iter().collect();
+    let _swept = Swept(&all);
     let mut host = host_of_its_own(directory.path(), rung, &all);
     is_ready(&mut host)?;
     kill(host)?;
@@ -206,6 +221,8 @@ fn killed_while_taking_over(rung: &Rung) -> Result<(), Failed> {
 fn ended_meanwhile(rung: &Rung) -> Result<(), Failed> {
     let directory = tempfile::tempdir()?;
     let (killed, unknown) = (fresh_name("killed"), fresh_name("unknown"));
+    let both = [&killed, &unknown];
+    let _swept = Swept(&both);
     let ground = next(directory.path(), rung);
     ground.create(&killed);
     ground.create(&unknown);
@@ -222,12 +239,16 @@ fn ended_meanwhile(rung: &Rung) -> Result<(), Failed> {
     assert!(ground.place(&unknown).exists(), "its files stay");
     ground.create(&killed);
     works_on(&ground, &killed);
+    ground.wait(ground.engine.shutdown());
+    assert_eq!(processes(&killed), [0; 0]);
     Ok(())
 }
 
 fn end_with_it(rung: &Rung) -> Result<(), Failed> {
     let directory = tempfile::tempdir()?;
     let name = fresh_name("box");
+    let this = [&name];
+    let _swept = Swept(&this);
     let ground = next(directory.path(), rung);
     ground.create(&name);
     ground.wait(ground.engine.detach())?;

@@ -17,6 +17,7 @@ mod stand;
 mod storm;
 mod victim;
 mod volumes;
+mod workspaces;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -191,10 +192,18 @@ fn trials() -> Vec<Trial> {
         })
         .with_ignored_flag(true),
         trial(
+            "what runs goes on where the next host cannot start",
+            replaced::it_goes_on_where_the_next_host_cannot_start,
+        ),
+        trial(
             "servers and mounts of what a host has taken over are what they were",
             replaced::its_servers_and_its_mounts_are_what_they_were,
         ),
         trial("the agent of what a host has taken over can be upgraded", replaced::its_agent_can_be_upgraded),
+        trial("of two workspaces one sees nothing of the other", workspaces::one_sees_nothing_of_the_other),
+        trial("a key opens its own workspace only", workspaces::a_key_opens_its_own_only),
+        trial("previews lead to their own workspace", workspaces::previews_lead_to_their_own),
+        trial("a workspace that has been once is there again", workspaces::what_has_been_once_is_there_again),
         trial("only one host has the data", replaced::only_one_host_has_the_data),
         Trial::test(
             "what was acknowledged outlives a host that is killed under load, and nothing else",

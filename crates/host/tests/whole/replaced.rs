@@ -140,6 +140,21 @@ pub(crate) async fn it_is_started_again_when_its_agent_has_ended() {
     stand.host.stop().await;
 }
 
+pub(crate) async fn it_goes_on_where_the_next_host_cannot_start() {
+    let stand = Stand::with_box(beyond).await;
+    let running = json!({"command": "sleep 8765", "name": "running"});
+    assert_eq!(stand.post("/process", &running).await.status, 200);
+    let stand = stand
+        .replaced_after(|settings| {
+            beyond(settings);
+            settings.access_log = Some("/proc/no/such/file".into());
+        })
+        .await;
+    assert_eq!(stand.get("/process/running").await.json()["status"], "running");
+    stand.host.stop().await;
+    assert_eq!(pid_of("sleep 8765"), None);
+}
+
 pub(crate) async fn its_servers_and_its_mounts_are_what_they_were() {
     let stand = Stand::with_box(beyond).await;
     let path = format!("/port/{}/x", crate::passage::start(&stand, "serve-patiently").await);

@@ -77,6 +77,18 @@ impl Stand {
         Self { host: Host::start(settings).await.unwrap(), data: self.data }
     }
 
+    /// The same, where a host with these settings fails to start in between.
+    pub(crate) async fn replaced_after(self, failing: impl FnOnce(&mut HostSettings)) -> Self {
+        self.host.detach().await;
+        let mut unlucky = settings(self.data.path());
+        failing(&mut unlucky);
+        let lifetime = unlucky.lifetime;
+        Host::start(unlucky).await.unwrap_err();
+        let mut settings = settings(self.data.path());
+        settings.lifetime = lifetime;
+        Self { host: Host::start(settings).await.unwrap(), data: self.data }
+    }
+
     /// A place in its data directory.
     pub(crate) fn data(&self, place: &str) -> PathBuf {
         self.data.path().join(place)
@@ -125,11 +137,26 @@ pub(crate) async fn try_send(
     path: &str,
     body: impl Into<Bytes>,
 ) -> Option<Answer> {
+    try_send_as(address, KEY, None, method, path, body).await
+}
+
+/// The same to somebody with another key, who may name a workspace.
+pub(crate) async fn try_send_as(
+    address: SocketAddr,
+    key: &str,
+    workspace: Option<&str>,
+    method: &str,
+    path: &str,
+    body: impl Into<Bytes>,
+) -> Option<Answer> {
     let stream = tokio::net::TcpStream::connect(address).await.ok()?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     tokio::spawn(connection);
-    let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1");
-    let request = request.header("x-blaxel-authorization", format!("Bearer {KEY}"));
+    let mut request = Request::builder().method(method).uri(path).header("host", "127.0.0.1");
+    request = request.header("x-blaxel-authorization", format!("Bearer {key}"));
+    if let Some(workspace) = workspace {
+        request = request.header("x-blaxel-workspace", workspace);
+    }
     let answer = sender.send_request(request.body(Full::new(body.into())).unwrap()).await.ok()?;
     let status = answer.status().as_u16();
     Some(Answer { status, body: answer.into_body().collect().await.ok()?.to_bytes() })

@@ -66,8 +66,8 @@ const CHANGES: usize = 256;
 ///
 /// Sandboxes share this machine's network and see its files with the rights of the host's user. Where they have
 /// a user namespace they have no rights over the machine, also when the host is root; a port below 1024 is then
-/// closed to them. When the engine is dropped, everything in them ends; what becomes of them when its process dies, or
-/// when it lets go of them, its [`Lifetime`] says.
+/// closed to them. What becomes of them when the engine is dropped, when its process dies, or when it lets go of them,
+/// its [`Lifetime`] says.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -359,7 +359,10 @@ impl Core {
 
 impl Drop for LocalEngine {
     fn drop(&mut self) {
-        self.core.end_all(Ending::AtOnce);
+        // What is to live beyond it has its end only where it was asked for: a host that cannot start leaves it, too.
+        if self.core.let_go_of_all().is_err() {
+            self.core.end_all(Ending::AtOnce);
+        }
     }
 }
 
