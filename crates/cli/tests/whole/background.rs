@@ -93,14 +93,14 @@ fn workspaces_of_one_host_have_sandboxes_and_keys_of_their_own() {
     let place = Place::new();
     place.run(["host", "-d", "--listen", "127.0.0.1:0", "--add-workspace", "team"]).done();
     let _stopped = Stopped(&place);
-    for workspace in [&[][..], &["-w", "team"]] {
-        let run = |words: &[&str]| place.run(words.iter().chain(workspace).copied()).done().text();
+    for workspace in [&[][..], &["--workspace", "team"]] {
+        let run = |words: &[&str]| place.run(workspace.iter().chain(words).copied()).done().text();
         assert_eq!(run(&["list"]), "");
         run(&["create", "box"]);
         assert_eq!(run(&["exec", "box", "--", "cat file 2>/dev/null; echo $$ > file"]), "");
         assert_eq!(run(&["list"]).lines().count(), 2);
     }
-    let key = place.run(["key", "create", "ci", "-w", "team", "--json"]).done().json();
+    let key = place.run(["key", "create", "ci", "--workspace", "team", "--json"]).done().json();
     let status = place.run(["host", "status", "--json"]).done().json();
     let mut command = place.command();
     command.env("BL_API_KEY", key["key"].as_str().unwrap()).env("BL_WORKSPACE", "team");
