@@ -120,7 +120,7 @@ impl<T> Call<T> {
         let place = if may_stream { runtime::here_for_long() } else { runtime::here() };
         let place = place.map_err(Error::local)?;
         let (driver, reading) = self.begin()?;
-        OnRuntime::new(place, async move { end(reading, driver.drive().await?) }).await
+        OnRuntime::new(place, async move { end(reading, *driver.drive().await?) }).await
     }
 
     fn begin(self) -> Result<(Box<Driver>, Reading<T>), Error> {
@@ -133,7 +133,7 @@ impl<T> Call<T> {
     fn run_waiting<U>(self, end: End<T, U>) -> Result<U, Error> {
         let may_stream = self.reading.taking().may_stream();
         let (driver, reading) = self.begin()?;
-        let run = async move { end(reading, driver.drive().await?) };
+        let run = async move { end(reading, *driver.drive().await?) };
         let done = if may_stream { runtime::wait_beside(run) } else { runtime::wait_for(run) };
         done.map_err(Error::local)?
     }

@@ -82,5 +82,5 @@ async fn fetch(core: Arc<Core>, pair: Secret) -> Result<Granted, Error> {
     operation.accept_json();
     let reading = Reading::json();
     let answer = Box::pin(drive(core, operation, Tuning::default(), reading.taking())).await?;
-    reading.make(answer)
+    reading.make(*answer)
 }

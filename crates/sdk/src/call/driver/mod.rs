@@ -31,7 +31,7 @@ pub(crate) async fn drive(
     operation: Operation,
     tuning: Tuning,
     taking: Taking,
-) -> Result<Begun, Error> {
+) -> Result<Box<Begun>, Error> {
     Driver::new(core, operation, tuning, taking)?.drive().await
 }
 
@@ -113,7 +113,7 @@ impl Driver {
     }
 
     /// Sends as often as the session says.
-    pub(crate) async fn drive(self: Box<Self>) -> Result<Begun, Error> {
+    pub(crate) async fn drive(self: Box<Self>) -> Result<Box<Begun>, Error> {
         let span = tracing::debug_span!(
             "reveille.call",
             http.request.method = %self.operation.method,
@@ -134,7 +134,7 @@ impl Driver {
         outcome
     }
 
-    async fn run(self: Box<Self>) -> Result<Begun, Error> {
+    async fn run(self: Box<Self>) -> Result<Box<Begun>, Error> {
         let Readiness::Ends(sandbox) = &self.operation.readiness else { return self.go().await };
         let sandbox = sandbox.clone();
         let core = Arc::clone(&self.core);
@@ -145,7 +145,7 @@ impl Driver {
         ended
     }
 
-    async fn go(mut self: Box<Self>) -> Result<Begun, Error> {
+    async fn go(mut self: Box<Self>) -> Result<Box<Begun>, Error> {
         loop {
             if let Err(stop) = self.word().await {
                 let probed = self.probed;
@@ -224,7 +224,7 @@ impl Driver {
         mut answer: Box<Answer>,
         plan: &AttemptPlan,
         stop: Option<StopReason>,
-    ) -> Result<Begun, Error> {
+    ) -> Result<Box<Begun>, Error> {
         let status = answer.parts.status;
         if self.taking.wants_all(status, &answer.parts.headers) && answer.body.whole_if_here().is_none() {
             // Boxed, as mostly all of it is here.
@@ -240,7 +240,8 @@ impl Driver {
         }
         let change = answer.parts.extensions.remove();
         let Answer { parts: http::response::Parts { version, headers, .. }, body, .. } = *answer;
-        Ok(Begun { status, version, headers, body, record: self.record(stop), change })
+        // Boxed, as it would be moved with each future on its way out.
+        Ok(Box::new(Begun { status, version, headers, body, record: self.record(stop), change }))
     }
 
     fn record(self: Box<Self>, stop: Option<StopReason>) -> Record {
