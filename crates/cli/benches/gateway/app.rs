@@ -14,6 +14,8 @@ pub(crate) const PORT: u16 = 7001;
 pub(crate) const PATH: &str = "/port/7001/";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\
     date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\nok";
+/// What a longer answer is made of.
+static PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
 /// The app on this machine while it runs.
 pub(crate) struct App {
@@ -77,8 +79,29 @@ async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
             return Ok(());
         }
         if held.ends_with(b"\r\n\r\n") {
+            match asked_bytes(&held) {
+                None => stream.write_all(ANSWER).await?,
+                Some(bytes) => write_bytes(&mut stream, bytes).await?,
+            }
             held.clear();
-            stream.write_all(ANSWER).await?;
         }
     }
+}
+
+/// `GET /100` asks for so many bytes.
+fn asked_bytes(head: &[u8]) -> Option<usize> {
+    let path = head.split(|byte| *byte == b' ').nth(1)?;
+    std::str::from_utf8(path).ok()?.strip_prefix('/')?.parse().ok()
+}
+
+async fn write_bytes(stream: &mut TcpStream, bytes: usize) -> std::io::Result<()> {
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {bytes}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    let mut left = bytes;
+    while left > 0 {
+        let piece = left.min(PIECE.len());
+        stream.write_all(&PIECE[..piece]).await?;
+        left -= piece;
+    }
+    Ok(())
 }

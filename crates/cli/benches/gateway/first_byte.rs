@@ -14,24 +14,8 @@ const SANDBOXES: [usize; 3] = [1, 100, 500];
 const TRIES: usize = 200;
 
 pub(crate) fn print(host: &Host, client: &Client) -> Result<(), Failure> {
-    client.sandboxes().create("sleeper").wait()?;
-    let (address, key) = (host.address()?, &host.key);
-    let request = format!(
-        "GET /{}/sandboxes/sleeper/health HTTP/1.1\r\nHost: h\r\nX-Blaxel-Authorization: Bearer {key}\r\n\r\n",
-        host.workspace
-    );
-    let mut made = 1;
     for sandboxes in SANDBOXES {
-        while made < sandboxes {
-            client.sandboxes().create(format!("beside-{made}")).wait()?;
-            made += 1;
-        }
-        let (mut warm, mut cold) = (Vec::new(), Vec::new());
-        for _ in 0..TRIES {
-            client.sandboxes().sleep("sleeper").wait()?;
-            cold.push(first_byte(address, &request)?);
-            warm.push(first_byte(address, &request)?);
-        }
+        let [cold, warm] = beside(host, client, sandboxes, TRIES)?;
         println!(
             "{sandboxes} sandbox(es): {} from standby to the first byte; awake {}",
             said(cold),
@@ -39,6 +23,31 @@ pub(crate) fn print(host: &Host, client: &Client) -> Result<(), Failure> {
         );
     }
     Ok(())
+}
+
+/// How long the first byte takes of one of so many sandboxes: from standby, and awake.
+pub(crate) fn beside(
+    host: &Host,
+    client: &Client,
+    sandboxes: usize,
+    tries: usize,
+) -> Result<[Vec<Duration>; 2], Failure> {
+    // Those that were made before are there already.
+    for number in 0..sandboxes {
+        client.sandboxes().create(format!("sleeper-{number}")).if_missing().wait()?;
+    }
+    let (address, key) = (host.address()?, &host.key);
+    let request = format!(
+        "GET /{}/sandboxes/sleeper-0/health HTTP/1.1\r\nHost: h\r\nX-Blaxel-Authorization: Bearer {key}\r\n\r\n",
+        host.workspace
+    );
+    let (mut cold, mut warm) = (Vec::new(), Vec::new());
+    for _ in 0..tries {
+        client.sandboxes().sleep("sleeper-0").wait()?;
+        cold.push(first_byte(address, &request)?);
+        warm.push(first_byte(address, &request)?);
+    }
+    Ok([cold, warm])
 }
 
 fn first_byte(address: SocketAddr, request: &str) -> Result<Duration, Failure> {

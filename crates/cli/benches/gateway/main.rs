@@ -6,11 +6,15 @@
 //! requests a second it says how much time of a processor the proxy takes for one, which other load changes least.
 //! Then the calls of sixteen callers of the SDK, beside the official Python client where it is installed; and how long
 //! it takes from standby to the first byte, on a new connection.
+//!
+//! `--plot DIR` draws how what it costs grows with callers, bytes and sandboxes, in place of all that.
 
 #[cfg(target_os = "linux")]
 mod app;
 #[cfg(target_os = "linux")]
 mod first_byte;
+#[cfg(target_os = "linux")]
+mod growth;
 #[cfg(target_os = "linux")]
 mod load;
 #[cfg(target_os = "linux")]
@@ -18,6 +22,9 @@ mod nginx;
 #[cfg(target_os = "linux")]
 #[path = "../beside/peer.rs"]
 mod peer;
+#[cfg(target_os = "linux")]
+#[path = "../../../retry/benches/readiness/plot.rs"]
+mod plot;
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
@@ -31,6 +38,7 @@ fn main() -> Result<(), linux::Failure> {
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::path::PathBuf;
     use std::time::{Duration, Instant};
 
     use reveille::Sandbox;
@@ -38,6 +46,7 @@ mod linux {
 
     use crate::app::{self, App};
     use crate::first_byte;
+    use crate::growth;
     use crate::load::{Load, Proxy};
     use crate::nginx::Nginx;
     use crate::peer::{Host, Peer};
@@ -58,11 +67,21 @@ mod linux {
         {
             return app::serve(port.parse()?);
         }
+        let plots = match &arguments[..] {
+            [] => None,
+            [plot, directory] if plot == "--plot" => Some(PathBuf::from(directory)),
+            _ => return Err("it takes nothing but --plot DIR".into()),
+        };
         let host = Host::start()?;
         let client = host.client()?;
         client.sandboxes().create("box").wait()?;
         let sandbox = client.sandbox("box");
         app::start_inside(&sandbox)?;
+        if let Some(directory) = plots {
+            let outside = App::start()?;
+            let nginx = Nginx::before(outside.port())?;
+            return growth::draw(&directory, &host, &client, nginx.as_ref());
+        }
         proxies(&host)?;
         callers(&host, &sandbox)?;
         first_byte::print(&host, &client)
