@@ -244,13 +244,14 @@ where
         if self.kind == Kind::AgentUpgrade {
             agent.renew();
         }
-        let agreed = hop::upgrade(response.headers());
+        let is_switch = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let agreed = is_switch.then(|| hop::upgrade(response.headers())).flatten();
         if headers::to_client(response.headers_mut()).is_err() {
             let what = "the server in the sandbox answered in a transfer coding that cannot be handed on";
             return respond(refusal::broken(&self.method, what));
         }
         *response.version_mut() = Version::HTTP_11;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if is_switch {
             return match self.upgrade.take() {
                 Some(Upgrade { protocol, client }) => {
                     let protocol = agreed.unwrap_or(protocol);

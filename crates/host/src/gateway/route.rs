@@ -40,10 +40,9 @@ impl Route {
     pub(super) fn of(uri: &Uri, workspace: &str) -> Result<Self, NoRoute> {
         let Some(whole) = uri.path_and_query() else { return Err(NoRoute::Elsewhere) };
         let path = whole.path().strip_prefix('/').ok_or(NoRoute::Elsewhere)?;
-        let mut parts = path.splitn(4, '/');
-        let (Some(named), Some("sandboxes"), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(NoRoute::Elsewhere);
-        };
+        let (named, rest) = path.split_once('/').ok_or(NoRoute::Elsewhere)?;
+        let rest = rest.strip_prefix("sandboxes/").ok_or(NoRoute::Elsewhere)?;
+        let (name, below) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if named.is_empty() || name.is_empty() {
             return Err(NoRoute::Elsewhere);
         }
@@ -51,7 +50,7 @@ impl Route {
             return Err(NoRoute::Workspace(named.to_owned()));
         }
         let sandbox = SandboxName::new(name).map_err(|_| NoRoute::Sandbox(name.to_owned()))?;
-        if climbs(parts.next().unwrap_or_default()) {
+        if climbs(below) {
             return Err(NoRoute::Climbs);
         }
         let base = "/".len() + named.len() + "/sandboxes/".len() + name.len();

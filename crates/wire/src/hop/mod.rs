@@ -53,8 +53,10 @@ const ALWAYS: [HeaderName; 6] = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, T
 /// ```
 pub fn strip(headers: &mut HeaderMap) -> Result<Framing, UnknownCoding> {
     if !headers.keys().any(|name| ALWAYS.contains(name)) {
-        // Most have nothing of the kind, and are gone over once.
-        framing::join_lengths(headers);
+        // Most have nothing of the kind, and are gone over twice.
+        if headers.keys().any(|name| name == CONTENT_LENGTH) {
+            framing::join_lengths(headers);
+        }
         return Ok(Framing::Plain);
     }
     let framing = framing::of(headers)?;
@@ -85,6 +87,9 @@ pub fn strip(headers: &mut HeaderMap) -> Result<Framing, UnknownCoding> {
 /// The protocol that a message changes over to, where `Connection` says that it does.
 #[must_use]
 pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    if !headers.keys().any(|name| name == UPGRADE) {
+        return None;
+    }
     let asks = listed(headers, &CONNECTION).any(|word| word.eq_ignore_ascii_case("upgrade"));
     asks.then(|| headers.get(UPGRADE).cloned()).flatten()
 }
@@ -103,6 +108,9 @@ pub fn expects_continue(headers: &HeaderMap) -> bool {
 
 /// Makes one header of several cookies, which HTTP/2 may send apart and HTTP/1.1 has in one (RFC 9113, section 8.2.3).
 pub fn join_cookies(headers: &mut HeaderMap) {
+    if !headers.keys().any(|name| name == COOKIE) {
+        return;
+    }
     let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if cookies.len() < 2 {
         return;
