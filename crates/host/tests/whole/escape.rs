@@ -65,12 +65,15 @@ pub(crate) async fn others_and_the_host_are_neither_seen_nor_reached() {
     let data = data.to_str().unwrap().trim_end_matches('/');
     let host = std::process::id();
     let (port, key) = (stand.host.address().port(), stand.host.key());
+    let of_the_machine = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let its_port = of_the_machine.local_addr().unwrap().port();
     for command in [
         format!("ls {data}"),
         format!("ls {data}/engine/sockets"),
         format!("cat {data}/sandboxes/victim/files/secret"),
         "grep -qs 4321 /proc/[0-9]*/cmdline --exclude-dir=self | grep -v grep".to_owned(),
         format!("kill -0 {host}"),
+        format!("bash -c 'exec 3<>/dev/tcp/127.0.0.1/{its_port}'"),
         // What answers there opens the doors of previews, and no other, whoever knocks.
         format!(
             "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && printf \"GET /v0/sandboxes HTTP/1.1\\r\\nhost: \
