@@ -136,6 +136,30 @@ pub(crate) async fn a_long_sleep_gives_memory_back() {
     stand.host.stop().await;
 }
 
+pub(crate) async fn who_is_taken_over_asleep_gives_memory_back_too() {
+    let beyond = |settings: &mut HostSettings| settings.lifetime = Lifetime::BeyondTheHost;
+    let stand = Stand::with_box(beyond).await;
+    if !matches!(stand.host.isolation().limits.memory, Limiter::Cgroup1 | Limiter::Cgroup2) {
+        eprintln!("SKIPPED: {}", stand.host.isolation());
+        return;
+    }
+    let name = format!("sleeper-{:08x}", fastrand::u32(..));
+    assert_eq!(create(&stand, &name, json!({}), 1024).await, 200);
+    let held = "head -c 128M /dev/urandom > held && sync held && cat held > /dev/null";
+    assert_eq!(run(&stand, &name, held).await["exitCode"], 0);
+    assert_eq!(stand.control("POST", &format!("/sandboxes/{name}/standby"), "").await.status, 200);
+    let before = memory_of(&name).unwrap();
+    assert!(before > 128 << 20, "{before}");
+    let stand = stand
+        .replaced(|settings| {
+            beyond(settings);
+            settings.give_back_after = Some(Duration::ZERO);
+        })
+        .await;
+    crate::stand::until(|| memory_of(&name).is_some_and(|now| now < before / 2)).await;
+    stand.host.stop().await;
+}
+
 /// How much memory the cgroup of a sandbox holds, in bytes, in whichever version that is.
 fn memory_of(name: &str) -> Option<u64> {
     let mut left = vec![std::path::PathBuf::from("/sys/fs/cgroup")];

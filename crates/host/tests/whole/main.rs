@@ -166,6 +166,10 @@ fn trials() -> Vec<Trial> {
             limits::nothing_is_made_where_the_disk_has_too_little_room,
         ),
         trial("a long sleep gives memory back", limits::a_long_sleep_gives_memory_back),
+        trial(
+            "who is taken over asleep gives memory back, too",
+            limits::who_is_taken_over_asleep_gives_memory_back_too,
+        ),
         trial("limits outlive the host that set them", limits::limits_outlive_the_host_that_set_them),
         trial("a fork bomb is contained and ended", limits::a_fork_bomb_is_contained_and_ended),
         trial(

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use reveille_wire::SandboxName;
+use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 
 use super::{
@@ -160,7 +161,9 @@ impl LocalEngine {
             ground: Arc::clone(&ground),
             shut_down: AtomicBool::new(false),
         };
-        Ok(Arc::new(Self { isolation, core: Arc::new(core) }))
+        let core = Arc::new(core);
+        core.count_sleep_anew();
+        Ok(Arc::new(Self { isolation, core }))
     }
 
     /// Does something that blocks, off the runtime. It is done also when nobody waits for it any more.
@@ -257,11 +260,21 @@ impl Core {
         Ok(sandbox)
     }
 
+    /// What was taken over asleep sleeps from now on, as far as anybody knows.
+    fn count_sleep_anew(self: &Arc<Self>) {
+        let all: Vec<_> = self.sandboxes().all.values().cloned().collect();
+        for sandbox in all.iter().filter(|sandbox| sandbox.condition() == Condition::Asleep) {
+            self.give_back_later(sandbox.name().clone(), sandbox.accepted());
+        }
+    }
+
     /// Has a sandbox that was just put to sleep give memory back, if it sleeps on for long enough.
     fn give_back_later(self: &Arc<Self>, name: SandboxName, generation: Generation) {
         let Some(after) = self.ground.give_back_after else { return };
         let core = Arc::downgrade(self);
-        tokio::spawn(async move {
+        // An engine that nobody has started on a runtime is asked for nothing either.
+        let Ok(runtime) = Handle::try_current() else { return };
+        runtime.spawn(async move {
             tokio::time::sleep(after).await;
             let Some(core) = core.upgrade() else { return };
             let sandbox = core.sandboxes().all.get(&name).cloned();
