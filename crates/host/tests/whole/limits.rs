@@ -99,6 +99,27 @@ pub(crate) async fn a_full_disk_is_one_sandbox_s_own() {
     stand.host.stop().await;
 }
 
+pub(crate) async fn a_disk_of_its_own_is_taken_over_and_goes_with_its_sandbox() {
+    let beyond = |settings: &mut HostSettings| settings.lifetime = Lifetime::BeyondTheHost;
+    let stand = Stand::with_box(beyond).await;
+    if stand.host.isolation().limits.disk == Limiter::None {
+        eprintln!("SKIPPED: {}", stand.host.isolation());
+        return;
+    }
+    assert_eq!(create(&stand, "small", json!({"disk": "32m"}), 512).await, 200);
+    assert_eq!(run(&stand, "small", "echo kept > kept").await["exitCode"], 0);
+    assert_eq!(stand.control("POST", "/sandboxes/small/standby", "").await.status, 200);
+    let stand = stand.replaced(beyond).await;
+    let filled = run(&stand, "small", "cat kept; head -c 100M /dev/zero > fill").await;
+    assert_eq!(filled["stdout"], "kept\n", "{filled}");
+    assert!(filled["stderr"].as_str().unwrap().contains("No space left"), "{filled}");
+    assert_eq!(stand.control("DELETE", "/sandboxes/small", "").await.status, 200);
+    assert!(!stand.data("sandboxes/small").exists());
+    let data = stand.data("");
+    crate::stand::until(|| !used_by_a_loop_device(&data)).await;
+    stand.host.stop().await;
+}
+
 /// Whether a loop device has a file below a place.
 fn used_by_a_loop_device(place: &Path) -> bool {
     let files = std::fs::read_dir("/sys/block").unwrap().flatten();

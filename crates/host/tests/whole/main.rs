@@ -165,6 +165,10 @@ fn trials() -> Vec<Trial> {
             "nothing is made where the disk has too little room",
             limits::nothing_is_made_where_the_disk_has_too_little_room,
         ),
+        trial(
+            "a disk of its own is taken over, and goes with its sandbox",
+            limits::a_disk_of_its_own_is_taken_over_and_goes_with_its_sandbox,
+        ),
         trial("a long sleep gives memory back", limits::a_long_sleep_gives_memory_back),
         trial(
             "who is taken over asleep gives memory back, too",
