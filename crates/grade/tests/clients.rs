@@ -177,7 +177,7 @@ fn what_is_no_scenario_is_refused_with_the_reason() {
         (with(r#""expect": {"end": "success"}"#), "end"),
         (with(r#""expect": {"ends": "success"}, "novel": 1"#), "novel"),
         (with(r#""expect": {"ends": "success"}"#).replace("fetch", "dance"), "dance"),
-        (with(r#""expect": {"ends": "success"}"#).replace("status", "stauts"), "stauts"),
+        (with(r#""expect": {"ends": "success"}"#).replace("status", "state"), "state"),
     ] {
         let refused = Own::from_json(&text).unwrap_err().to_string();
         assert!(refused.starts_with("this is no scenario") && refused.contains(reason), "{text}: {refused}");
