@@ -1,9 +1,8 @@
 //! One life of a sandbox: from the start of its agent to the agent's end.
 
+mod inside;
 mod taking_over;
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
@@ -16,30 +15,26 @@ use std::time::{Duration, Instant};
 use reveille_wire::SandboxName;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, geteuid, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use super::attending::{Attended, attend, end_rest, reap};
 use super::cgroup::Cgroup;
 use super::disk;
-use super::ladder::OwnRoot;
 use super::launch::{End, Launch, Whose, end_child, launch};
-use super::libraries::Taken;
 use super::limits::Bound;
 use super::log::Log;
 use super::outlet::Outlet;
 use super::process::{Process, carrying, tree};
-use super::proxied;
-use super::root::{self, Image, Ingredients, Root};
+use super::root;
 use super::sandbox::Ground;
 use super::signals::{self, Stopped};
 use super::{Namespaces, Network};
-use crate::egress::{Authority, Domains, WayOut};
-use crate::engine::{Access, Allowance, Attached, Attachment, Base};
+use crate::egress::{Domains, WayOut};
+use crate::engine::{Allowance, Attachment, Base};
 
+use inside::{Inside, LoadedBy, arguments, environment, user};
 pub(super) use taking_over::{Found, Rest};
-
-const NO_MOUNTS: &str = "this machine gives sandboxes no mount namespace, so drives cannot be mounted";
 
 /// How long anything may take to freeze, thaw or end.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
@@ -368,212 +363,4 @@ fn whose(network: &Network, ground: &Ground) -> Whose {
         Network::Machine => Whose::Machines,
         Network::None | Network::Proxied(_) => Whose::Own { doors: ground.egress.doors_inside() },
     }
-}
-
-/// Where things are as an agent sees them.
-#[derive(Debug)]
-struct Inside {
-    root: Option<Root>,
-    program: PathBuf,
-    /// What loads the program, where the root has nothing that would.
-    loaded_by: Option<LoadedBy>,
-    /// Where commands begin.
-    files: PathBuf,
-    home: PathBuf,
-    shell: &'static str,
-    drives: PathBuf,
-    volumes: PathBuf,
-}
-
-impl Inside {
-    fn of(birth: &Birth) -> io::Result<Self> {
-        let files = birth.directory.join("files");
-        let Some(own) = &birth.ground.own_root else {
-            let program = birth.ground.agent.program.clone();
-            let (drives, volumes) = (birth.drives.clone(), birth.ground.volumes.clone());
-            if birth.base != Base::Machine {
-                let what = "an image needs a root of its own, which this machine does not give sandboxes";
-                return Err(io::Error::new(io::ErrorKind::Unsupported, what));
-            }
-            let shell = shell(Path::new("/"));
-            let (home, loaded_by) = (files.clone(), None);
-            return Ok(Self { root: None, program, loaded_by, home, files, shell, drives, volumes });
-        };
-        let programs = own.programs.refresh().map_err(|error| {
-            let program = birth.ground.agent.program.display();
-            io::Error::new(error.kind(), format!("running its program: {program}: {error}"))
-        })?;
-        let image = Made::of(birth, own)?;
-        let root = Root::prepare(&Ingredients {
-            directory: &birth.directory,
-            machine: &own.machine,
-            layers: own.layers,
-            image: image.as_ref().map(Made::ingredient),
-            programs,
-            drives: &birth.drives,
-            volumes: &volumes(birth),
-            certificates: birth.ground.egress.authority().map(Authority::shown),
-            hostname: birth.name.as_str(),
-            memory: birth.allowance.memory,
-        })?;
-        let directory = image.as_ref().and_then(|image| image.directory);
-        Ok(Self {
-            root: Some(root),
-            program: root::program(own.programs.file()),
-            files: directory.unwrap_or(root::FILES).into(),
-            home: root::home().into(),
-            shell: shell(image.as_ref().map_or(Path::new("/"), |image| &image.root)),
-            loaded_by: image.and_then(|image| image.loaded_by),
-            drives: root::DRIVES.into(),
-            volumes: root::VOLUMES.into(),
-        })
-    }
-}
-
-/// What a root is made of that is made of an image.
-struct Made<'a> {
-    root: PathBuf,
-    directory: Option<&'a str>,
-    libraries: &'a Path,
-    loaded_by: Option<LoadedBy>,
-}
-
-impl<'a> Made<'a> {
-    fn of(birth: &'a Birth, own: &'a OwnRoot) -> io::Result<Option<Self>> {
-        let Base::Image { id, directory, .. } = &birth.base else { return Ok(None) };
-        let loaded_by = match own.libraries.take()? {
-            Taken::Nothing => None,
-            Taken::Loader(name) => Some(LoadedBy(Path::new(root::LIBRARIES).join(name))),
-        };
-        Ok(Some(Self {
-            root: birth.ground.images.join(id.as_str()),
-            directory: directory.as_deref(),
-            libraries: own.libraries.directory(),
-            loaded_by,
-        }))
-    }
-
-    fn ingredient(&self) -> Image<'_> {
-        let libraries = self.loaded_by.is_some().then_some(self.libraries);
-        Image { root: &self.root, libraries, directory: self.directory }
-    }
-}
-
-/// The loader of the agent's program, inside.
-#[derive(Debug)]
-struct LoadedBy(PathBuf);
-
-impl LoadedBy {
-    /// What stands before the program for its loader.
-    fn arguments(&self, program: &Path) -> [OsString; 3] {
-        ["--library-path".into(), root::LIBRARIES.into(), program.into()]
-    }
-}
-
-/// The better one of the shells that a root has.
-fn shell(root: &Path) -> &'static str {
-    if root.join("bin/bash").symlink_metadata().is_ok() { "/bin/bash" } else { "/bin/sh" }
-}
-
-/// The directories of the volumes that are attached.
-fn volumes(birth: &Birth) -> Vec<PathBuf> {
-    let volumes = birth.attachments.iter().filter_map(|attachment| match &attachment.what {
-        Attached::Volume { name, .. } => Some(birth.ground.volumes.join(name.as_str())),
-        Attached::Scratch { .. } => None,
-    });
-    volumes.collect()
-}
-
-/// Who commands run as, where that is not who the agent is. Only root can be others.
-fn user(base: &Base) -> Option<&str> {
-    match base {
-        Base::Image { user, .. } if geteuid().is_root() => user.as_deref(),
-        _ => None,
-    }
-}
-
-fn arguments(
-    given: &[OsString],
-    namespaces: Namespaces,
-    inside: &Inside,
-    attachments: &[Attachment],
-    user: Option<&str>,
-) -> io::Result<Vec<OsString>> {
-    let mut arguments = Vec::new();
-    if let Some(loaded_by) = &inside.loaded_by {
-        arguments.extend(loaded_by.arguments(&inside.program));
-    }
-    arguments.extend_from_slice(given);
-    arguments.extend(["--listen", "stdin"].map(OsString::from));
-    if let Some(user) = user {
-        arguments.extend(["--user", user].map(OsString::from));
-    }
-    if let Some(LoadedBy(loader)) = &inside.loaded_by {
-        arguments.extend(["--program".into(), inside.program.clone().into_os_string()]);
-        arguments.extend(["--loader".into(), loader.clone().into_os_string()]);
-        arguments.extend(["--libraries", root::LIBRARIES].map(OsString::from));
-    }
-    if !namespaces.can_mount() {
-        if !attachments.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, NO_MOUNTS));
-        }
-        arguments.extend(["--no-drives", NO_MOUNTS].map(OsString::from));
-        return Ok(arguments);
-    }
-    arguments.extend(["--drives".into(), inside.drives.clone().into_os_string()]);
-    if !attachments.is_empty() {
-        arguments.extend(["--volumes".into(), inside.volumes.clone().into_os_string()]);
-    }
-    for Attachment { path, what } in attachments {
-        let (flag, which) = match what {
-            Attached::Volume { name, access: Access::ReadWrite } => ("--volume", name.to_string()),
-            Attached::Volume { name, access: Access::ReadOnly } => ("--volume-read-only", name.to_string()),
-            Attached::Scratch { megabytes } => ("--scratch", megabytes.to_string()),
-        };
-        arguments.extend([flag.into(), format!("{which}={path}").into()]);
-    }
-    Ok(arguments)
-}
-
-/// A clean environment: nothing of the host's own gets in but where programs are and the language.
-fn environment(inside: &Inside, birth: &Birth) -> io::Result<Vec<(OsString, OsString)>> {
-    let of_the_host = |name, otherwise: &str| std::env::var_os(name).unwrap_or_else(|| otherwise.into());
-    let usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    // Where the host's programs are that its user has installed is nothing that another root has.
-    let images: &[(String, String)] = match &birth.base {
-        Base::Image { environment, .. } => environment,
-        Base::Machine => &[],
-    };
-    let usual = images.iter().find(|(name, _)| name == "PATH").map_or(usual, |(_, path)| path);
-    let path = match &inside.root {
-        // The agent's program is a command inside as well.
-        Some(_) => format!("{usual}:{}", root::programs().display()).into(),
-        None => of_the_host("PATH", usual),
-    };
-    let mut all = BTreeMap::from([
-        (OsString::from("LANG"), of_the_host("LANG", "C.UTF-8")),
-        ("PATH".into(), path),
-        ("SHELL".into(), inside.shell.into()),
-        ("WORKDIR".into(), inside.files.clone().into()),
-    ]);
-    // Only inside it shows where the home is of whoever an image names.
-    if user(&birth.base).is_none() {
-        all.insert("HOME".into(), inside.home.clone().into());
-    }
-    for (name, value) in images.iter().filter(|(name, _)| name != "PATH") {
-        all.insert(name.into(), value.into());
-    }
-    if inside.root.is_some() {
-        let has_authority = birth.ground.egress.authority().is_some();
-        all.extend(proxied::variables(&birth.network, has_authority));
-    }
-    for (name, value) in &birth.environment {
-        if name.is_empty() || name.contains(['=', '\0']) {
-            let what = format!("{name:?} cannot be the name of an environment variable");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-        }
-        all.insert(name.into(), value.into());
-    }
-    all.insert(Mark::NAME.into(), birth.mark.0.clone().into());
-    Ok(all.into_iter().collect())
 }
