@@ -182,6 +182,7 @@ fn killed(rung: &Rung) -> Result<(), Failed> {
         assert_eq!(processes(name), [0; 0]);
         assert!(cgroups(name).is_empty());
     }
+    ground.wait(ground.engine.shutdown());
     Ok(())
 }
 

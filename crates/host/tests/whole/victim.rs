@@ -217,6 +217,8 @@ impl Drop for Place {
         // Where the run went as it should there is nothing in it.
         if let Some(cgroup) = &self.cgroup {
             let _ = fs::write(cgroup.join("cgroup.kill"), "1");
+            below(cgroup).iter().flat_map(|host| below(host)).for_each(|it| drop(fs::remove_dir(it)));
+            below(cgroup).iter().for_each(|host| drop(fs::remove_dir(host)));
             let _ = fs::remove_dir(cgroup);
         }
     }
