@@ -14,7 +14,7 @@ use reveille_host::{ErrorKind, Notebook};
 use rustix::process::geteuid;
 
 use super::Statement;
-use super::ground::{Ground, Rung, cgroups, eventually, fresh_name, processes};
+use super::ground::{Ground, Rung, cgroups, eventually, fresh_name, notebook, processes};
 
 pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("deleting ends everything and removes its files, asleep or awake", deleting),
@@ -288,7 +288,7 @@ fn on_full_disk(rung: &Rung, disk: &Path) -> Result<(), Failed> {
     let mut settings = LocalEngineSettings::new(agent, disk.join("engine"));
     settings.namespaces = Some(rung.namespaces);
     settings.sandboxes = disk.to_owned();
-    let memory = Arc::new(Notebook::open(&disk.join("engine"))?);
+    let memory = Arc::new(notebook(&disk.join("engine")));
     let engine = LocalEngine::start(settings, memory)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(engine.delete(&old, Generation::new(1, Issuer::new(1))))?;
