@@ -11,7 +11,7 @@ use reveille_host::engine::{Condition, Engine};
 use rustix::process::geteuid;
 
 use super::Statement;
-use super::ground::{Ground, Rung, eventually, fresh_name, processes};
+use super::ground::{Directory, Ground, Rung, eventually, fresh_name, processes};
 
 pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("the machine's secrets and files are not seen", nothing_of_the_machine),
@@ -51,7 +51,7 @@ fn all_no(rung: &Rung, questions: &[(&str, &str)]) -> Result<(), Failed> {
 }
 
 fn nothing_of_the_machine(rung: &Rung) -> Result<(), Failed> {
-    let outside = tempfile::tempdir()?;
+    let outside = Directory::new()?;
     fs::write(outside.path().join("secret"), "secret")?;
     let secret = format!("cat {}/secret", outside.path().display());
     all_no(

@@ -11,7 +11,7 @@ use reveille_wire::SandboxName;
 use serde_json::json;
 
 use super::Statement;
-use super::ground::{Ground, Rung, cgroups, eventually, fresh_name, outside, processes};
+use super::ground::{Directory, Ground, Rung, cgroups, eventually, fresh_name, outside, processes};
 
 pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("what a killed host has left is ended by the next, and its files are kept", killed),
@@ -26,7 +26,7 @@ sleep 1000 &
 ";
 
 fn killed(rung: &Rung) -> Result<(), Failed> {
-    let directory = tempfile::tempdir()?;
+    let directory = Directory::new()?;
     let (awake, asleep) = (fresh_name("awake"), fresh_name("asleep"));
     let mut host = Command::new(std::env::current_exe()?)
         .arg("host")
@@ -75,7 +75,7 @@ pub(crate) fn host(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// Kills a host some time into its start, again and again, and looks at what the next one finds.
 fn killed_at_the_start(rung: &Rung) -> Result<(), Failed> {
-    let directory = tempfile::tempdir()?;
+    let directory = Directory::new()?;
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     drop(listener);
@@ -105,7 +105,7 @@ fn killed_at_the_start(rung: &Rung) -> Result<(), Failed> {
 
 /// One sandbox that ran, one that did not, and files that cannot be understood.
 fn left_in_files(rung: &Rung) -> Result<(), Failed> {
-    let directory = tempfile::tempdir()?;
+    let directory = Directory::new()?;
     let (ran, ended) = (fresh_name("ran"), fresh_name("ended"));
     let mark = format!("{ran}-0000000000000001");
     let mut left = Command::new("/bin/sleep").arg("1000").env("REVEILLE_SANDBOX_ID", &mark).spawn()?;

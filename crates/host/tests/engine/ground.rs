@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -61,7 +62,7 @@ impl fmt::Display for Rung {
 /// The rungs that this machine has for this user. The others are named.
 pub(crate) fn rungs() -> Vec<Rung> {
     let mut found = Vec::new();
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new().unwrap();
     for rung in Rung::all() {
         match Ground::engine_in(&directory.path().join("engine"), &rung, Vec::new(), |_| {}) {
             Ok(_) => found.push(rung),
@@ -74,11 +75,41 @@ pub(crate) fn rungs() -> Vec<Rung> {
     found
 }
 
+/// A directory that goes with all that is in it. Overlays have directories that nobody may enter but root.
+pub(crate) struct Directory(TempDir);
+
+impl Directory {
+    pub(crate) fn new() -> io::Result<Self> {
+        tempfile::tempdir().map(Self)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        open(self.0.path());
+    }
+}
+
+/// Lets whoever owns a directory enter it and all below it.
+fn open(directory: &Path) {
+    // What cannot be opened is not removed, and no test fails for it.
+    let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open(&entry.path());
+        }
+    }
+}
+
 /// An engine with its directory.
 pub(crate) struct Ground {
     pub(crate) engine: Arc<LocalEngine>,
     pub(crate) directory: PathBuf,
-    pub(crate) own: Option<TempDir>,
+    pub(crate) own: Option<Directory>,
     runtime: Runtime,
     commands: AtomicU64,
 }
@@ -86,7 +117,7 @@ pub(crate) struct Ground {
 impl Ground {
     /// An engine whose sandboxes run a script beside their agent.
     pub(crate) fn new(rung: &Rung, script: &str) -> Self {
-        let own = tempfile::tempdir().unwrap();
+        let own = Directory::new().unwrap();
         let ground = Self::at(own.path().to_owned(), rung, script);
         Self { own: Some(own), ..ground }
     }

@@ -14,7 +14,7 @@ use reveille_host::{ErrorKind, Notebook};
 use rustix::process::geteuid;
 
 use super::Statement;
-use super::ground::{Ground, Rung, cgroups, eventually, fresh_name, notebook, processes};
+use super::ground::{Directory, Ground, Rung, cgroups, eventually, fresh_name, notebook, processes};
 
 pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("deleting ends everything and removes its files, asleep or awake", deleting),
@@ -169,7 +169,7 @@ fn cannot_start(rung: &Rung) -> Result<(), Failed> {
     assert!(matches!(ground.condition(&name), Condition::Ended(_)));
 
     let agent = AgentCommand { program: "/nowhere/agent".into(), arguments: Vec::new() };
-    let directory = tempfile::tempdir()?;
+    let directory = Directory::new()?;
     let mut settings = LocalEngineSettings::new(agent, directory.path().join("engine"));
     settings.namespaces = Some(rung.namespaces);
     settings.freezer = Some(rung.freezer);
@@ -255,7 +255,7 @@ fn unknown_files(rung: &Rung) -> Result<(), Failed> {
 }
 
 fn full_disk(rung: &Rung) -> Result<(), Failed> {
-    let disk = tempfile::tempdir()?;
+    let disk = Directory::new()?;
     let flags = rustix::mount::MountFlags::empty();
     // Room for the agent's program, of which there is a copy where sandboxes have roots of their own.
     let size = fs::metadata(std::env::current_exe()?)?.len() + (4 << 20);

@@ -12,7 +12,9 @@ use reveille_host::engine::{Condition, Engine as _, EngineErrorKind, Lifetime, M
 use reveille_wire::SandboxName;
 
 use super::Statement;
-use super::ground::{Ground, Rung, cgroups, eventually, fresh_name, notebook, outside, processes, stat};
+use super::ground::{
+    Directory, Ground, Rung, cgroups, eventually, fresh_name, notebook, outside, processes, stat,
+};
 
 pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("what a host lets go of goes on with the next, awake or asleep", let_go),
@@ -67,7 +69,7 @@ fn is_still(name: &SandboxName) -> bool {
 }
 
 fn let_go(rung: &Rung) -> Result<(), Failed> {
-    let directory = tempfile::tempdir()?;
+    let directory = Directory::new()?;
     let (awake, asleep) = (fresh_name("awake"), fresh_name("asleep"));
     let both = [&awake, &asleep];
     let _swept = Swept(&both);
@@ -162,7 +164,7 @@ fn kill(mut host: Child) -> Result<(), Failed> {
 }
 
 fn killed(rung: &Rung) -> Result<(), Failed> {
-    let directory = tempfile::tempdir()?;
+    let directory = Directory::new()?;
     let (awake, asleep) = (fresh_name("awake"), fresh_name("asleep"));
     let both = [&awake, &asleep];
     let _swept = Swept(&both);
@@ -187,7 +189,7 @@ fn killed(rung: &Rung) -> Result<(), Failed> {
 }
 
 fn killed_while_taking_over(rung: &Rung) -> Result<(), Failed> {
-    let directory = tempfile::tempdir()?;
+    let directory = Directory::new()?;
     let names = [fresh_name("awake"), fresh_name("asleep"), fresh_name("also-asleep")];
     let all: Vec<&SandboxName> = names.iter().collect();
     let _swept = Swept(&all);
@@ -220,7 +222,7 @@ fn killed_while_taking_over(rung: &Rung) -> Result<(), Failed> {
 }
 
 fn ended_meanwhile(rung: &Rung) -> Result<(), Failed> {
-    let directory = tempfile::tempdir()?;
+    let directory = Directory::new()?;
     let (killed, unknown) = (fresh_name("killed"), fresh_name("unknown"));
     let both = [&killed, &unknown];
     let _swept = Swept(&both);
@@ -246,7 +248,7 @@ fn ended_meanwhile(rung: &Rung) -> Result<(), Failed> {
 }
 
 fn end_with_it(rung: &Rung) -> Result<(), Failed> {
-    let directory = tempfile::tempdir()?;
+    let directory = Directory::new()?;
     let name = fresh_name("box");
     let this = [&name];
     let _swept = Swept(&this);
