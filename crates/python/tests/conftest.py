@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from reveille_sandbox import AsyncClient, Client
+from reveille_sandbox._terminal import Terminal
 
 #: The command line; the script that runs these tests builds it.
 REVEILLE = os.environ.get(
@@ -126,7 +127,7 @@ class Threaded:
         if name in ("stream", "follow", "watch", "terminal") or inspect.isgeneratorfunction(value):
             return lambda *said, **named: Threaded(value(*said, **named))
 
-        if name in ("resize", "hang_up"):
+        if isinstance(self._inner, Terminal) and name in ("resize", "hang_up"):
             return value
 
         async def call(*said, **named):
