@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use futures_util::FutureExt;
 use reveille_faults::{FaultServer, Listen, Script};
 
 use crate::interrupt::asked_to_end;
@@ -51,6 +52,10 @@ pub(crate) fn run(screen: &Screen, faults: &Faults) -> Result<Exit, Failure> {
                 arrival = feed.next() => screen.arrival(&arrival)?,
                 () = &mut asked => break,
             }
+        }
+        // What came before the end is told, too.
+        while let Some(arrival) = feed.next().now_or_never() {
+            screen.arrival(&arrival)?;
         }
         screen.faults_end(&server.counts())?;
         Ok(Exit::Done)
