@@ -26,7 +26,8 @@ const TRUSTED_TOO: [&str; 1] = ["NODE_EXTRA_CA_CERTS"];
 
 /// The variables of a sandbox that reaches this. Some programs read the one spelling, some the other.
 ///
-/// Only where there is a routing do programs meet certificates of the host's own authority.
+/// The previews of this host can be met by https from every sandbox with a way out; everywhere else it is only where there
+/// is a routing that programs meet certificates of the host's own authority, and need another bundle than their own.
 pub(super) fn variables(network: &Network, has_authority: bool) -> Vec<(OsString, OsString)> {
     let policy = match network {
         Network::Machine => return Vec::new(),
@@ -41,10 +42,11 @@ pub(super) fn variables(network: &Network, has_authority: bool) -> Vec<(OsString
             [name.to_owned(), name.to_ascii_lowercase()].map(|name| (name.into(), value.into()))
         })
         .collect();
-    if has_authority && policy.is_some_and(|policy| policy.routing().is_some()) {
-        let file = |name: &str| OsString::from(format!("{CERTIFICATES}/{name}"));
+    let Some(policy) = policy.filter(|_| has_authority) else { return all };
+    let file = |name: &str| OsString::from(format!("{CERTIFICATES}/{name}"));
+    all.extend(TRUSTED_TOO.map(|name| (name.into(), file(authority::OWN))));
+    if policy.routing().is_some() {
         all.extend(TRUSTED.map(|name| (name.into(), file(authority::ALL))));
-        all.extend(TRUSTED_TOO.map(|name| (name.into(), file(authority::OWN))));
     }
     all
 }
@@ -65,7 +67,7 @@ mod tests {
         let routed = Network::Proxied(Policy::from(Domains::all()).with_routing(Routing::default()));
         assert_eq!(names(&Network::Machine, true), [""; 0]);
         assert_eq!(names(&Network::None, true), plain);
-        assert_eq!(names(&Network::default(), true), plain);
+        assert_eq!(names(&Network::default(), true), [&plain[..], &TRUSTED_TOO].concat());
         assert_eq!(names(&routed, false), plain);
         let told = names(&routed, true);
         assert!(
