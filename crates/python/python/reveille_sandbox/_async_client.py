@@ -12,7 +12,7 @@ from typing import Union
 
 from . import _native
 from ._async_previews import AsyncPreviews
-from ._async_storage import AsyncImages, AsyncVolumes, AsyncWorkspaceDrives
+from ._async_storage import AsyncImages, AsyncVolumes, AsyncWorkspaceDrives, listed
 from ._async_terminal import AsyncTerminal
 from ._calls import finish
 from ._native import History, Response
@@ -296,13 +296,8 @@ class AsyncSandboxes:
             "page_size": page_size,
             "with_terminated": with_terminated,
         }
-        pages = self._native.pages(said, options_of(options))
-        while True:
-            page: Optional[str] = await finish(pages.next())
-            if page is None:
-                return
-            for sandbox in SandboxRecord.read_all(page):
-                yield sandbox
+        async for sandbox in listed(self._native.pages(said, options_of(options)), SandboxRecord):
+            yield sandbox
 
     async def delete(self, name: str, **options: Unpack[Options]) -> SandboxRecord:
         """Deletes a sandbox with all that is in it. A mutation."""

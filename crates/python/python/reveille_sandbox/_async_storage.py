@@ -6,15 +6,25 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, AsyncIterator, Mapping, Optional, Union
+from typing import TYPE_CHECKING, AsyncIterator, Mapping, Optional, Type, Union
 
 from . import _native
 from ._calls import finish
 from ._options import Options, options_of
-from ._records import Drive, Image, Volume
+from ._records import _R, Drive, Image, Volume
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+
+async def listed(pages: _native.Values, kind: Type[_R]) -> AsyncIterator[_R]:
+    """The records of pages that are read as they are asked for."""
+    while True:
+        page: Optional[str] = await finish(pages.next())
+        if page is None:
+            return
+        for record in kind.read_all(page):
+            yield record
 
 
 class AsyncVolumes:
@@ -45,13 +55,8 @@ class AsyncVolumes:
 
     async def list(self, **options: Unpack[Options]) -> AsyncIterator[Volume]:
         """All of them, page by page as they are asked for. A read."""
-        pages = self._native.pages(options_of(options))
-        while True:
-            page: Optional[str] = await finish(pages.next())
-            if page is None:
-                return
-            for volume in Volume.read_all(page):
-                yield volume
+        async for volume in listed(self._native.pages(options_of(options)), Volume):
+            yield volume
 
     async def resize(self, name: str, size: int, **options: Unpack[Options]) -> Volume:
         """Has one grow to this many megabytes; none can shrink. A mutation."""
@@ -78,13 +83,8 @@ class AsyncWorkspaceDrives:
 
     async def list(self, **options: Unpack[Options]) -> AsyncIterator[Drive]:
         """All of them, page by page as they are asked for. A read."""
-        pages = self._native.pages(options_of(options))
-        while True:
-            page: Optional[str] = await finish(pages.next())
-            if page is None:
-                return
-            for drive in Drive.read_all(page):
-                yield drive
+        async for drive in listed(self._native.pages(options_of(options)), Drive):
+            yield drive
 
     async def delete(self, name: str, **options: Unpack[Options]) -> Drive:
         """Deletes one and its files; one that is mounted stays. A mutation."""
@@ -99,13 +99,8 @@ class AsyncImages:
 
     async def list(self, **options: Unpack[Options]) -> AsyncIterator[Image]:
         """All of them, page by page as they are asked for. A read."""
-        pages = self._native.pages(options_of(options))
-        while True:
-            page: Optional[str] = await finish(pages.next())
-            if page is None:
-                return
-            for image in Image.read_all(page):
-                yield image
+        async for image in listed(self._native.pages(options_of(options)), Image):
+            yield image
 
     async def import_archive(
         self, name: str, archive: Union[bytes, str, "os.PathLike[str]"], **options: Unpack[Options]

@@ -12,7 +12,7 @@ from typing import Union
 
 from . import _native
 from ._previews import Previews
-from ._storage import Images, Volumes, WorkspaceDrives
+from ._storage import Images, Volumes, WorkspaceDrives, listed
 from ._terminal import Terminal
 from ._native import History, Response
 from ._options import Options, Pairs, asked, options_of, path_of
@@ -295,13 +295,8 @@ class Sandboxes:
             "page_size": page_size,
             "with_terminated": with_terminated,
         }
-        pages = self._native.pages(said, options_of(options))
-        while True:
-            page: Optional[str] = pages.next().wait()
-            if page is None:
-                return
-            for sandbox in SandboxRecord.read_all(page):
-                yield sandbox
+        for sandbox in listed(self._native.pages(said, options_of(options)), SandboxRecord):
+            yield sandbox
 
     def delete(self, name: str, **options: Unpack[Options]) -> SandboxRecord:
         """Deletes a sandbox with all that is in it. A mutation."""

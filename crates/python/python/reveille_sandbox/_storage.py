@@ -6,14 +6,24 @@ Made of `_async_storage.py` by ``crates/python/unasync``: change that.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Iterator, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Iterator, Mapping, Optional, Type, Union
 
 from . import _native
 from ._options import Options, options_of
-from ._records import Drive, Image, Volume
+from ._records import _R, Drive, Image, Volume
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+
+def listed(pages: _native.Values, kind: Type[_R]) -> Iterator[_R]:
+    """The records of pages that are read as they are asked for."""
+    while True:
+        page: Optional[str] = pages.next().wait()
+        if page is None:
+            return
+        for record in kind.read_all(page):
+            yield record
 
 
 class Volumes:
@@ -44,13 +54,8 @@ class Volumes:
 
     def list(self, **options: Unpack[Options]) -> Iterator[Volume]:
         """All of them, page by page as they are asked for. A read."""
-        pages = self._native.pages(options_of(options))
-        while True:
-            page: Optional[str] = pages.next().wait()
-            if page is None:
-                return
-            for volume in Volume.read_all(page):
-                yield volume
+        for volume in listed(self._native.pages(options_of(options)), Volume):
+            yield volume
 
     def resize(self, name: str, size: int, **options: Unpack[Options]) -> Volume:
         """Has one grow to this many megabytes; none can shrink. A mutation."""
@@ -77,13 +82,8 @@ class WorkspaceDrives:
 
     def list(self, **options: Unpack[Options]) -> Iterator[Drive]:
         """All of them, page by page as they are asked for. A read."""
-        pages = self._native.pages(options_of(options))
-        while True:
-            page: Optional[str] = pages.next().wait()
-            if page is None:
-                return
-            for drive in Drive.read_all(page):
-                yield drive
+        for drive in listed(self._native.pages(options_of(options)), Drive):
+            yield drive
 
     def delete(self, name: str, **options: Unpack[Options]) -> Drive:
         """Deletes one and its files; one that is mounted stays. A mutation."""
@@ -98,13 +98,8 @@ class Images:
 
     def list(self, **options: Unpack[Options]) -> Iterator[Image]:
         """All of them, page by page as they are asked for. A read."""
-        pages = self._native.pages(options_of(options))
-        while True:
-            page: Optional[str] = pages.next().wait()
-            if page is None:
-                return
-            for image in Image.read_all(page):
-                yield image
+        for image in listed(self._native.pages(options_of(options)), Image):
+            yield image
 
     def import_archive(
         self, name: str, archive: Union[bytes, str, "os.PathLike[str]"], **options: Unpack[Options]
