@@ -1,7 +1,6 @@
 //! Scenarios that somebody writes for a client of their own, and what they expect of it.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 
 use reveille_faults::{Arrival, Script};
 use serde::{Deserialize, Serialize};
@@ -150,7 +149,7 @@ impl Own {
         }
         let mut within = |what: &str, counted: usize, bounds: Option<(usize, usize)>| {
             if let Some((least, most)) = bounds
-                && !RangeInclusive::new(least, most).contains(&counted)
+                && !(least..=most).contains(&counted)
             {
                 missed.push(format!("{what}: {counted}, and not {least} to {most}"));
             }

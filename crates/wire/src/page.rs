@@ -26,12 +26,6 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// The most records that are read of one page. The platform's pages hold 50, and 200 at the most.
     pub const MOST: usize = 10_000;
-
-    /// A page of these.
-    #[must_use]
-    pub fn new(data: Vec<T>, meta: PageMeta) -> Self {
-        Self { data, meta, ..Self::default() }
-    }
 }
 
 impl<T> Default for Page<T> {

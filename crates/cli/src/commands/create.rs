@@ -81,23 +81,19 @@ fn wanted(connection: &Connection, asked: &Create) -> CreateSandbox {
             Access::ReadOnly => call.read_only_volume(name, path),
         };
     }
-    if let Some(time) = &asked.standby_after {
-        call = call.label("standby-after", time);
-    }
-    if let Some(cpus) = &asked.cpus {
-        call = call.label("cpus", cpus);
-    }
-    if let Some(processes) = asked.processes {
-        call = call.label("processes", processes.to_string());
-    }
-    if let Some(megabytes) = asked.disk {
-        call = call.label("disk", format!("{megabytes}m"));
-    }
-    if let Some(megabytes) = asked.max_file {
-        call = call.label("max-file", format!("{megabytes}m"));
-    }
-    if let Some(command) = &asked.autostart {
-        call = call.label("autostart", command);
+    let size = |megabytes: u64| format!("{megabytes}m");
+    let of_a_local_host = [
+        ("standby-after", asked.standby_after.clone()),
+        ("cpus", asked.cpus.clone()),
+        ("processes", asked.processes.map(|number| number.to_string())),
+        ("disk", asked.disk.map(size)),
+        ("max-file", asked.max_file.map(size)),
+        ("autostart", asked.autostart.clone()),
+    ];
+    for (key, value) in of_a_local_host {
+        if let Some(value) = value {
+            call = call.label(key, value);
+        }
     }
     let call = asked.env.iter().fold(call, |call, (name, value)| call.env(name, value));
     asked.label.iter().fold(call, |call, (key, value)| call.label(key, value))

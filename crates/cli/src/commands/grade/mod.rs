@@ -15,11 +15,11 @@ use crate::typed::duration;
 
 /// Find out how any client behaves while a sandbox wakes
 ///
-/// Runs COMMAND once for each scenario of the resume window, against a server that misbehaves and, on Linux, against a real
-/// sandbox of this machine behind a gateway that refuses, and judges by what
-/// arrived which rules of the contract (docs/contract.md) its client keeps. The environment tells the command what to do
-/// and where: GRADE_OPERATION is list, fetch, exec, post or put, and BL_RUN_URL, BL_API_URL, BL_SANDBOX_BOX_URL, BL_API_KEY,
-/// BL_WORKSPACE are set as for a sandbox called box.
+/// Runs COMMAND once for each scenario of the resume window, against a server that misbehaves and, on Linux, against a
+/// real sandbox of this machine behind a gateway that refuses, and judges by what arrived which rules of the contract
+/// (docs/contract.md) its client keeps. The environment tells the command what to do and where: GRADE_OPERATION is list,
+/// fetch, exec, post or put, and BL_RUN_URL, BL_API_URL, BL_SANDBOX_BOX_URL, BL_API_KEY, BL_WORKSPACE are set as for a
+/// sandbox called box.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What a command does
