@@ -96,6 +96,8 @@ pub enum FaultKind {
     Unreachable,
     /// No connection was made in time.
     ConnectTimeout,
+    /// There may not be more connections, and none was free in time.
+    PoolTimeout,
     /// The connection broke while it was secured.
     Handshake,
     /// The certificate is bad, or another verdict of TLS.
@@ -157,7 +159,8 @@ impl FaultKind {
             | Self::RefusedStream
             | Self::StreamReset
             | Self::Canceled => true,
-            Self::TlsVerdict
+            Self::PoolTimeout
+            | Self::TlsVerdict
             | Self::Proxy
             | Self::Deadline
             | Self::Unsendable
@@ -175,6 +178,7 @@ impl FaultKind {
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::ConnectTimeout => "connect time-out",
+            Self::PoolTimeout => "pool time-out",
             Self::Handshake => "handshake broken",
             Self::TlsVerdict => "tls refused",
             Self::Proxy => "proxy refused",

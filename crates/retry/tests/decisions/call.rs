@@ -42,7 +42,8 @@ pub(crate) const TRANSIENT_FAULTS: [FaultKind; 16] = [
     FaultKind::Canceled,
 ];
 
-pub(crate) const PERMANENT_FAULTS: [FaultKind; 6] = [
+pub(crate) const PERMANENT_FAULTS: [FaultKind; 7] = [
+    FaultKind::PoolTimeout,
     FaultKind::TlsVerdict,
     FaultKind::Proxy,
     FaultKind::Unsendable,

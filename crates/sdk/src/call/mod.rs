@@ -91,7 +91,14 @@ impl<T> Call<T> {
 
     /// How long it may take to connect, TLS included, in place of the client's bound. Zero counts as a nanosecond.
     pub fn connect_timeout(mut self, most: Duration) -> Self {
-        self.tuning.connect_timeout = Some(most.max(Duration::from_nanos(1)));
+        self.tuning.bounds.connect = Some(most.max(Duration::from_nanos(1)));
+        self
+    }
+
+    /// How long may be waited for a connection where there may not be more
+    /// ([`max_connections`](crate::ClientBuilder::max_connections)), in place of the client's bound.
+    pub fn pool_timeout(mut self, most: Duration) -> Self {
+        self.tuning.bounds.pool = Some(most);
         self
     }
 
@@ -260,6 +267,12 @@ macro_rules! like_a_call {
             /// How long it may take to connect, TLS included, in place of the client's bound.
             pub fn connect_timeout(mut self, most: std::time::Duration) -> Self {
                 self.call = self.call.connect_timeout(most);
+                self
+            }
+
+            /// How long may be waited for a connection where there may not be more, in place of the client's bound.
+            pub fn pool_timeout(mut self, most: std::time::Duration) -> Self {
+                self.call = self.call.pool_timeout(most);
                 self
             }
 

@@ -11,7 +11,7 @@ use reveille_wire::{InvalidInput, header, hop};
 use serde::Serialize;
 
 use crate::core::Body;
-use crate::core::transport::Wanted;
+use crate::core::transport::{Bounds, Wanted};
 use crate::error::Error;
 use crate::record::{Record, Site, Step};
 
@@ -82,7 +82,7 @@ pub(crate) struct Tuning {
     pub(crate) policy: Option<RetryPolicy>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) attempt_timeout: Option<Duration>,
-    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) bounds: Bounds,
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) on_attempt: Option<OnAttempt>,
 }

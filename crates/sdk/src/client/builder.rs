@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,6 +122,57 @@ impl ClientBuilder {
     /// How long an attempt may be silent, in both directions; by default 300 s.
     pub fn read_timeout(mut self, most: Duration) -> Self {
         self.transport.read_timeout = Some(most);
+        self
+    }
+
+    /// How many connections there may be at a time, to whatever addresses; by default as many as calls need. Over HTTP/2
+    /// one connection carries many calls. Where there may not be more, an idle one to elsewhere is closed, else a call
+    /// waits until one is free, in the order of coming: for as long as it may take, or
+    /// [`pool_timeout`](Self::pool_timeout). A connection of an answer that is streamed is free when its body has ended,
+    /// or is dropped. Zero counts as one.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let client = reveille::Client::builder()
+    ///     .api_key("k")
+    ///     .workspace("w")
+    ///     .max_connections(10)
+    ///     .max_idle_connections(2)
+    ///     .idle_timeout(Duration::from_secs(5))
+    ///     .pool_timeout(Duration::from_secs(1))
+    ///     .build()?;
+    /// # Ok::<(), reveille::Error>(())
+    /// ```
+    pub fn max_connections(mut self, most: usize) -> Self {
+        self.transport.limits.connections = Some(most.max(1));
+        self
+    }
+
+    /// How many connections may be idle at a time, to whatever addresses; by default as many as there are. Beyond that
+    /// the one is closed that has been idle for longest.
+    pub fn max_idle_connections(mut self, most: usize) -> Self {
+        self.transport.limits.idle = Some(most);
+        self
+    }
+
+    /// How long a connection may be idle before it is closed; by default 50 s, as gateways close theirs after 60 s or
+    /// more.
+    pub fn idle_timeout(mut self, most: Duration) -> Self {
+        self.transport.limits.idle_for = Some(most);
+        self
+    }
+
+    /// How long a call waits for a connection where there may not be more; by default as long as it may take. It is then
+    /// an error with [`FaultKind::PoolTimeout`](crate::FaultKind::PoolTimeout), and nothing was sent.
+    pub fn pool_timeout(mut self, most: Duration) -> Self {
+        self.transport.pool_timeout = Some(most);
+        self
+    }
+
+    /// The address of this machine that connections begin at.
+    pub fn local_address(mut self, address: IpAddr) -> Self {
+        self.transport.local_address = Some(address);
         self
     }
 

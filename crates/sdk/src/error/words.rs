@@ -40,6 +40,7 @@ pub(super) fn phrase(kind: FaultKind) -> &'static str {
         FaultKind::Refused => "connection refused",
         FaultKind::Unreachable => "no way to the host",
         FaultKind::ConnectTimeout => "no connection in time",
+        FaultKind::PoolTimeout => "no connection was free in time",
         FaultKind::Handshake => "the connection broke in the TLS handshake",
         FaultKind::TlsVerdict => "TLS does not trust the other side",
         FaultKind::Proxy => "the forward proxy refused",

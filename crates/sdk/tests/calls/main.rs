@@ -32,6 +32,7 @@ mod files;
 mod forward;
 mod harness;
 mod http2;
+mod limits;
 mod processes;
 mod program;
 mod proof;

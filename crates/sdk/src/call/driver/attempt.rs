@@ -89,7 +89,7 @@ impl Driver {
         };
         let core = Arc::clone(&self.core);
         let transport = &core.transport;
-        let sent = transport.send(request, self.operation.wanted(), self.tuning.connect_timeout, trace);
+        let sent = transport.send(request, self.operation.wanted(), self.tuning.bounds, trace);
         let sent = if self.may_race() {
             self.raced(plan, sent, &mut quiet, trace).await
         } else {

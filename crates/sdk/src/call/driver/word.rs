@@ -13,7 +13,7 @@ use reveille_wire::refusal_of;
 use super::attempt::Answer;
 use super::{Driver, identity};
 use crate::call::Identity;
-use crate::core::transport::{Broken, Quiet};
+use crate::core::transport::{Bounds, Broken, Quiet};
 use crate::core::{Body, Core};
 use crate::record::{AnsweredBy, Probed, Site};
 
@@ -47,7 +47,8 @@ impl Driver {
                 Order::Probe { until } => {
                     let base = self.operation.target.base().to_owned();
                     let (core, asker) = (Arc::clone(&self.core), self.operation.asker());
-                    probe = Some(probe_of(core, base, self.operation.identity, asker));
+                    let bounds = Bounds { pool: self.tuning.bounds.pool, ..Bounds::default() };
+                    probe = Some(probe_of(core, base, self.operation.identity, asker, bounds));
                     until
                 }
             };
@@ -123,12 +124,12 @@ impl Driver {
 }
 
 /// A type of its own, as the access token for a probe is fetched by a driver, too.
-fn probe_of(core: Arc<Core>, base: String, identity: Identity, asker: HeaderMap) -> Probe {
-    Box::pin(ask(core, base, identity, asker))
+fn probe_of(core: Arc<Core>, base: String, identity: Identity, asker: HeaderMap, bounds: Bounds) -> Probe {
+    Box::pin(ask(core, base, identity, asker, bounds))
 }
 
 /// Asks the sandbox at `base` whether it is awake, on a connection of its own.
-async fn ask(core: Arc<Core>, base: String, identity: Identity, asker: HeaderMap) -> Told {
+async fn ask(core: Arc<Core>, base: String, identity: Identity, asker: HeaderMap, bounds: Bounds) -> Told {
     let unsent = (Word::Neither, None);
     let Ok(uri) = Uri::try_from(format!("{base}{HEALTH}")) else { return unsent };
     let Ok((headers, _)) = identity::show(&core, identity, &asker).await else { return unsent };
@@ -138,7 +139,7 @@ async fn ask(core: Arc<Core>, base: String, identity: Identity, asker: HeaderMap
     *request.method_mut() = Method::GET;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    let (word, seen) = match core.transport.send_fresh(request, None, &mut quiet).await {
+    let (word, seen) = match core.transport.send_fresh(request, bounds, &mut quiet).await {
         Ok(answer) => {
             let (status, headers) = (answer.status(), answer.headers());
             let is_window =

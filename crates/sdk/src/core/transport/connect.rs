@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::link::{Link, Wire};
+use super::permits::Permit;
 use super::proxy::Proxies;
 use super::resolve::Resolver;
 use super::{HttpVersion, TransportSettings, evidence};
@@ -98,6 +99,7 @@ impl Connector {
         tcp.set_keepalive_retries(Some(KEEP_ALIVE_ASKS));
         #[cfg(any(target_os = "android", target_os = "linux"))]
         tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+        tcp.set_local_address(settings.local_address);
         tcp.set_connect_timeout(Some(timeout));
         Self {
             tcp,
@@ -119,6 +121,7 @@ impl Connector {
     /// The version that is spoken to such an address, where it is known before anybody is asked.
     pub(super) fn protocol_in_advance(&self, uri: &Uri) -> Option<Protocol> {
         match self.version {
+            HttpVersion::Http1 => Some(Protocol::Http1),
             HttpVersion::Http2 => Some(Protocol::Http2),
             HttpVersion::Negotiated if uri.scheme() == Some(&Scheme::HTTPS) => None,
             HttpVersion::Negotiated => Some(Protocol::Http1),
@@ -126,13 +129,13 @@ impl Connector {
     }
 
     /// Connects to where the URI points.
-    pub(super) async fn connect(&self, uri: &Uri) -> Result<(Link, Protocol), ConnectFault> {
-        self.in_time(self.reach(uri, Peer::Gateway)).await
+    pub(super) async fn connect(&self, uri: &Uri, permit: Permit) -> Result<(Link, Protocol), ConnectFault> {
+        self.in_time(self.reach(uri, Peer::Gateway, permit)).await
     }
 
     /// Connects to where the URI points, to speak HTTP/1.1 and then something else.
-    pub(super) async fn connect_for_upgrade(&self, uri: &Uri) -> Result<Link, ConnectFault> {
-        self.in_time(self.reach(uri, Peer::Upgradable)).await.map(|(link, _)| link)
+    pub(super) async fn connect_for_upgrade(&self, uri: &Uri, permit: Permit) -> Result<Link, ConnectFault> {
+        self.in_time(self.reach(uri, Peer::Upgradable, permit)).await.map(|(link, _)| link)
     }
 
     async fn in_time<T>(
@@ -145,16 +148,16 @@ impl Connector {
         }
     }
 
-    async fn reach(&self, uri: &Uri, peer: Peer) -> Result<(Link, Protocol), ConnectFault> {
+    async fn reach(&self, uri: &Uri, peer: Peer, permit: Permit) -> Result<(Link, Protocol), ConnectFault> {
         let wire = match self.proxies.for_uri(uri) {
             Some(proxy) => proxy.tunnel(self, uri).await?,
             None => Wire::Tcp(self.dial(uri).await?),
         };
         if uri.scheme() == Some(&Scheme::HTTPS) {
-            return self.secure(uri, wire, peer).await;
+            return self.secure(uri, wire, peer, permit).await;
         }
         let protocol = self.protocol_in_advance(uri).unwrap_or(Protocol::Http1);
-        Ok((Link::plain(wire), protocol))
+        Ok((Link::plain(wire, permit), protocol))
     }
 
     pub(super) async fn dial(&self, uri: &Uri) -> Result<TcpStream, ConnectFault> {
@@ -165,13 +168,19 @@ impl Connector {
     }
 
     #[cfg(feature = "tls")]
-    async fn secure(&self, uri: &Uri, wire: Wire, peer: Peer) -> Result<(Link, Protocol), ConnectFault> {
+    async fn secure(
+        &self,
+        uri: &Uri,
+        wire: Wire,
+        peer: Peer,
+        permit: Permit,
+    ) -> Result<(Link, Protocol), ConnectFault> {
         let stream = self.tls.secure(uri, wire, peer).await?;
         let protocol = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => self.protocol_in_advance(uri).unwrap_or(Protocol::Http1),
         };
-        Ok((Link::secured(stream), protocol))
+        Ok((Link::secured(stream, permit), protocol))
     }
 
     /// TLS to a proxy.
@@ -182,7 +191,7 @@ impl Connector {
     }
 
     #[cfg(not(feature = "tls"))]
-    async fn secure(&self, _: &Uri, _: Wire, _: Peer) -> Result<(Link, Protocol), ConnectFault> {
+    async fn secure(&self, _: &Uri, _: Wire, _: Peer, _: Permit) -> Result<(Link, Protocol), ConnectFault> {
         Err(ConnectFault::new(FaultKind::Unsendable, "https needs the feature \"tls\""))
     }
 

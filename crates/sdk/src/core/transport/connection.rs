@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::{oneshot, watch};
 
 use super::link::Link;
+use super::permits::Permits;
 use crate::core::SendBody;
 
 /// How long an HTTP/2 connection may bring nothing while calls are open on it, before it is asked by a PING whether
@@ -77,10 +78,11 @@ pub(super) struct Http2 {
     most: Arc<AtomicUsize>,
     is_retired: AtomicBool,
     greeted: watch::Receiver<bool>,
+    permits: Arc<Permits>,
 }
 
 impl Http2 {
-    pub(super) async fn new(mut link: Link) -> hyper::Result<Arc<Self>> {
+    pub(super) async fn new(mut link: Link, permits: &Arc<Permits>) -> hyper::Result<Arc<Self>> {
         let has_greeted = link.watch_greeting();
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
@@ -93,9 +95,10 @@ impl Http2 {
         let (sender, connection) = builder.handshake(TokioIo::new(link)).await?;
         let most = Arc::new(AtomicUsize::new(1));
         let (tell, greeted) = watch::channel(false);
-        tokio::spawn(driven(connection, has_greeted, Arc::clone(&most), tell));
+        let permits = Arc::clone(permits);
+        tokio::spawn(driven(connection, has_greeted, Arc::clone(&most), tell, Arc::clone(&permits)));
         let (streams, is_retired) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Ok(Arc::new(Self { sender, streams, most, is_retired, greeted }))
+        Ok(Arc::new(Self { sender, streams, most, is_retired, greeted, permits }))
     }
 
     /// Lets no later request go over it.
@@ -138,6 +141,7 @@ async fn driven(
     has_greeted: oneshot::Receiver<()>,
     most: Arc<AtomicUsize>,
     tell: watch::Sender<bool>,
+    permits: Arc<Permits>,
 ) {
     let mut connection = pin!(connection);
     let mut has_greeted = pin!(has_greeted);
@@ -147,8 +151,12 @@ async fn driven(
         if turn.is_pending() {
             let is_told = *tell.borrow();
             if is_told || has_greeted.as_mut().poll(cx).is_ready() {
-                most.store(connection.current_max_send_streams(), Ordering::Relaxed);
+                let takes = connection.current_max_send_streams();
+                let took = most.swap(takes, Ordering::Relaxed);
                 tell.send_if_modified(|told| !std::mem::replace(told, true));
+                if takes > took {
+                    permits.ring();
+                }
             }
         }
         turn
@@ -176,6 +184,11 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+        let before = self.0.streams.fetch_sub(1, Ordering::Relaxed);
+        if before == 1 {
+            self.0.permits.rests();
+        } else {
+            self.0.permits.ring();
+        }
     }
 }

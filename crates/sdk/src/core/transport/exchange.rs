@@ -3,7 +3,6 @@
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
@@ -13,7 +12,7 @@ use reveille_retry::{Fault, FaultKind, Proof};
 
 use super::connect::Connector;
 use super::connection::Unanswered;
-use super::host::{Host, Lease, Leased, Served, Wanted};
+use super::host::{Host, Lease, Leased, Served, Wish};
 use super::incoming::{Hold, Incoming, On};
 use super::{Broken, Sending, Trace, evidence};
 use crate::core::{Pump, SendBody};
@@ -23,9 +22,7 @@ pub(super) struct Way<'a> {
     pub(super) connector: &'a Connector,
     pub(super) host: Arc<Host>,
     pub(super) uri: Uri,
-    pub(super) wanted: Wanted,
-    /// How long connecting may take, where it is not as the client says.
-    pub(super) connect_in: Option<Duration>,
+    pub(super) wish: Wish,
 }
 
 impl<'a> Way<'a> {
@@ -57,7 +54,7 @@ impl<'a> Way<'a> {
                 });
             }
             loop {
-                let leased = self.host.lease(self.connector, &self.uri, self.wanted, self.connect_in).await;
+                let leased = self.host.lease(self.connector, &self.uri, self.wish, trace).await;
                 let Leased { lease, served, age } = leased.map_err(evidence::of_connect)?;
                 trace.leased(&self.host, &lease, served, age);
                 let hold = |on| Hold { host: Arc::clone(&self.host), age, served, on };

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Uri};
+use reveille_retry::FaultKind;
 
 use super::connect::{ConnectFault, Connector, Protocol};
 use super::connection::{Http1, Http2, Stream};
-use super::evidence;
+use super::permits::{Permit, Permits};
+use super::{Trace, evidence};
 
-/// How long a connection may be idle. Gateways drop theirs after 60 s or more.
-pub(super) const IDLE: Duration = Duration::from_secs(50);
 /// How long a connection that was just given back may need until it takes the next request.
 const TURN: Duration = Duration::from_millis(50);
 /// A connection that was idle for longer is looked at before it is used.
@@ -24,6 +24,7 @@ pub(super) struct Host {
     connections: Mutex<Connections>,
     /// Held while a connection is made that many may be waiting for.
     connecting: tokio::sync::Mutex<()>,
+    permits: Arc<Permits>,
     /// How often a connection to here turned out to be dead. What is older than that is not trusted.
     faults: AtomicU64,
 }
@@ -67,6 +68,22 @@ pub(crate) enum Wanted {
     Upgradable,
 }
 
+/// What a request needs of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    pub(super) wanted: Wanted,
+    /// How long connecting may take, where it is not as the client says.
+    pub(super) connect_in: Option<Duration>,
+    /// How long may be waited for a connection, where there may not be more.
+    pub(super) pool_in: Option<Duration>,
+}
+
+/// Who has waited for a connection goes on one that is there, or may make one.
+enum Admitted {
+    Here(Leased),
+    Anew(Permit),
+}
+
 /// A place on a connection for one request.
 pub(super) enum Lease {
     Http1(Http1),
@@ -90,14 +107,17 @@ enum Place {
 
 impl Host {
     /// The connections to where the URI points.
-    pub(super) fn new(uri: &Uri, protocol: Option<Protocol>) -> Self {
+    pub(super) fn new(uri: &Uri, protocol: Option<Protocol>, permits: &Arc<Permits>) -> Arc<Self> {
         let connections = Connections { protocol, idle: Vec::new(), shared: Vec::new() };
-        Self {
+        let host = Arc::new(Self {
             name: name_of(uri),
             connections: Mutex::new(connections),
             connecting: tokio::sync::Mutex::new(()),
+            permits: Arc::clone(permits),
             faults: AtomicU64::new(0),
-        }
+        });
+        permits.count(&host);
+        host
     }
 
     pub(super) fn name(&self) -> Option<&HeaderValue> {
@@ -109,58 +129,110 @@ impl Host {
         &self,
         connector: &Connector,
         uri: &Uri,
-        wanted: Wanted,
-        connect_in: Option<Duration>,
+        wish: Wish,
+        trace: &Trace,
     ) -> Result<Leased, ConnectFault> {
-        if wanted == Wanted::Any
-            && let Some(leased) = self.idle().await
+        if wish.wanted == Wanted::Any
+            && let Some(leased) = self.free().await
         {
             return Ok(leased);
         }
         // Boxed, as it is far more than what a call needs that finds a connection.
-        match connect_in {
-            None => Box::pin(self.new_lease(connector, uri, wanted)).await,
-            Some(most) => Box::pin(self.new_lease(&connector.within(most), uri, wanted)).await,
-        }
+        Box::pin(self.new_lease(connector, uri, wish, trace)).await
     }
 
     async fn new_lease(
         &self,
         connector: &Connector,
         uri: &Uri,
+        wish: Wish,
+        trace: &Trace,
+    ) -> Result<Leased, ConnectFault> {
+        let permit = match self.permits.unbounded() {
+            Some(permit) => permit,
+            None => match self.admitted(wish, trace).await? {
+                Admitted::Here(leased) => return Ok(leased),
+                Admitted::Anew(permit) => permit,
+            },
+        };
+        match wish.connect_in {
+            None => self.made(connector, uri, wish.wanted, permit).await,
+            Some(most) => self.made(&connector.within(most), uri, wish.wanted, permit).await,
+        }
+    }
+
+    /// Waits until there may be one more connection, or one that is there is free.
+    async fn admitted(&self, wish: Wish, trace: &Trace) -> Result<Admitted, ConnectFault> {
+        let queue = async {
+            let turn = self.permits.turn().await;
+            let admitted = loop {
+                if wish.wanted == Wanted::Any
+                    && let Some(leased) = self.idle().await
+                {
+                    break Admitted::Here(leased);
+                }
+                if let Some(permit) = self.permits.take() {
+                    break Admitted::Anew(permit);
+                }
+                self.permits.make_room();
+                self.permits.freed().await;
+            };
+            drop(turn);
+            admitted
+        };
+        trace.queues();
+        let admitted = match wish.pool_in {
+            None => Ok(queue.await),
+            Some(most) => tokio::time::timeout(most, queue).await,
+        };
+        trace.queued();
+        admitted.map_err(|late| ConnectFault::new(FaultKind::PoolTimeout, late))
+    }
+
+    /// A place on a connection that is made, or on one that others have made meanwhile.
+    async fn made(
+        &self,
+        connector: &Connector,
+        uri: &Uri,
         wanted: Wanted,
+        permit: Permit,
     ) -> Result<Leased, ConnectFault> {
         match wanted {
             Wanted::Any if self.lock().protocol != Some(Protocol::Http1) => {}
-            Wanted::Any | Wanted::Fresh => return self.connect(connector, uri).await,
-            Wanted::Upgradable => return self.connect_upgradable(connector, uri).await,
+            Wanted::Any | Wanted::Fresh => return self.connect(connector, uri, permit).await,
+            Wanted::Upgradable => return self.connect_upgradable(connector, uri, permit).await,
         }
         loop {
-            let permit = self.connecting.lock().await;
+            let turn = self.connecting.lock().await;
             match self.shared() {
                 Place::Found(leased) => return Ok(leased),
                 Place::Greeting(mut greeted) => {
-                    drop(permit);
+                    drop(turn);
                     // An error is the end of the connection: then there is another to be made.
                     let _ = greeted.wait_for(|greeted| *greeted).await;
                 }
                 Place::None if self.lock().protocol == Some(Protocol::Http1) => {
-                    drop(permit);
-                    return self.connect(connector, uri).await;
+                    drop(turn);
+                    return self.connect(connector, uri, permit).await;
                 }
-                Place::None => return self.connect(connector, uri).await,
+                Place::None => return self.connect(connector, uri, permit).await,
             }
         }
     }
 
-    async fn connect(&self, connector: &Connector, uri: &Uri) -> Result<Leased, ConnectFault> {
+    async fn connect(
+        &self,
+        connector: &Connector,
+        uri: &Uri,
+        permit: Permit,
+    ) -> Result<Leased, ConnectFault> {
         let age = self.age();
-        let (link, protocol) = connector.connect(uri).await?;
+        let (link, protocol) = connector.connect(uri, permit).await?;
         self.lock().protocol = Some(protocol);
         let lease = match protocol {
             Protocol::Http1 => Lease::Http1(Http1::new(link).await.map_err(evidence::of_handshake)?),
             Protocol::Http2 => {
-                let connection = Http2::new(link).await.map_err(evidence::of_handshake)?;
+                let connection = Http2::new(link, &self.permits).await.map_err(evidence::of_handshake)?;
                 let Some(stream) = connection.stream() else {
                     return Err(evidence::of_no_stream());
                 };
@@ -171,11 +243,27 @@ impl Host {
         Ok(Leased { lease, served: Served::Never, age })
     }
 
-    async fn connect_upgradable(&self, connector: &Connector, uri: &Uri) -> Result<Leased, ConnectFault> {
+    async fn connect_upgradable(
+        &self,
+        connector: &Connector,
+        uri: &Uri,
+        permit: Permit,
+    ) -> Result<Leased, ConnectFault> {
         let age = self.age();
-        let link = connector.connect_for_upgrade(uri).await?;
+        let link = connector.connect_for_upgrade(uri, permit).await?;
         let lease = Lease::Http1(Http1::new(link).await.map_err(evidence::of_handshake)?);
         Ok(Leased { lease, served: Served::Never, age })
+    }
+
+    /// A place on a connection that is there, where nobody waits for it who came before.
+    async fn free(&self) -> Option<Leased> {
+        if !self.permits.is_queue() {
+            return self.idle().await;
+        }
+        match self.shared() {
+            Place::Found(leased) => Some(leased),
+            Place::Greeting(_) | Place::None => None,
+        }
     }
 
     /// The connection that was given back last, where it can still be used.
@@ -189,7 +277,7 @@ impl Host {
                 };
             };
             let idle = since.elapsed();
-            if idle > IDLE || age != self.age() || connection.is_closed() {
+            if idle > self.permits.idle_for() || age != self.age() || connection.is_closed() {
                 continue;
             }
             if idle > FRESH {
@@ -207,7 +295,7 @@ impl Host {
     fn shared(&self) -> Place {
         let (age, now) = (self.age(), Instant::now());
         let mut connections = self.lock();
-        connections.shared.retain(|shared| shared.is_usable(age, now));
+        connections.shared.retain(|shared| shared.is_usable(age, now, self.permits.idle_for()));
         for shared in &mut connections.shared {
             if let Some(stream) = shared.connection.stream() {
                 shared.used = now;
@@ -224,6 +312,7 @@ impl Host {
     pub(super) fn give_back(&self, connection: Http1, age: Age) {
         if age == self.age() && !connection.is_closed() {
             self.lock().idle.push(Idle { connection, since: Instant::now(), age });
+            self.permits.rests();
         }
     }
 
@@ -239,14 +328,43 @@ impl Host {
         }
     }
 
+    /// How many connections are idle.
+    pub(super) fn idle_count(&self) -> usize {
+        let connections = self.lock();
+        connections.idle.len() + connections.shared.iter().filter(|shared| shared.is_idle()).count()
+    }
+
+    /// Since when the one is idle that has been for longest.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let connections = self.lock();
+        let shared = connections.shared.iter().filter(|shared| shared.is_idle()).map(|shared| shared.used);
+        connections.idle.iter().map(|idle| idle.since).chain(shared).min()
+    }
+
+    /// Closes the connection that has been idle for longest.
+    pub(super) fn close_one(&self) {
+        let Some(since) = self.idle_since() else { return };
+        let mut connections = self.lock();
+        let of_http1 = connections.idle.iter().position(|idle| idle.since == since);
+        let of_http2 = connections.shared.iter().position(|shared| shared.is_idle() && shared.used == since);
+        // What is dropped is dropped when nothing is locked.
+        let (one, other) = match (of_http1, of_http2) {
+            (Some(at), _) => (Some(connections.idle.remove(at)), None),
+            (None, Some(at)) => (None, Some(connections.shared.remove(at))),
+            (None, None) => (None, None),
+        };
+        drop(connections);
+        drop((one, other));
+    }
+
     /// Drops what was idle for too long, and says whether anything is left.
     pub(super) fn sweep(&self) -> bool {
-        let (age, now) = (self.age(), Instant::now());
+        let (age, now, most) = (self.age(), Instant::now(), self.permits.idle_for());
         let mut connections = self.lock();
         connections.idle.retain(|idle| {
-            idle.age == age && !idle.connection.is_closed() && now.duration_since(idle.since) < IDLE
+            idle.age == age && !idle.connection.is_closed() && now.duration_since(idle.since) < most
         });
-        connections.shared.retain(|shared| shared.is_usable(age, now));
+        connections.shared.retain(|shared| shared.is_usable(age, now, most));
         !connections.idle.is_empty() || !connections.shared.is_empty()
     }
 
@@ -269,8 +387,12 @@ fn name_of(uri: &Uri) -> Option<HeaderValue> {
 }
 
 impl Shared {
-    fn is_usable(&self, age: Age, now: Instant) -> bool {
-        let is_old = self.connection.is_idle() && now.duration_since(self.used) > IDLE;
+    fn is_idle(&self) -> bool {
+        self.connection.is_idle() && self.connection.is_usable()
+    }
+
+    fn is_usable(&self, age: Age, now: Instant, most: Duration) -> bool {
+        let is_old = self.connection.is_idle() && now.duration_since(self.used) > most;
         self.age == age && !is_old && self.connection.is_usable()
     }
 }

@@ -10,6 +10,8 @@ use tokio::sync::oneshot;
 #[cfg(feature = "tls")]
 use tokio_rustls::client::TlsStream;
 
+use super::permits::Permit;
+
 /// A way to the peer: direct, through a tunnel, or through a tunnel of a proxy that is itself spoken to by TLS.
 pub(super) enum Wire {
     Tcp(TcpStream),
@@ -27,6 +29,8 @@ enum Stream {
 pub(super) struct Link {
     stream: Stream,
     greeting: Greeting,
+    /// Given back when it is closed, and not before.
+    _permit: Permit,
 }
 
 /// How far two peers of HTTP/2 are with their settings.
@@ -39,13 +43,13 @@ enum Greeting {
 }
 
 impl Link {
-    pub(super) fn plain(wire: Wire) -> Self {
-        Self { stream: Stream::Plain(wire), greeting: Greeting::NotWatched }
+    pub(super) fn plain(wire: Wire, permit: Permit) -> Self {
+        Self { stream: Stream::Plain(wire), greeting: Greeting::NotWatched, _permit: permit }
     }
 
     #[cfg(feature = "tls")]
-    pub(super) fn secured(stream: TlsStream<Wire>) -> Self {
-        Self { stream: Stream::Tls(Box::new(stream)), greeting: Greeting::NotWatched }
+    pub(super) fn secured(stream: TlsStream<Wire>, permit: Permit) -> Self {
+        Self { stream: Stream::Tls(Box::new(stream)), greeting: Greeting::NotWatched, _permit: permit }
     }
 
     /// Tells when the settings of the peer (RFC 9113, section 6.5) hold.

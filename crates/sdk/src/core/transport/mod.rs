@@ -10,6 +10,7 @@ mod exchange;
 mod host;
 mod incoming;
 mod link;
+mod permits;
 mod pool;
 mod proxy;
 mod quiet;
@@ -19,6 +20,7 @@ mod tls;
 
 use std::fmt;
 use std::future::{Future, ready};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,12 +34,13 @@ use crate::error::Source;
 use connect::Connector;
 use connection::Http2;
 use exchange::Way;
-use host::{Age, Host, Lease};
+use host::{Age, Host, Lease, Wish};
 use pool::Pools;
 
 pub(crate) use evidence::of_body;
 pub(crate) use host::{Served, Wanted};
 pub(crate) use incoming::Incoming;
+pub(crate) use permits::Limits;
 pub(crate) use proxy::is_spoken;
 pub(crate) use quiet::Quiet;
 
@@ -48,6 +51,8 @@ pub enum HttpVersion {
     /// HTTP/1.1 in the clear, and over TLS what the server prefers.
     #[default]
     Negotiated,
+    /// HTTP/1.1 everywhere.
+    Http1,
     /// HTTP/2 everywhere, in the clear with prior knowledge (RFC 9113, section 3.3).
     Http2,
 }
@@ -57,6 +62,9 @@ pub enum HttpVersion {
 pub(crate) struct TransportSettings {
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) read_timeout: Option<Duration>,
+    pub(crate) pool_timeout: Option<Duration>,
+    pub(crate) limits: Limits,
+    pub(crate) local_address: Option<IpAddr>,
     pub(crate) version: HttpVersion,
     pub(crate) roots: Vec<Vec<u8>>,
     pub(crate) way: ForwardProxy,
@@ -122,7 +130,18 @@ const READ_TIMEOUT: Duration = Duration::from_secs(300);
 pub(crate) struct Transport {
     connector: Connector,
     pools: PerProcess<Pools>,
+    limits: Limits,
+    pool_timeout: Option<Duration>,
     read_timeout: Duration,
+}
+
+/// How long a call lets the steps to a connection take, where that is not as the client says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    /// To connect, TLS included.
+    pub(crate) connect: Option<Duration>,
+    /// To wait for a connection, where there may not be more.
+    pub(crate) pool: Option<Duration>,
 }
 
 /// An attempt that brought no usable answer.
@@ -140,6 +159,8 @@ impl Transport {
         Self {
             connector: Connector::new(settings),
             pools: PerProcess::new(),
+            limits: settings.limits,
+            pool_timeout: settings.pool_timeout,
             read_timeout: settings.read_timeout.unwrap_or(READ_TIMEOUT),
         }
     }
@@ -152,29 +173,30 @@ impl Transport {
     pub(crate) async fn send_fresh(
         &self,
         request: Request<SendBody>,
-        connect_in: Option<Duration>,
+        bounds: Bounds,
         quiet: &mut Quiet,
     ) -> Result<Response<Incoming>, Broken> {
         let trace = Trace::default();
-        self.bound(self.send(request, Wanted::Fresh, connect_in, &trace), quiet, &trace).await
+        self.bound(self.send(request, Wanted::Fresh, bounds, &trace), quiet, &trace).await
     }
 
-    /// Sends a request and waits for the head of the final answer, however long that takes. Connecting takes no longer
-    /// than `connect_in`, else than the client says.
+    /// Sends a request and waits for the head of the final answer, however long that takes.
     ///
     /// Boxed, as it is the bulk of what a call carries, and would be moved with all that surround it.
     pub(crate) fn send<'a>(
         &'a self,
         request: Request<SendBody>,
         wanted: Wanted,
-        connect_in: Option<Duration>,
+        bounds: Bounds,
         trace: &'a Trace,
     ) -> Sending<'a> {
         let uri = request.uri().clone();
-        let pool = self.pools.get(Pools::default).here();
+        let pool = self.pools.get(|| Pools::new(self.limits)).here();
         match pool.and_then(|pool| pool.host(&uri, &self.connector)) {
             Some(host) => {
-                let way = Way { connector: &self.connector, host, uri, wanted, connect_in };
+                let Bounds { connect, pool } = bounds;
+                let wish = Wish { wanted, connect_in: connect, pool_in: pool.or(self.pool_timeout) };
+                let way = Way { connector: &self.connector, host, uri, wish };
                 way.send(request, trace)
             }
             None => Box::pin(ready(Err(nowhere()))),
@@ -184,12 +206,19 @@ impl Transport {
     /// Ends what was sent when it is quiet for too long.
     pub(crate) async fn bound(
         &self,
-        sent: Sending<'_>,
+        mut sent: Sending<'_>,
         quiet: &mut Quiet,
         trace: &Trace,
     ) -> Result<Response<Incoming>, Broken> {
-        if let Some(done) = quiet.bound(sent).await {
-            return done;
+        loop {
+            if let Some(done) = quiet.bound(&mut sent).await {
+                return done;
+            }
+            if !trace.has_queued() {
+                break;
+            }
+            // Whoever waits for a connection meets nobody's silence.
+            quiet.heard();
         }
         trace.distrust_connection();
         let fault = Fault { kind: FaultKind::ReadTimeout, dispatch: trace.dispatch() };
@@ -210,6 +239,17 @@ pub(crate) struct Trace(Mutex<Traced>);
 struct Traced {
     on: Option<Leasing>,
     answered: bool,
+    queue: Queue,
+}
+
+/// Whether a request waits until there may be one more connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Queue {
+    #[default]
+    Not,
+    Waits,
+    /// It did, since that was asked for last.
+    Waited,
 }
 
 /// The connection that a request is on.
@@ -227,6 +267,24 @@ impl Trace {
             Lease::Http2(stream) => Some(Arc::clone(stream.connection())),
         };
         self.lock().on = Some(Leasing { host: Arc::clone(host), age, served, shared });
+    }
+
+    fn queues(&self) {
+        self.lock().queue = Queue::Waits;
+    }
+
+    fn queued(&self) {
+        self.lock().queue = Queue::Waited;
+    }
+
+    /// Whether the request waits for a connection, or has since that was asked for last.
+    fn has_queued(&self) -> bool {
+        let mut traced = self.lock();
+        let queue = traced.queue;
+        if queue == Queue::Waited {
+            traced.queue = Queue::Not;
+        }
+        queue != Queue::Not
     }
 
     /// Nothing of the request was written.

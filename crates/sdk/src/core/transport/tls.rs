@@ -92,6 +92,7 @@ impl Tls {
         };
         config.alpn_protocols = match self.settings.version {
             HttpVersion::Negotiated => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            HttpVersion::Http1 => vec![b"http/1.1".to_vec()],
             HttpVersion::Http2 => vec![b"h2".to_vec()],
         };
         Ok(Arc::new(config))
