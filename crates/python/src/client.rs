@@ -1,9 +1,10 @@
 //! The client, as Python makes one.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use reveille::{HttpVersion, RetryPolicy};
+use reveille::{ConnectionLimits, HttpVersion, RetryPolicy};
 
 use crate::call::seconds;
 use crate::error::raised;
@@ -28,12 +29,31 @@ struct Settings {
     probe: bool,
     connect_timeout: Option<f64>,
     read_timeout: Option<f64>,
-    http2: bool,
+    http_version: Option<u8>,
+    limits: Option<Limits>,
+    local_address: Option<IpAddr>,
     roots: Vec<Vec<u8>>,
     checks_certificates: bool,
     certificate: Option<(Vec<Vec<u8>>, Vec<u8>)>,
     proxy: Option<String>,
     proxies_of_environment: bool,
+}
+
+/// How many connections there may be, how many idle, and for how many seconds; `None` is no bound.
+#[derive(FromPyObject)]
+struct Limits(Option<usize>, Option<usize>, Option<f64>);
+
+impl From<Limits> for ConnectionLimits {
+    fn from(Limits(most, idle, idle_for): Limits) -> Self {
+        let mut limits = Self::new().idle_for(idle_for.and_then(seconds).unwrap_or(Duration::MAX));
+        if let Some(most) = most {
+            limits = limits.max(most);
+        }
+        if let Some(idle) = idle {
+            limits = limits.max_idle(idle);
+        }
+        limits
+    }
 }
 
 impl Settings {
@@ -75,8 +95,15 @@ impl Settings {
         if let Some(most) = self.read_timeout {
             builder = builder.read_timeout(seconds(most).unwrap_or(Duration::MAX));
         }
-        if self.http2 {
-            builder = builder.http_version(HttpVersion::Http2);
+        if let Some(version) = self.http_version {
+            builder =
+                builder.http_version(if version == 2 { HttpVersion::Http2 } else { HttpVersion::Http1 });
+        }
+        if let Some(limits) = self.limits {
+            builder = builder.limits(limits.into());
+        }
+        if let Some(address) = self.local_address {
+            builder = builder.local_address(address);
         }
         for root in self.roots {
             builder = builder.add_root_certificate(root);
@@ -101,6 +128,11 @@ impl Client {
     #[new]
     fn new(py: Python<'_>, settings: Settings) -> PyResult<Self> {
         py.detach(|| settings.build()).map(Self).map_err(|error| raised(py, &error))
+    }
+
+    /// The same with connections of its own.
+    fn with_limits(&self, limits: Limits) -> Self {
+        Self(self.0.with_limits(limits.into()))
     }
 
     #[getter]

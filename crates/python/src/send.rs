@@ -18,9 +18,9 @@ use crate::error::raised;
 
 type Headers = Vec<(PyBackedBytes, PyBackedBytes)>;
 
-/// How long connecting and silence are borne, in seconds; `None` is for ever.
+/// How long connecting, silence and the wait for a connection are borne, in seconds; `None` is for ever.
 #[derive(Clone, Copy, FromPyObject)]
-pub(crate) struct Timeouts(Option<f64>, Option<f64>);
+pub(crate) struct Timeouts(Option<f64>, Option<f64>, Option<f64>);
 
 /// The call that sends a request to any URL. Where `body` is `None`, it comes piece by piece by the sender that is
 /// given beside the call.
@@ -52,8 +52,9 @@ pub(crate) fn send(
             Some(sender)
         }
     };
-    let Timeouts(connect, read) = timeouts;
+    let Timeouts(connect, read, pool) = timeouts;
     let call = client.0.send(request).connect_timeout(bound(connect)).read_timeout(bound(read));
+    let call = call.pool_timeout(bound(pool));
     Ok((Call::new(async move { handed_back(call.await) }), sender))
 }
 

@@ -98,6 +98,46 @@ print(box.process.logs("one"))
     assert said == ["['one']", "out"]
 
 
+def test_what_the_package_says_of_limits_proxies_and_the_environment_is_carried_out(host):
+    said = run(
+        host,
+        """
+import socket
+reveille_sandbox.install(probe=False, retries=0)
+one = httpx.Limits(max_connections=1)
+
+def made(**said):
+    # As the package itself would make one.
+    return eval("httpx.Client(**said)", {"__name__": "blaxel.core", "httpx": httpx}, {"said": said})
+
+with socket.create_server(("127.0.0.1", 0)) as deaf:
+    url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+    for own in (made(limits=one), made(limits=one)):
+        # Each is bounded by itself.
+        try:
+            with own.stream("GET", url, timeout=httpx.Timeout(None, read=0.2)):
+                pass
+        except httpx.ReadTimeout:
+            print("read")
+    own = made(limits=one, timeout=None)
+    import threading
+    threading.Thread(target=lambda: own.get(url), daemon=True).start()
+    held = [deaf.accept() for _ in range(3)]
+    try:
+        own.get(url, timeout=httpx.Timeout(None, pool=0.1))
+    except httpx.PoolTimeout:
+        print("pool")
+    through = made(proxy=f"http://127.0.0.1:{deaf.getsockname()[1]}")
+    assert not through._mounts, through._mounts
+    threading.Thread(target=lambda: through.get("http://127.0.0.1:9/"), daemon=True).start()
+    print(deaf.accept()[0].recv(7).decode())
+    print("done", flush=True)
+    os._exit(0)
+""",
+    )
+    assert said == ["read", "read", "pool", "CONNECT", "done"]
+
+
 def test_it_is_taken_away_again(host):
     said = run(
         host,

@@ -280,8 +280,211 @@ def test_silence_within_a_body_is_a_read_time_out(way):
 
 def test_http2_is_spoken_where_it_is_said(faults, way):
     server = faults({"status": 200, "body": "two"})
-    page = way({"url": f"{server.url}/"}, http2=True, **WAITS_FOR_NOTHING)
+    page = way({"url": f"{server.url}/"}, http1=False, http2=True, **WAITS_FOR_NOTHING)
     assert (page.http_version, page.text) == ("HTTP/2", "two")
+    # As httpx does: in the clear nobody offers anything, so that it takes more to say than that it may be.
+    assert way({"url": f"{server.url}/"}, http2=True, **WAITS_FOR_NOTHING).http_version == "HTTP/1.1"
+    with pytest.raises(ValueError, match="http1=True or http2=True"):
+        Transport(http1=False)
+
+
+@pytest.mark.parametrize(
+    "said, offered",
+    [({}, ["h2", "http/1.1"]), ({"http2": True}, ["h2", "http/1.1"]), ({"http2": False}, ["http/1.1"]),
+     ({"http1": False, "http2": True}, ["h2"])],
+)
+def test_versions_are_offered_to_a_server_behind_tls_as_they_are_said(way, said, offered):
+    authority = trustme.CA()
+    for spoken in ("h2", "http/1.1"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+        context.set_alpn_protocols([spoken])
+        chosen = []
+        with serving(context, chosen) as url:
+            with contextlib.suppress(httpx.TransportError):
+                way({"url": url, "timeout": 5}, verify=False, **said, **WAITS_FOR_NOTHING)
+        assert set(chosen) <= {spoken if spoken in offered else None}, chosen
+
+
+class Crowded:
+    """A server that answers when it is let, and counts how many requests it has at a time."""
+
+    def __init__(self):
+        self.let_go = threading.Event()
+        self.connections = self.at_a_time = self.most = 0
+        self._change = threading.Condition()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
+
+    def _serve(self, peer):
+        with peer:
+            while peer.recv(65536):
+                with self._change:
+                    self.at_a_time += 1
+                    self.most = max(self.most, self.at_a_time)
+                    self._change.notify_all()
+                self.let_go.wait()
+                with self._change:
+                    self.at_a_time -= 1
+                peer.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    def wait(self, number):
+        with self._change:
+            assert self._change.wait_for(lambda: self.at_a_time == number, timeout=30)
+
+
+@pytest.fixture
+def crowded():
+    server = Crowded()
+    yield server
+    server.let_go.set()
+    server._listener.close()
+
+
+ONE = httpx.Limits(max_connections=1)
+
+
+def test_whoever_waits_too_long_for_a_connection_gets_a_pool_time_out(crowded):
+    with httpx.Client(transport=Transport(limits=ONE, **WAITS_FOR_NOTHING), timeout=None) as client:
+        first = threading.Thread(target=client.get, args=(crowded.url,))
+        first.start()
+        crowded.wait(1)
+        for pool in (0, 0.05):
+            with pytest.raises(httpx.PoolTimeout) as raised:
+                client.get(crowded.url, timeout=httpx.Timeout(None, pool=pool))
+        assert not raised.value.__cause__.may_have_run
+        crowded.let_go.set()
+        first.join()
+        assert client.get(crowded.url).text == "ok"
+    assert (crowded.most, crowded.connections) == (1, 1)
+
+
+def test_so_in_a_loop_and_a_read_time_out_is_none_of_it(crowded):
+    async def main(sleep, spawn):
+        async with httpx.AsyncClient(transport=AsyncTransport(limits=ONE, **WAITS_FOR_NOTHING), timeout=None) as client:
+            first = spawn(client.get, crowded.url)
+            while crowded.at_a_time < 1:
+                await sleep(0.01)
+            with pytest.raises(httpx.PoolTimeout):
+                await client.get(crowded.url, timeout=httpx.Timeout(None, pool=0.05))
+            with pytest.raises(httpx.PoolTimeout):
+                await client.get(crowded.url, timeout=httpx.Timeout(None, read=0.05, pool=0.5))
+            crowded.let_go.set()
+            await first()
+            crowded.let_go.clear()
+
+    async def in_asyncio():
+        def spawn(call, url):
+            task = asyncio.ensure_future(call(url))
+            return lambda: task
+
+        await main(asyncio.sleep, spawn)
+
+    async def in_trio():
+        async with trio.open_nursery() as nursery:
+
+            def spawn(call, url):
+                done = trio.Event()
+
+                async def run():
+                    await call(url)
+                    done.set()
+
+                nursery.start_soon(run)
+                return done.wait
+
+            await main(trio.sleep, spawn)
+
+    asyncio.run(in_asyncio())
+    trio.run(in_trio)
+    assert crowded.most == 1
+
+
+def test_a_task_that_is_cancelled_while_it_waits_keeps_nobody_back(crowded):
+    async def main():
+        async with httpx.AsyncClient(transport=AsyncTransport(limits=ONE, **WAITS_FOR_NOTHING), timeout=None) as client:
+            first, waits, behind = (asyncio.ensure_future(client.get(crowded.url)) for _ in range(3))
+            while crowded.at_a_time < 1:
+                await asyncio.sleep(0.01)
+            waits.cancel()
+            crowded.let_go.set()
+            return (await first).text, (await asyncio.wait_for(behind, 30)).text
+
+    assert asyncio.run(main()) == ("ok", "ok")
+    assert (crowded.most, crowded.connections) == (1, 1)
+
+
+def test_only_so_many_connections_are_kept_and_not_for_longer(crowded):
+    crowded.let_go.set()
+    for limits, connections in [
+        (httpx.Limits(max_keepalive_connections=0), 3),
+        (httpx.Limits(keepalive_expiry=0), 3),
+        (httpx.Limits(max_keepalive_connections=1), 1),
+        (httpx.Limits(), 1),
+    ]:
+        before = crowded.connections
+        with httpx.Client(transport=Transport(limits=limits, **WAITS_FOR_NOTHING)) as client:
+            assert [client.get(crowded.url).text for _ in range(3)] == ["ok"] * 3
+        assert crowded.connections - before == connections, limits
+
+
+@pytest.mark.parametrize(
+    "said, error, told",
+    [
+        ({"limits": httpx.Limits(max_connections=0)}, ValueError, "max_connections=0"),
+        ({"limits": httpx.Limits(max_connections=-1)}, ValueError, "max_connections=-1"),
+        ({"limits": httpx.Limits(max_keepalive_connections=-1)}, ValueError, "max_keepalive_connections=-1"),
+        ({"limits": 3}, AttributeError, "max_connections"),
+        ({"uds": "/run/x"}, TypeError, r"HTTPTransport\(uds="),
+        ({"socket_options": [(1, 2, 3)]}, TypeError, "mount an httpx.HTTPTransport"),
+        ({"proxy": httpx.Proxy("http://127.0.0.1:9", headers={"x": "1"})}, ValueError, "headers for a proxy"),
+        ({"proxy": httpx.Proxy("https://127.0.0.1:9", ssl_context=ssl.create_default_context())}, ValueError, "verify"),
+        ({"local_address": "nowhere"}, ValueError, "IPv4 or IPv6"),
+    ],
+)
+def test_what_is_not_carried_out_is_refused_with_what_to_do(said, error, told):
+    for transport in (Transport, AsyncTransport):
+        with pytest.raises(error, match=told):
+            transport(**said)
+
+
+def test_a_transport_takes_whatever_one_of_httpx_does():
+    import inspect
+
+    own = set(inspect.signature(httpx.HTTPTransport.__init__).parameters) - {"self"}
+    known = {"retries": 1, "uds": None, "socket_options": None, "limits": ONE, "local_address": "127.0.0.1"}
+    known.update(verify=True, cert=None, trust_env=True, http1=True, http2=True, proxy=None)
+    assert own <= set(known), "a newer httpx takes more: carry it out, or refuse it with what to do"
+    Transport(**known)
+
+
+def test_connections_begin_at_the_address_that_is_said(way):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+
+        def answer(seen):
+            peer, (address, _) = listener.accept()
+            seen.append(address)
+            peer.recv(65536)
+            peer.sendall(b"HTTP/1.1 204 No\r\nconnection: close\r\n\r\n")
+            peer.close()
+
+        seen = []
+        thread = threading.Thread(target=answer, args=(seen,))
+        thread.start()
+        way({"url": f"http://127.0.0.1:{listener.getsockname()[1]}/"}, local_address="127.0.0.9", **WAITS_FOR_NOTHING)
+        thread.join()
+    assert seen == ["127.0.0.9"]
 
 
 @pytest.fixture(scope="module")
@@ -297,8 +500,8 @@ def secured(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def serving(context):
-    """A server whose connections are secured by a context; gives its URL."""
+def serving(context, chosen=None):
+    """A server whose connections are secured by a context; gives its URL, and tells which protocols were chosen."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve():
@@ -306,6 +509,8 @@ def serving(context):
             try:
                 peer, _ = listener.accept()
                 with context.wrap_socket(peer, server_side=True) as peer:
+                    if chosen is not None:
+                        chosen.append(peer.selected_alpn_protocol())
                     peer.recv(65536)
                     peer.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nsecret")
             except ssl.SSLError:

@@ -123,7 +123,7 @@ pub use client::{Client, ClientBuilder};
 pub use core::Body;
 pub use core::runtime::process_runtime;
 pub use core::settings::{Origin, local_host};
-pub use core::transport::HttpVersion;
+pub use core::transport::{ConnectionLimits, HttpVersion};
 pub use error::{Error, ErrorKind};
 pub use features::{
     CreatePreview, CreateSandbox, CreateVolume, Drives, Exec, Forward, Images, List, Mcp, McpOutcome,

@@ -19,7 +19,7 @@ from ._native import History, Response
 from ._options import Options, Pairs, asked, options_of, path_of
 from ._records import Change, Directory, DriveMount, File, Health, Line, Logs, Missed, Moved, Output, OutputEvent
 from ._records import Process, SandboxRecord, Socket, decode, event_of
-from ._settings import Cert, Proxy, Verify, native_client
+from ._settings import Cert, Limits, Proxy, Verify, native_client
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -129,7 +129,10 @@ class AsyncClient:
     :param verify: a file or directory of certificate authorities that are trusted beside the system's, or a context;
         ``False`` believes any certificate.
     :param cert: a PEM file with a certificate and its private key, or one of each, for servers that ask for one.
-    :param http2: speaks HTTP/2 everywhere, in the clear with prior knowledge.
+    :param http2: ``False`` speaks HTTP/1.1 only. Over TLS the server chooses where nothing is said.
+    :param http1: ``False``, with ``http2=True``, speaks HTTP/2 everywhere, in the clear with prior knowledge.
+    :param limits: how many connections there may be, and which are kept; an ``httpx.Limits``, or what is like one.
+    :param local_address: the address of this machine that connections begin at.
     :param proxy: the forward proxy of every request: a URL that begins with ``http://``, ``https://``, ``socks5://`` or
         ``socks5h://``.
     :param trust_env: ``False`` uses no proxy of the environment.
@@ -152,14 +155,20 @@ class AsyncClient:
         read_timeout: Optional[float] = None,
         verify: Verify = True,
         cert: Optional[Cert] = None,
-        http2: bool = False,
+        http1: bool = True,
+        http2: Optional[bool] = None,
+        limits: Optional[Limits] = None,
+        local_address: Optional[str] = None,
         proxy: Optional[Proxy] = None,
         trust_env: bool = True,
     ) -> None:
         self._native = native_client(
             verify=verify,
             cert=cert,
+            http1=http1,
             http2=http2,
+            limits=limits,
+            local_address=local_address,
             proxy=proxy,
             trust_env=trust_env,
             api_key=api_key,

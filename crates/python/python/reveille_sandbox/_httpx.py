@@ -13,7 +13,7 @@ except ImportError as missing:
 from . import _native
 from ._calls import Begun, finish
 from ._errors import Error
-from ._settings import Cert, Proxy, Verify, native_client
+from ._settings import Cert, Limits, Proxy, Verify, native_client
 
 _Timeouts = Dict[str, Optional[float]]
 
@@ -25,6 +25,7 @@ _FAULTS: Dict[str, Type[httpx.TransportError]] = {
     "tls refused": httpx.ConnectError,
     "local fault": httpx.ConnectError,
     "connect time-out": httpx.ConnectTimeout,
+    "pool time-out": httpx.PoolTimeout,
     "proxy refused": httpx.ProxyError,
     "reset": httpx.ReadError,
     "closed": httpx.RemoteProtocolError,
@@ -161,14 +162,26 @@ class _ToNative:
         *,
         verify: Verify = True,
         cert: Optional[Cert] = None,
-        http2: bool = False,
-        proxy: Optional[Proxy] = None,
         trust_env: bool = True,
+        http1: bool = True,
+        http2: Optional[bool] = None,
+        limits: Optional[Limits] = None,
+        proxy: Optional[Proxy] = None,
+        local_address: Optional[str] = None,
         client: Optional[_native.Client] = None,
         **settings: Any,
     ) -> None:
-        ways: Dict[str, Any] = {"http2": http2, "proxy": proxy, "trust_env": trust_env}
-        self._client = client or native_client(verify=verify, cert=cert, **ways, **settings)
+        self._client = client or native_client(
+            verify=verify,
+            cert=cert,
+            trust_env=trust_env,
+            http1=http1,
+            http2=http2,
+            limits=limits,
+            proxy=proxy,
+            local_address=local_address,
+            **settings,
+        )
 
     def _call(
         self, request: httpx.Request, timeouts: _Timeouts
@@ -180,7 +193,7 @@ class _ToNative:
         url = f"{request.url.scheme}://{request.url.netloc.decode('ascii')}{request.url.raw_path.decode('ascii')}"
         whole = request.stream if isinstance(request.stream, httpx.ByteStream) else None
         body = b"".join(whole) if whole is not None else None
-        bounds = (timeouts.get("connect"), timeouts.get("read"))
+        bounds = (timeouts.get("connect"), timeouts.get("read"), timeouts.get("pool"))
         try:
             return _native.send(self._client, request.method.encode("ascii"), url, request.headers.raw, body, bounds)
         except ValueError as refused:

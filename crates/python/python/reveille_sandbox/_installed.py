@@ -19,7 +19,7 @@ import httpx
 
 from . import _native
 from ._httpx import AsyncTransport, Transport
-from ._settings import native_client, trust
+from ._settings import bounds, native_client, trust, url_of
 
 #: Whose clients are meant.
 _PACKAGE = "blaxel"
@@ -54,19 +54,29 @@ class _Installed:
         @functools.wraps(own)
         def make(client: Any, *positional: Any, **named: Any) -> None:
             if named.get("transport") is None and _is_of_the_package(sys._getframe(1)):
-                named["transport"] = transport(client=self._native(named.get("verify", True), named.get("cert")))
+                named["transport"] = transport(client=self._client(named))
+                # It is ours to go through, and httpx would put a transport of its own before this one.
+                named.pop("proxy", None)
             own(client, *positional, **named)
 
         return make
 
-    def _native(self, verify: Any, cert: Any) -> _native.Client:
-        """The client that all share who trust the same, and so connections and what is known of sandboxes."""
+    def _client(self, said: Dict[str, Any]) -> _native.Client:
+        """The client of one of httpx: with connections of its own, where it is bounded, else with those of all."""
+        native, limits = self._shared(said), said.get("limits")
+        return native if limits is None else native.with_limits(bounds(limits))
+
+    def _shared(self, said: Dict[str, Any]) -> _native.Client:
+        """The client that all share who trust the same and go the same way, and what is known of sandboxes by it."""
+        verify, cert = said.get("verify", True), said.get("cert")
+        way = {name: said[name] for name in ("proxy", "trust_env") if said.get(name) is not None}
         checks, trusted = trust(verify)
-        key = (checks, *trusted, cert)
+        key = (checks, *trusted, cert, way.get("trust_env"), url_of(way["proxy"]) if "proxy" in way else None)
         with self._lock:
             native = self._by_tls.get(key)
             if native is None:
-                native = self._by_tls[key] = native_client(verify=verify, cert=cert, **self._settings)
+                settings = {**self._settings, **way}
+                native = self._by_tls[key] = native_client(verify=verify, cert=cert, **settings)
             return native
 
 

@@ -63,6 +63,7 @@ class Answer:
 
 class Client:
     def __new__(cls, settings: dict[str, Any]) -> Client: ...
+    def with_limits(self, limits: tuple[Optional[int], Optional[int], Optional[float]]) -> Client: ...
     @property
     def api_url(self) -> str: ...
     @property
@@ -78,7 +79,7 @@ def send(
     url: str,
     headers: list[tuple[bytes, bytes]],
     body: Optional[bytes],
-    timeouts: tuple[Optional[float], Optional[float]],
+    timeouts: tuple[Optional[float], Optional[float], Optional[float]],
 ) -> tuple[Call[Answer], Optional[BodySender]]: ...
 
 class Response:

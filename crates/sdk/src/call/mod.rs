@@ -96,7 +96,7 @@ impl<T> Call<T> {
     }
 
     /// How long may be waited for a connection where there may not be more
-    /// ([`max_connections`](crate::ClientBuilder::max_connections)), in place of the client's bound.
+    /// ([`max_connections`](crate::ConnectionLimits::max)), in place of the client's bound.
     pub fn pool_timeout(mut self, most: Duration) -> Self {
         self.tuning.bounds.pool = Some(most);
         self

@@ -10,7 +10,7 @@ use super::Client;
 use crate::core::settings::{Environment, Overrides, Probing, Settings};
 #[cfg(feature = "tls")]
 use crate::core::transport::{Believes, Certificate};
-use crate::core::transport::{ForwardProxy, HttpVersion, TransportSettings};
+use crate::core::transport::{ConnectionLimits, ForwardProxy, HttpVersion, TransportSettings};
 use crate::core::{Core, Secret};
 use crate::error::Error;
 
@@ -125,41 +125,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How many connections there may be at a time, to whatever addresses; by default as many as calls need. Over HTTP/2
-    /// one connection carries many calls. Where there may not be more, an idle one to elsewhere is closed, else a call
-    /// waits until one is free, in the order of coming: for as long as it may take, or
-    /// [`pool_timeout`](Self::pool_timeout). A connection of an answer that is streamed is free when its body has ended,
-    /// or is dropped. Zero counts as one.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let client = reveille::Client::builder()
-    ///     .api_key("k")
-    ///     .workspace("w")
-    ///     .max_connections(10)
-    ///     .max_idle_connections(2)
-    ///     .idle_timeout(Duration::from_secs(5))
-    ///     .pool_timeout(Duration::from_secs(1))
-    ///     .build()?;
-    /// # Ok::<(), reveille::Error>(())
-    /// ```
-    pub fn max_connections(mut self, most: usize) -> Self {
-        self.transport.limits.connections = Some(most.max(1));
-        self
-    }
-
-    /// How many connections may be idle at a time, to whatever addresses; by default as many as there are. Beyond that
-    /// the one is closed that has been idle for longest.
-    pub fn max_idle_connections(mut self, most: usize) -> Self {
-        self.transport.limits.idle = Some(most);
-        self
-    }
-
-    /// How long a connection may be idle before it is closed; by default 50 s, as gateways close theirs after 60 s or
-    /// more.
-    pub fn idle_timeout(mut self, most: Duration) -> Self {
-        self.transport.limits.idle_for = Some(most);
+    /// How many connections there may be, and which of them are kept.
+    pub fn limits(mut self, limits: ConnectionLimits) -> Self {
+        self.transport.limits = limits;
         self
     }
 

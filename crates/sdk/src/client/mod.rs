@@ -13,6 +13,7 @@ pub use builder::ClientBuilder;
 
 use crate::call::{Operation, Target};
 use crate::core::settings::Origin;
+use crate::core::transport::ConnectionLimits;
 use crate::core::{Body, Core};
 use crate::error::Error;
 use crate::features::{Forward, Images, Plane, Request, Sandbox, Sandboxes, Volumes, WorkspaceDrives};
@@ -48,6 +49,20 @@ impl Client {
     /// [`from_env`](Self::from_env) takes it.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
+    }
+
+    /// The same client with connections of its own, so many. What is known of sandboxes, and tokens, both go on sharing.
+    ///
+    /// ```
+    /// use reveille::{Client, ConnectionLimits};
+    ///
+    /// let client = Client::builder().api_key("k").workspace("w").build()?;
+    /// let narrow = client.with_limits(ConnectionLimits::new().max(2));
+    /// # Ok::<(), reveille::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_limits(&self, limits: ConnectionLimits) -> Self {
+        Self(Arc::new(self.0.with_limits(limits)))
     }
 
     /// The sandbox of this name. A name that is none is an error of the call that uses the handle.

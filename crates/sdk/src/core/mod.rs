@@ -11,6 +11,7 @@ mod tokens;
 pub(crate) mod transport;
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, header};
 use reveille_wire::{SandboxName, SandboxUrl, header as platform};
@@ -23,7 +24,7 @@ pub(crate) use pump::Pump;
 pub(crate) use readiness::{Seat, Watches};
 use settings::Settings;
 pub(crate) use tokens::{Granted, Tokens};
-use transport::{ForwardProxy, Transport, TransportSettings, is_spoken};
+use transport::{ConnectionLimits, ForwardProxy, Transport, TransportSettings, is_spoken};
 
 /// `blaxel/sdk/<language>/<version> (<os>/<arch>)`, as the platform's own clients say it, and our name.
 const USER_AGENT: &str = concat!("blaxel/sdk/rust/", env!("CARGO_PKG_VERSION"));
@@ -32,8 +33,8 @@ const USER_AGENT: &str = concat!("blaxel/sdk/rust/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) transport: Transport,
-    pub(crate) tokens: Tokens,
-    pub(crate) watches: Watches,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) watches: Arc<Watches>,
     /// The base under which the platform serves sandboxes.
     run: SandboxUrl,
     /// What every request says, in whosever name it is sent.
@@ -70,11 +71,11 @@ impl Core {
         );
         let user_agent = HeaderValue::try_from(agent).map_err(|bad| Error::settings(bad.to_string()))?;
         let transport = Transport::new(transport);
-        let watches = Watches::new(settings.readiness.unwrap_or_default());
+        let watches = Arc::new(Watches::new(settings.readiness.unwrap_or_default()));
         let mut said_by_all = HeaderMap::new();
         said_by_all.insert(header::USER_AGENT, user_agent);
         said_by_all.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-        let (run, tokens) = (SandboxUrl::new(&settings.run_url)?, Tokens::default());
+        let (run, tokens) = (SandboxUrl::new(&settings.run_url)?, Arc::default());
         let mut core =
             Self { settings, transport, tokens, watches, run, said_by_all, said_by_client: None, version };
         if let Some(Credentials::ApiKey(key) | Credentials::AccessToken(key)) = &core.settings.credentials {
@@ -82,6 +83,20 @@ impl Core {
             core.said_by_client = core.said_with(Some(key)).ok();
         }
         Ok(core)
+    }
+
+    /// The same with connections of its own.
+    pub(crate) fn with_limits(&self, limits: ConnectionLimits) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            transport: self.transport.with_limits(limits),
+            tokens: Arc::clone(&self.tokens),
+            watches: Arc::clone(&self.watches),
+            run: self.run.clone(),
+            said_by_all: self.said_by_all.clone(),
+            said_by_client: self.said_by_client.clone(),
+            version: self.version.clone(),
+        }
     }
 
     /// Where the platform serves a sandbox.

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use reveille::{Client, ErrorKind, FaultKind, HttpVersion};
+use reveille::{Client, ConnectionLimits, ErrorKind, FaultKind, HttpVersion};
 
 use crate::harness::{Way, builder, probing};
 
@@ -117,7 +117,7 @@ fn fault(error: &reveille::Error) -> Option<FaultKind> {
 #[tokio::test]
 async fn there_are_never_more_connections_than_there_may_be_and_all_are_served() {
     let server = Counting::start();
-    let client = builder(&server.url()).max_connections(3).build().unwrap();
+    let client = builder(&server.url()).limits(ConnectionLimits::new().max(3)).build().unwrap();
     let calls: Vec<_> = (0..60).map(|_| started(&client, "/")).collect();
     for call in calls {
         assert_eq!(call.await.unwrap().unwrap(), "ok");
@@ -131,7 +131,8 @@ async fn there_are_never_more_connections_than_there_may_be_and_all_are_served()
 fn whoever_waits_too_long_for_a_connection_is_told_so_in_every_way() {
     for way in [Way::Awaited, Way::AwaitedOnThreads, Way::Waited, Way::WaitedInsideARuntime] {
         let server = Counting::start();
-        let client = builder(&server.url()).max_connections(1).pool_timeout(LONG).build().unwrap();
+        let client =
+            builder(&server.url()).limits(ConnectionLimits::new().max(1)).pool_timeout(LONG).build().unwrap();
         let first = client.clone();
         let first =
             std::thread::spawn(move || first.sandbox("box").network().fetch(3000, "/held").wait().map(drop));
@@ -156,7 +157,7 @@ fn whoever_waits_too_long_for_a_connection_is_told_so_in_every_way() {
 #[tokio::test]
 async fn a_wait_for_a_connection_is_no_silence_of_the_peer() {
     let server = Counting::start();
-    let client = builder(&server.url()).max_connections(1).build().unwrap();
+    let client = builder(&server.url()).limits(ConnectionLimits::new().max(1)).build().unwrap();
     let first = started(&client, "/held");
     server.waits(|counts| counts.requests == 1).await;
     let second = client.sandbox("box").network().fetch(3000, "/").no_retry();
@@ -171,7 +172,7 @@ async fn a_wait_for_a_connection_is_no_silence_of_the_peer() {
 #[tokio::test]
 async fn whoever_came_first_is_served_first() {
     let server = Counting::start();
-    let client = builder(&server.url()).max_connections(1).build().unwrap();
+    let client = builder(&server.url()).limits(ConnectionLimits::new().max(1)).build().unwrap();
     let first = started(&client, "/held");
     server.waits(|counts| counts.requests == 1).await;
     let order = Arc::new(AtomicUsize::new(0));
@@ -197,7 +198,7 @@ async fn whoever_came_first_is_served_first() {
 #[tokio::test]
 async fn a_wait_whose_caller_leaves_keeps_nobody_back() {
     let server = Counting::start();
-    let client = builder(&server.url()).max_connections(1).build().unwrap();
+    let client = builder(&server.url()).limits(ConnectionLimits::new().max(1)).build().unwrap();
     let first = started(&client, "/held");
     server.waits(|counts| counts.requests == 1).await;
     let mut leaves = Box::pin(fetch(&client, "/"));
@@ -215,7 +216,7 @@ async fn a_wait_whose_caller_leaves_keeps_nobody_back() {
 #[tokio::test]
 async fn a_request_whose_caller_leaves_gives_its_connection_back() {
     let server = Counting::start();
-    let client = builder(&server.url()).max_connections(1).build().unwrap();
+    let client = builder(&server.url()).limits(ConnectionLimits::new().max(1)).build().unwrap();
     for number in 1..=4 {
         let call = started(&client, "/held");
         server.waits(move |counts| counts.requests == number).await;
@@ -228,7 +229,7 @@ async fn a_request_whose_caller_leaves_gives_its_connection_back() {
 #[tokio::test]
 async fn an_idle_connection_to_elsewhere_makes_room() {
     let (one, other) = (Counting::start(), Counting::start());
-    let client = builder(&one.url()).max_connections(1).build().unwrap();
+    let client = builder(&one.url()).limits(ConnectionLimits::new().max(1)).build().unwrap();
     let elsewhere = client.sandbox_at(other.url());
     for _ in 0..3 {
         assert_eq!(fetch(&client, "/").await.unwrap(), "ok");
@@ -243,7 +244,7 @@ async fn an_idle_connection_to_elsewhere_makes_room() {
 async fn a_connection_that_could_not_be_made_is_none() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = Counting::start();
-    let client = builder(&server.url()).max_connections(1).build().unwrap();
+    let client = builder(&server.url()).limits(ConnectionLimits::new().max(1)).build().unwrap();
     let nowhere = client.sandbox_at(format!("http://{gone}"));
     for _ in 0..3 {
         let error = nowhere.network().fetch(3000, "/").no_retry().await.unwrap_err();
@@ -255,7 +256,7 @@ async fn a_connection_that_could_not_be_made_is_none() {
 #[tokio::test]
 async fn a_mutation_and_its_probe_do_with_one_connection_where_there_may_be_one() {
     let server = Counting::start();
-    let client = probing(&server.url()).max_connections(1).build().unwrap();
+    let client = probing(&server.url()).limits(ConnectionLimits::new().max(1)).build().unwrap();
     let order = client.sandbox("box").network().fetch(3000, "/").post();
     assert_eq!(tokio::time::timeout(LONG, order.into_future()).await.unwrap().unwrap().text(), "ok");
     assert_eq!(server.look(|counts| (counts.most_busy, counts.requests)), (1, 2));
@@ -264,7 +265,7 @@ async fn a_mutation_and_its_probe_do_with_one_connection_where_there_may_be_one(
 #[tokio::test]
 async fn only_so_many_connections_are_kept() {
     let server = Counting::start();
-    let client = builder(&server.url()).max_idle_connections(2).build().unwrap();
+    let client = builder(&server.url()).limits(ConnectionLimits::new().max_idle(2)).build().unwrap();
     let calls: Vec<_> = (0..5).map(|_| started(&client, "/held")).collect();
     server.waits(|counts| counts.requests == 5).await;
     server.change(|counts| counts.let_go = true);
@@ -280,7 +281,7 @@ async fn only_so_many_connections_are_kept() {
 async fn a_connection_is_kept_no_longer_than_it_may() {
     for most in [Duration::ZERO, Duration::from_nanos(1)] {
         let server = Counting::start();
-        let client = builder(&server.url()).idle_timeout(most).build().unwrap();
+        let client = builder(&server.url()).limits(ConnectionLimits::new().idle_for(most)).build().unwrap();
         for number in 1..=3 {
             fetch(&client, "/").await.unwrap();
             assert_eq!(server.look(|counts| counts.made), number);
@@ -292,13 +293,13 @@ async fn a_connection_is_kept_no_longer_than_it_may() {
 #[tokio::test]
 async fn none_is_kept_where_none_may_be_and_the_numbers_may_be_as_large_as_they_come() {
     let server = Counting::start();
-    let client = builder(&server.url()).max_idle_connections(0).max_connections(0).build().unwrap();
+    let client = builder(&server.url()).limits(ConnectionLimits::new().max_idle(0).max(0)).build().unwrap();
     for number in 1..=3 {
         fetch(&client, "/").await.unwrap();
         server.waits(move |counts| counts.made == number && counts.open == 0).await;
     }
-    let most = builder(&server.url()).max_idle_connections(usize::MAX).max_connections(usize::MAX);
-    let client = most.idle_timeout(Duration::MAX).pool_timeout(Duration::MAX).build().unwrap();
+    let most = ConnectionLimits::new().max_idle(usize::MAX).max(usize::MAX).idle_for(Duration::MAX);
+    let client = builder(&server.url()).limits(most).pool_timeout(Duration::MAX).build().unwrap();
     fetch(&client, "/").await.unwrap();
     fetch(&client, "/").await.unwrap();
     assert_eq!(server.look(|counts| counts.made), 4);
@@ -334,7 +335,11 @@ async fn of_http2(let_go: Arc<tokio::sync::Semaphore>) -> (String, Arc<AtomicUsi
 async fn over_http2_connections_are_counted_and_not_streams() {
     let let_go = Arc::new(tokio::sync::Semaphore::new(0));
     let (url, made) = of_http2(Arc::clone(&let_go)).await;
-    let client = builder(&url).http_version(HttpVersion::Http2).max_connections(1).build().unwrap();
+    let client = builder(&url)
+        .http_version(HttpVersion::Http2)
+        .limits(ConnectionLimits::new().max(1))
+        .build()
+        .unwrap();
     // More than one connection takes: those behind wait until there is room on it.
     let calls: Vec<_> = (0..150).map(|_| started(&client, "/slow")).collect();
     let_go.add_permits(150);
@@ -349,7 +354,11 @@ async fn an_idle_connection_of_http2_makes_room_and_a_busy_one_does_not() {
     let let_go = Arc::new(tokio::sync::Semaphore::new(0));
     let (url, made) = of_http2(Arc::clone(&let_go)).await;
     let (other, _) = of_http2(Arc::clone(&let_go)).await;
-    let client = builder(&url).http_version(HttpVersion::Http2).max_connections(1).build().unwrap();
+    let client = builder(&url)
+        .http_version(HttpVersion::Http2)
+        .limits(ConnectionLimits::new().max(1))
+        .build()
+        .unwrap();
     let elsewhere = client.sandbox_at(other).network();
     fetch(&client, "/").await.unwrap();
     elsewhere.fetch(3000, "/").await.unwrap();
@@ -368,7 +377,7 @@ async fn an_idle_connection_of_http2_makes_room_and_a_busy_one_does_not() {
 #[test]
 fn the_bound_is_one_for_all_runtimes() {
     let server = Counting::start();
-    let client = builder(&server.url()).max_connections(2).build().unwrap();
+    let client = builder(&server.url()).limits(ConnectionLimits::new().max(2)).build().unwrap();
     let threads: Vec<_> = (0..6)
         .map(|_| {
             let client = client.clone();
@@ -399,4 +408,16 @@ async fn http1_is_spoken_where_that_is_said_and_a_connection_begins_where_that_i
     .unwrap();
     assert_eq!((&line, from.ip().to_string().as_str()), (b"GET ", "127.0.0.9"));
     call.abort();
+}
+
+#[tokio::test]
+async fn a_client_with_limits_of_its_own_shares_what_is_known_and_no_connection() {
+    let server = Counting::start();
+    let client = probing(&server.url()).build().unwrap();
+    let narrow = client.with_limits(ConnectionLimits::new().max(1));
+    client.sandbox("box").network().fetch(3000, "/").post().await.unwrap();
+    let before = server.look(|counts| (counts.made, counts.requests));
+    narrow.sandbox("box").network().fetch(3000, "/").post().await.unwrap();
+    // No probe goes ahead of it, as the other's order was answered a moment ago.
+    assert_eq!(server.look(|counts| (counts.made, counts.requests)), (before.0 + 1, before.1 + 1));
 }

@@ -40,7 +40,7 @@ use pool::Pools;
 pub(crate) use evidence::of_body;
 pub(crate) use host::{Served, Wanted};
 pub(crate) use incoming::Incoming;
-pub(crate) use permits::Limits;
+pub use permits::ConnectionLimits;
 pub(crate) use proxy::is_spoken;
 pub(crate) use quiet::Quiet;
 
@@ -63,7 +63,7 @@ pub(crate) struct TransportSettings {
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) pool_timeout: Option<Duration>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: ConnectionLimits,
     pub(crate) local_address: Option<IpAddr>,
     pub(crate) version: HttpVersion,
     pub(crate) roots: Vec<Vec<u8>>,
@@ -130,7 +130,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(300);
 pub(crate) struct Transport {
     connector: Connector,
     pools: PerProcess<Pools>,
-    limits: Limits,
+    limits: ConnectionLimits,
     pool_timeout: Option<Duration>,
     read_timeout: Duration,
 }
@@ -163,6 +163,11 @@ impl Transport {
             pool_timeout: settings.pool_timeout,
             read_timeout: settings.read_timeout.unwrap_or(READ_TIMEOUT),
         }
+    }
+
+    /// The same way with connections of its own.
+    pub(crate) fn with_limits(&self, limits: ConnectionLimits) -> Self {
+        Self { connector: self.connector.clone(), pools: PerProcess::new(), limits, ..*self }
     }
 
     pub(crate) fn read_timeout(&self) -> Duration {

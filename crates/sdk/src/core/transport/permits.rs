@@ -13,17 +13,57 @@ const IDLE: Duration = Duration::from_secs(50);
 /// How often it is looked whether one was, at the most.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// How many connections there may be, and which of them are kept. By default all are, for a time.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Limits {
-    pub(crate) connections: Option<usize>,
-    pub(crate) idle: Option<usize>,
-    pub(crate) idle_for: Option<Duration>,
+/// How many connections there may be, and which of them are kept. By default as many as calls need, and all, for 50 s,
+/// as gateways close theirs after 60 s or more.
+///
+/// ```
+/// use std::time::Duration;
+/// use reveille::{Client, ConnectionLimits};
+///
+/// let limits = ConnectionLimits::new().max(10).max_idle(2).idle_for(Duration::from_secs(5));
+/// let client = Client::builder().api_key("k").workspace("w").limits(limits).pool_timeout(Duration::from_secs(1));
+/// # client.build()?;
+/// # Ok::<(), reveille::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "limits are those of a client that is made with them"]
+pub struct ConnectionLimits {
+    most: Option<usize>,
+    idle: Option<usize>,
+    idle_for: Option<Duration>,
+}
+
+impl ConnectionLimits {
+    /// None but the defaults.
+    pub const fn new() -> Self {
+        Self { most: None, idle: None, idle_for: None }
+    }
+
+    /// How many connections there may be at a time, to whatever addresses. Over HTTP/2 one carries many calls. Where there
+    /// may not be more, an idle one to elsewhere is closed, else a call waits until one is free, in the order of coming:
+    /// for as long as the call may take, or its [pool time-out](crate::ClientBuilder::pool_timeout). The one of an answer
+    /// that is streamed is free when its body has ended, or is dropped. Zero counts as one.
+    pub const fn max(mut self, most: usize) -> Self {
+        self.most = Some(if most == 0 { 1 } else { most });
+        self
+    }
+
+    /// How many may be idle at a time, to whatever addresses. Beyond that the one is closed that has been for longest.
+    pub const fn max_idle(mut self, most: usize) -> Self {
+        self.idle = Some(most);
+        self
+    }
+
+    /// How long one may be idle before it is closed.
+    pub const fn idle_for(mut self, most: Duration) -> Self {
+        self.idle_for = Some(most);
+        self
+    }
 }
 
 /// The connections that one client may have in one process, whichever runtimes they are on.
 pub(super) struct Permits {
-    limits: Limits,
+    limits: ConnectionLimits,
     taken: AtomicUsize,
     /// Held by whoever is the next to get a connection; who waits for it is served in the order of coming.
     turn: tokio::sync::Mutex<()>,
@@ -36,7 +76,7 @@ pub(super) struct Permits {
 pub(super) struct Permit(Option<Arc<Permits>>);
 
 impl Permits {
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
+    pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
             taken: AtomicUsize::new(0),
@@ -48,7 +88,7 @@ impl Permits {
 
     /// Lets the idle connections of a host count, where they do.
     pub(super) fn count(&self, host: &Arc<Host>) {
-        if self.limits.connections.is_some() || self.most_idle().is_some() {
+        if self.limits.most.is_some() || self.most_idle().is_some() {
             let mut hosts = self.hosts();
             hosts.retain(|host| host.strong_count() > 0);
             hosts.push(Arc::downgrade(host));
@@ -67,12 +107,12 @@ impl Permits {
 
     /// Whether there is a bound, and somebody waits for a connection already.
     pub(super) fn is_queue(&self) -> bool {
-        self.limits.connections.is_some() && self.turn.try_lock().is_err()
+        self.limits.most.is_some() && self.turn.try_lock().is_err()
     }
 
     /// A permit, where nobody has to wait for one.
     pub(super) fn unbounded(&self) -> Option<Permit> {
-        self.limits.connections.is_none().then_some(Permit(None))
+        self.limits.most.is_none().then_some(Permit(None))
     }
 
     /// Waits until everybody who came before has been served.
@@ -82,7 +122,7 @@ impl Permits {
 
     /// One more connection, if there may be one.
     pub(super) fn take(self: &Arc<Self>) -> Option<Permit> {
-        let most = self.limits.connections.unwrap_or(usize::MAX);
+        let most = self.limits.most.unwrap_or(usize::MAX);
         let one_more = |taken: usize| (taken < most).then_some(taken + 1);
         let taken = self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
         taken.ok().map(|_| Permit(Some(Arc::clone(self))))
@@ -104,7 +144,7 @@ impl Permits {
 
     /// Tells whoever has the turn to look again.
     pub(super) fn ring(&self) {
-        if self.limits.connections.is_some() {
+        if self.limits.most.is_some() {
             self.freed.notify_one();
         }
     }

@@ -11,7 +11,7 @@ use tokio::runtime::{Handle, Id};
 
 use super::connect::Connector;
 use super::host::Host;
-use super::permits::{Limits, Permits};
+use super::permits::{ConnectionLimits, Permits};
 
 /// The pools of one client: each runtime has its own, as connections live and die with the runtime that made them.
 pub(super) struct Pools {
@@ -20,7 +20,7 @@ pub(super) struct Pools {
 }
 
 impl Pools {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: ConnectionLimits) -> Self {
         Self { of_runtimes: Mutex::default(), permits: Permits::new(limits) }
     }
 
