@@ -155,6 +155,7 @@ impl Workspace {
         });
         control.sweep_images();
         control::finish_deletes(&control);
+        control::finish_sizes(&control);
         control::bring_back(&control);
         control::finish_snapshots(&control);
         tokio::spawn(control::expire(Arc::clone(&control)));

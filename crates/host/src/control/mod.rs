@@ -29,7 +29,7 @@ pub(crate) use sandboxes::{bring_back, expire};
 pub(crate) use snapshots::finish as finish_snapshots;
 pub(crate) use spec::{PROCESS_COUNTS, SMALLEST_DISK};
 pub(crate) use state::Control;
-pub(crate) use storage::finish_deletes;
+pub(crate) use storage::{finish_deletes, finish_sizes};
 
 /// The largest body of a request.
 const MAX_BODY: usize = 1024 * 1024;

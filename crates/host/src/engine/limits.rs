@@ -90,7 +90,7 @@ pub struct Limiters {
     pub processes: Limiter,
     /// Of processors.
     pub cpu: Limiter,
-    /// Of what is kept on the disk, where a sandbox's record says a size.
+    /// Of what is kept on the disk: by sandboxes whose record says a size, and in volumes that are made here.
     pub disk: Limiter,
 }
 

@@ -118,6 +118,20 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
         Box::pin(std::future::ready(Err(EngineError::new(EngineErrorKind::Unsupported, what))))
     }
 
+    /// Sees to it that a volume holds so many MiB and, where [`Limiters::disk`] says so, no more. One that is not there
+    /// is made, empty; none gets less than it had. One that a sandbox has attached may grow when it is attached next.
+    ///
+    /// # Errors
+    /// When there is no room for it, or it cannot be made or grown: then it is as before, and may grow later.
+    fn size_volume<'a>(
+        &'a self,
+        _name: &'a DriveName,
+        _megabytes: u64,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        // One that binds none makes them when they are attached.
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Copies what a sandbox keeps on disk, as it is at one moment. What runs in it stands still for that and goes on;
     /// it is no part of the snapshot.
     ///

@@ -7,12 +7,16 @@ use std::process::ExitCode;
 
 use libtest_mimic::Failed;
 
+use reveille_host::engine::{Access, Attached, Attachment, Engine as _, Limiter};
+use reveille_wire::{DriveName, MountPath};
+
 use super::Statement;
 use super::ground::{Ground, Rung, fresh_name};
 
 pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("a mount is seen inside only, and survives its sandbox", mount_is_private),
     ("what has a pid namespace sees only itself", own_pids),
+    ("a volume that is a disk is refused where it cannot be mounted, with the reason", disk_without_a_root),
     ("files have the owners inside that they have outside", owners),
 ];
 
@@ -61,6 +65,26 @@ fn own_pids(rung: &Rung) -> Result<(), Failed> {
         assert_eq!(pid, "1\n");
         assert!(seen.trim().parse::<u32>()? < 5, "{seen}");
     }
+    Ok(())
+}
+
+fn disk_without_a_root(rung: &Rung) -> Result<(), Failed> {
+    let ground = Ground::new(rung, "");
+    if ground.engine.isolation().limits.disk == Limiter::Image {
+        return Ok(());
+    }
+    let volume = DriveName::new("v")?;
+    // Where no disks are made, it is a directory.
+    ground.wait(ground.engine.size_volume(&volume, 64))?;
+    let place = ground.directory.join("engine/volumes/v");
+    assert!(place.is_dir());
+    fs::remove_dir(&place)?;
+    fs::write(&place, "")?;
+    let (path, access) = (MountPath::new("/data")?, Access::ReadWrite);
+    let attachment = Attachment { path, what: Attached::Volume { name: volume, access } };
+    let plan = ground.plan(&fresh_name("attached")).with_attachments([attachment]);
+    let refused = ground.wait(ground.engine.create(plan, ground.next())).unwrap_err().to_string();
+    assert!(refused.contains("the volume v: ") && refused.contains("only root"), "{refused}");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use reveille_host::Lifetime;
 use serde_json::{Value, json};
 
+use crate::stand;
 use crate::victim::{Place, Victim};
 
 /// How many hosts are killed, unless `REVEILLE_CRASH_ROUNDS` says otherwise.
@@ -20,13 +21,32 @@ const NAMES: usize = 4;
 struct Box {
     label: String,
     file: String,
+    /// Whether it has its volume.
+    attached: bool,
 }
 
-/// What is known of a sandbox and of its drive: what each of them may be, or that it may be absent (`None`).
+/// One volume: how large it is, in MiB, and what its file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Volume {
+    size: u64,
+    file: String,
+}
+
+/// What is known of a sandbox, of its drive and of its volume: what each of them may be, or that it may be absent
+/// (`None`).
 #[derive(Debug, Clone)]
 struct Known {
     sandbox: Vec<Option<Box>>,
     drive: Vec<Option<()>>,
+    volume: Vec<Option<Volume>>,
+}
+
+/// What becomes of volumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Volumes {
+    Attached,
+    /// Sandboxes can mount none here.
+    Kept,
 }
 
 /// What is asked for.
@@ -36,17 +56,21 @@ enum Asked {
     Write,
     Delete,
     Drive,
+    Volume,
 }
 
 pub(crate) async fn killed_under_load(lifetime: Lifetime) {
     let rounds = std::env::var("REVEILLE_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
     let place = Place::new();
-    let mut known = vec![Known { sandbox: vec![None], drive: vec![None] }; NAMES];
+    let volumes = volumes_here(&place).await;
+    let mut known = vec![Known { sandbox: vec![None], drive: vec![None], volume: vec![None] }; NAMES];
     for round in 0..rounds.unwrap_or(ROUNDS) {
         let mut victim = Victim::start(&place, lifetime);
         look(&victim, &place, &mut known, round).await;
-        let work =
-            known.iter_mut().enumerate().map(|(number, known)| work(&victim, place.name(number), known));
+        let work = known
+            .iter_mut()
+            .enumerate()
+            .map(|(number, known)| work(&victim, place.name(number), known, volumes));
         let until = Duration::from_millis(fastrand::u64(1..250));
         let _ = tokio::time::timeout(until, futures_util::future::join_all(work)).await;
         victim.process.kill().unwrap();
@@ -56,6 +80,17 @@ pub(crate) async fn killed_under_load(lifetime: Lifetime) {
     look(&victim, &place, &mut known, usize::MAX).await;
     victim.stop();
     place.is_empty();
+}
+
+/// What becomes of volumes on this machine.
+async fn volumes_here(place: &Place) -> Volumes {
+    let victim = Victim::start(place, Lifetime::OfTheHost);
+    let name = place.name(0);
+    let made = json!({"metadata": {"name": name}});
+    let (_, said) = victim.ask("POST", "/v0/volumes", &made).await.unwrap();
+    assert_eq!(victim.ask("DELETE", &format!("/v0/volumes/{name}"), &Value::Null).await.unwrap().0, 200);
+    victim.stop();
+    if said["reveille"]["size"] == "image" { Volumes::Attached } else { Volumes::Kept }
 }
 
 /// Looks whether all is there that must be, and nothing that must not.
@@ -78,11 +113,45 @@ async fn look(victim: &Victim, place: &Place, known: &mut [Known], round: usize)
             drive.is_some(),
             "round {round}: {name}"
         );
-        *known = Known { sandbox: vec![sandbox], drive: vec![drive] };
+        let attached = sandbox.as_ref().is_some_and(|sandbox| sandbox.attached);
+        let volume = volume(victim, place, &name, attached, known, round).await;
+        *known = Known { sandbox: vec![sandbox], drive: vec![drive], volume: vec![volume] };
     }
     let (_, list) = victim.ask("GET", "/v0/sandboxes", &Value::Null).await.unwrap();
     assert_eq!(list["meta"]["total"], names.len(), "round {round}: nothing that nobody made");
     place.holds_only(&names, round).await;
+}
+
+/// What there is of a volume, which must be one of the things that can be. What its file says is seen where it is attached.
+async fn volume(
+    victim: &Victim,
+    place: &Place,
+    name: &str,
+    attached: bool,
+    known: &Known,
+    round: usize,
+) -> Option<Volume> {
+    let (status, said) = victim.ask("GET", &format!("/v0/volumes/{name}"), &Value::Null).await.unwrap();
+    let size = (status == 200).then(|| said["spec"]["size"].as_u64().unwrap());
+    let file = if attached { victim.run(name, "cat /data/file 2>/dev/null || true").await } else { None };
+    let is_so = |volume: &&Option<Volume>| match (volume, size) {
+        (Some(volume), Some(size)) => {
+            volume.size == size && file.as_ref().is_none_or(|file| *file == volume.file)
+        }
+        (volume, size) => volume.is_none() && size.is_none(),
+    };
+    let found = known.volume.iter().find(is_so).cloned();
+    let found = found.unwrap_or_else(|| {
+        panic!("round {round}: the volume is {size:?} with {file:?}, and can be {known:?}: {said}")
+    });
+    let place = place.data.path().join("volumes").join(name);
+    // What the host before did not come to is done soon.
+    stand::until(|| place.exists() == size.is_some()).await;
+    if said["reveille"]["size"] == "image" {
+        let bytes = size.unwrap() << 20;
+        stand::until(|| fs::metadata(&place).is_ok_and(|found| found.len().abs_diff(bytes) <= 512)).await;
+    }
+    found
 }
 
 /// What there is of a sandbox, which must be one of the things that can be.
@@ -101,20 +170,22 @@ async fn found(victim: &Victim, name: &str, known: &Known, round: usize) -> Opti
         assert_eq!(status, if label.is_some() { 200 } else { 404 }, "round {round}: {said}");
         let Some(label) = label else { break None };
         let file = victim.run(name, "cat file 2>/dev/null || true").await.unwrap();
-        break Some(Box { label, file });
+        let attached = record["spec"]["volumes"].as_array().is_some_and(|volumes| !volumes.is_empty());
+        break Some(Box { label, file, attached });
     };
     assert!(known.sandbox.contains(&sandbox), "round {round}: {name} is {sandbox:?}, and can be {known:?}");
     sandbox
 }
 
 /// Creates, changes and deletes until the host is killed. What was answered is known; what was asked can be.
-async fn work(victim: &Victim, name: String, known: &mut Known) {
+async fn work(victim: &Victim, name: String, known: &mut Known, volumes: Volumes) {
     let path = format!("/v0/sandboxes/{name}");
     loop {
         let word = format!("w{:08x}", fastrand::u32(..));
-        let metadata = json!({"metadata": {"name": name, "labels": {"word": word}}});
-        let asked = match (&known.sandbox[0], fastrand::u8(0..5)) {
+        let mut metadata = json!({"metadata": {"name": name, "labels": {"word": word}}});
+        let asked = match (&known.sandbox[0], fastrand::u8(0..6)) {
             (_, 0) => Asked::Drive,
+            (_, 5) => Asked::Volume,
             (None, _) => Asked::Create,
             (Some(_), 1) => Asked::Delete,
             (Some(_), 2) => Asked::Label,
@@ -130,11 +201,36 @@ async fn work(victim: &Victim, name: String, known: &mut Known) {
             known.drive = vec![next];
             continue;
         }
-        let mut next = known.sandbox[0].clone().unwrap_or(Box { label: word.clone(), file: String::new() });
+        if let Asked::Volume = asked {
+            // One that is attached can grow, and not go.
+            let is_attached = known.sandbox[0].is_some();
+            let (next, method, path) = match known.volume[0].clone() {
+                None => (Some(Volume { size: 16, file: String::new() }), "POST", "/v0/volumes".to_owned()),
+                Some(volume) if is_attached || fastrand::bool() => {
+                    let next = Volume { size: volume.size + 8, ..volume };
+                    (Some(next), "PUT", format!("/v0/volumes/{name}"))
+                }
+                Some(_) => (None, "DELETE", format!("/v0/volumes/{name}")),
+            };
+            known.volume.push(next.clone());
+            let size = next.as_ref().map_or(0, |volume| volume.size);
+            let body = json!({"metadata": {"name": name}, "spec": {"size": size}});
+            let Some((status, said)) = victim.ask(method, &path, &body).await else { return };
+            assert_eq!(status, 200, "{method} {path}: {said}");
+            known.volume = vec![next];
+            continue;
+        }
+        let mut next = known.sandbox[0].clone().unwrap_or_else(|| {
+            let attached = volumes == Volumes::Attached && known.volume[0].is_some();
+            Box { label: word.clone(), file: String::new(), attached }
+        });
         let next = match asked {
             Asked::Delete => None,
             Asked::Write => {
                 next.file.clone_from(&word);
+                if let Some(volume) = known.volume[0].clone().filter(|_| next.attached) {
+                    known.volume.push(Some(Volume { file: word.clone(), ..volume }));
+                }
                 Some(next)
             }
             _ => {
@@ -143,20 +239,26 @@ async fn work(victim: &Victim, name: String, known: &mut Known) {
             }
         };
         known.sandbox.push(next.clone());
+        let attached = next.as_ref().is_some_and(|sandbox| sandbox.attached);
         let (method, path) = match asked {
             Asked::Create => ("POST", "/v0/sandboxes"),
             Asked::Delete => ("DELETE", &*path),
             Asked::Write => {
                 // In one step: cut off in the middle it is the one or the other.
-                let line = format!("echo {word} > new && mv new file");
+                let write = |place: &str| format!("echo {word} > {place}new && mv {place}new {place}file");
+                let line = if attached { format!("{} && {}", write(""), write("/data/")) } else { write("") };
                 if victim.run(&name, &line).await.is_none() {
                     return;
                 }
                 known.sandbox = vec![next];
+                known.volume.drain(..known.volume.len() - 1);
                 continue;
             }
             _ => ("PUT", &*path),
         };
+        if attached && method == "POST" {
+            metadata["spec"] = json!({"volumes": [{"name": name, "mountPath": "/data"}]});
+        }
         let Some((status, said)) = victim.ask(method, path, &metadata).await else { return };
         assert_eq!(status, 200, "{method} {path}: {said}");
         known.sandbox = vec![next];

@@ -1,6 +1,5 @@
 //! What a sandbox may use, with the agent that it really has.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reveille_host::engine::Limiter;
@@ -8,6 +7,7 @@ use reveille_host::{HostSettings, Lifetime};
 use serde_json::{Value, json};
 
 use crate::stand::Stand;
+use crate::victim::loop_devices;
 
 async fn create(stand: &Stand, name: &str, labels: Value, memory: u64) -> u16 {
     let runtime = json!({"memory": memory});
@@ -95,7 +95,7 @@ pub(crate) async fn a_full_disk_is_one_sandbox_s_own() {
         assert!(!stand.data("sandboxes").join(name).exists());
     }
     let data = stand.data("");
-    crate::stand::until(|| !used_by_a_loop_device(&data)).await;
+    crate::stand::until(|| loop_devices(&data).is_empty()).await;
     stand.host.stop().await;
 }
 
@@ -116,16 +116,8 @@ pub(crate) async fn a_disk_of_its_own_is_taken_over_and_goes_with_its_sandbox() 
     assert_eq!(stand.control("DELETE", "/sandboxes/small", "").await.status, 200);
     assert!(!stand.data("sandboxes/small").exists());
     let data = stand.data("");
-    crate::stand::until(|| !used_by_a_loop_device(&data)).await;
+    crate::stand::until(|| loop_devices(&data).is_empty()).await;
     stand.host.stop().await;
-}
-
-/// Whether a loop device has a file below a place.
-fn used_by_a_loop_device(place: &Path) -> bool {
-    let files = std::fs::read_dir("/sys/block").unwrap().flatten();
-    let mut files =
-        files.filter_map(|block| std::fs::read_to_string(block.path().join("loop/backing_file")).ok());
-    files.any(|file| Path::new(file.trim()).starts_with(place))
 }
 
 pub(crate) async fn nothing_is_made_where_the_disk_has_too_little_room() {

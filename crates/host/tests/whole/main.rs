@@ -113,6 +113,26 @@ fn trials() -> Vec<Trial> {
             volumes::a_volume_outlives_its_sandbox_and_is_in_one_at_a_time,
         ),
         trial(
+            "a volume keeps to its size, and grows with what it holds",
+            volumes::a_volume_keeps_to_its_size_and_grows_with_what_it_holds,
+        ),
+        trial(
+            "a volume of a size goes on under the next host",
+            volumes::a_volume_of_a_size_goes_on_under_the_next_host,
+        ),
+        trial(
+            "a volume that an earlier host kept as a directory stays what it is",
+            volumes::a_directory_of_an_earlier_host_stays_what_it_is,
+        ),
+        trial(
+            "what a killed host did not come to of volumes the next one does",
+            volumes::what_a_killed_host_did_not_come_to_the_next_one_does,
+        ),
+        trial(
+            "sizes of volumes at the edge are kept or refused",
+            volumes::sizes_at_the_edge_are_kept_or_refused,
+        ),
+        trial(
             "scratch space is bounded, and goes with the sandbox's processes",
             volumes::scratch_space_is_bounded_and_goes_with_the_sandbox_s_processes,
         ),

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use reveille_host::Lifetime;
 use serde_json::{Value, json};
 
-use crate::victim::{Place, Victim, mounts};
+use crate::victim::{Place, Victim, loop_devices, mounts};
 
 /// For how long, unless `REVEILLE_SOAK_SECONDS` says otherwise.
 const SECONDS: u64 = 30 * 60;
@@ -26,16 +26,18 @@ struct Held {
     cgroups: usize,
     processes: usize,
     mounts: usize,
+    loop_devices: usize,
     directories: usize,
 }
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { memory, agent, files, threads, cgroups, processes, mounts, directories } = self;
+        let Self { memory, agent, files, threads, cgroups, processes, mounts, loop_devices, directories } =
+            self;
         write!(
             f,
             "{memory} KiB, agent {agent} KiB, {files} files, {threads} threads, {cgroups} cgroups, \
-             {processes} processes, {mounts} mounts, {directories} directories"
+             {processes} processes, {mounts} mounts, {loop_devices} loop devices, {directories} directories"
         )
     }
 }
@@ -53,6 +55,7 @@ impl Held {
             cgroups: place.cgroups().len(),
             processes: place.running().len(),
             mounts: mounts(&format!("/proc/{agent}/mountinfo")).len() + place.mounts().len(),
+            loop_devices: loop_devices(place.data.path()).len(),
             directories: place.directories(),
         }
     }
@@ -63,8 +66,8 @@ impl Held {
         for _ in 0..60 {
             tokio::time::sleep(Duration::from_millis(500)).await;
             let now = Self::by(victim, place);
-            let is_still =
-                (now.files, now.threads, now.processes) == (last.files, last.threads, last.processes);
+            let is_still = (now.files, now.threads, now.processes, now.loop_devices)
+                == (last.files, last.threads, last.processes, last.loop_devices);
             last = now;
             if is_still {
                 break;
@@ -110,6 +113,7 @@ pub(crate) async fn a_host_does_not_grow() {
         ("cgroups", before.cgroups, after.cgroups),
         ("processes", before.processes, after.processes),
         ("mounts", before.mounts, after.mounts),
+        ("loop devices", before.loop_devices, after.loop_devices),
         ("directories", before.directories, after.directories),
     ] {
         grew(what, before, after, 0);
@@ -139,7 +143,7 @@ async fn use_once(victim: &Victim, name: &str, other: &str) {
         assert!(status < 300, "{method} {path}: {status} {said}");
         said
     };
-    match fastrand::u8(0..9) {
+    match fastrand::u8(0..10) {
         0 => {
             ask("POST", "/v0/sandboxes", json!({"metadata": {"name": other}})).await;
             assert_eq!(victim.run(other, "echo here").await.unwrap(), "here");
@@ -183,6 +187,17 @@ async fn use_once(victim: &Victim, name: &str, other: &str) {
         7 => {
             ask("GET", "/v0/sandboxes", Value::Null).await;
             ask("GET", &format!("/local/sandboxes/{name}/process"), Value::Null).await;
+        }
+        8 => {
+            let made = json!({"metadata": {"name": other}, "spec": {"size": 16}});
+            let mut spec = json!({});
+            if ask("POST", "/v0/volumes", made).await["reveille"]["size"] == "image" {
+                spec = json!({"volumes": [{"name": other, "mountPath": "/data"}]});
+            }
+            ask("POST", "/v0/sandboxes", json!({"metadata": {"name": other}, "spec": spec})).await;
+            ask("PUT", &format!("/v0/volumes/{other}"), json!({"spec": {"size": 24}})).await;
+            ask("DELETE", &format!("/v0/sandboxes/{other}"), Value::Null).await;
+            ask("DELETE", &format!("/v0/volumes/{other}"), Value::Null).await;
         }
         _ => {
             assert_eq!(victim.run(name, "echo x > file; cat file").await.unwrap(), "x");

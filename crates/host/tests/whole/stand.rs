@@ -69,6 +69,13 @@ impl Stand {
         Self { host: Host::start(settings(self.data.path())).await.unwrap(), data: self.data }
     }
 
+    /// The same, where something becomes of the directory in between.
+    pub(crate) async fn restarted_after(self, change: impl FnOnce(&Path)) -> Self {
+        self.host.stop().await;
+        change(self.data.path());
+        Self { host: Host::start(settings(self.data.path())).await.unwrap(), data: self.data }
+    }
+
     /// The next host on the same data directory, which this one leaves its sandboxes to.
     pub(crate) async fn replaced(self, change: impl FnOnce(&mut HostSettings)) -> Self {
         self.host.detach().await;

@@ -196,9 +196,10 @@ impl Place {
         of_it.min().unwrap()
     }
 
-    /// How many directories of sandboxes, drives, snapshots and of what is being deleted there are.
+    /// How many directories of sandboxes, drives, volumes, snapshots and of what is being deleted there are.
     pub(crate) fn directories(&self) -> usize {
-        let parts = ["sandboxes", "drives", "snapshots", "deleted", "engine/logs", "engine/sockets"];
+        let parts =
+            ["sandboxes", "drives", "volumes", "snapshots", "deleted", "engine/logs", "engine/sockets"];
         parts.map(|part| listed(&self.data.path().join(part)).len()).iter().sum()
     }
 
@@ -207,6 +208,15 @@ impl Place {
         assert_eq!(self.running(), [""; 0], "processes");
         assert!(!self.data.path().join("engine/sockets").exists(), "sockets");
         assert_eq!(self.cgroups(), [""; 0], "cgroups of sandboxes");
+        let loops = || loop_devices(self.data.path());
+        // The kernel lets go of them after the last mount.
+        for _ in 0..2000 {
+            if loops().is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(loops(), [""; 0], "loop devices");
         let Some(cgroup) = &self.cgroup else { return };
         assert_eq!(listed_directories(cgroup), [""; 0], "cgroups");
     }
@@ -237,6 +247,13 @@ fn is_of(names: &BTreeSet<String>, found: &str) -> bool {
 fn listed(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// The files below a place that loop devices have, also those that are deleted.
+pub(crate) fn loop_devices(place: &Path) -> Vec<String> {
+    let devices = fs::read_dir("/sys/block").unwrap().flatten();
+    let files = devices.filter_map(|it| fs::read_to_string(it.path().join("loop/backing_file")).ok());
+    files.filter(|file| Path::new(file.trim()).starts_with(place)).collect()
 }
 
 /// What is mounted, as a process sees it.

@@ -1,8 +1,13 @@
 //! Volumes in real sandboxes.
 
+use std::fs;
+
+use reveille_host::engine::Limiter;
+use reveille_host::{HostSettings, Lifetime};
 use serde_json::{Value, json};
 
-use crate::stand::Stand;
+use crate::stand::{Stand, until};
+use crate::victim::loop_devices;
 
 /// Runs a command in a sandbox and gives what it wrote, both ways.
 async fn run(stand: &Stand, sandbox: &str, command: &str) -> String {
@@ -69,5 +74,215 @@ pub(crate) async fn scratch_space_is_bounded_and_goes_with_the_sandbox_s_process
     assert!(full.contains("No space"), "{full}");
     let stand = stand.restarted().await;
     assert_eq!(run(&stand, "one", &format!("ls {place}")).await, "");
+    stand.host.stop().await;
+}
+
+/// Whether volumes have sizes on this machine. Where they have not, that is said.
+fn binds(stand: &Stand) -> bool {
+    let isolation = stand.host.isolation();
+    if isolation.limits.disk == Limiter::Image {
+        return true;
+    }
+    eprintln!("SKIPPED: {isolation}");
+    assert!(isolation.missing.iter().any(|why| why.contains("sizes of volumes")), "{isolation}");
+    false
+}
+
+async fn make(stand: &Stand, size: u64) -> Value {
+    let body = json!({"metadata": {"name": "v"}, "spec": {"size": size}}).to_string();
+    let made = stand.control("POST", "/volumes", &body).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    made.json()
+}
+
+async fn resize(stand: &Stand, size: u64) -> u16 {
+    stand.control("PUT", "/volumes/v", &json!({"spec": {"size": size}}).to_string()).await.status
+}
+
+fn at_data() -> Value {
+    json!([{"name": "v", "mountPath": "/data"}])
+}
+
+/// How large a sandbox's `/data` is, in MiB, as it sees that.
+async fn seen(stand: &Stand, sandbox: &str) -> u64 {
+    let said = run(stand, sandbox, "df -Pk /data | tail -n 1 | awk '{print $2}'").await;
+    said.trim().parse::<u64>().unwrap_or_else(|_| panic!("{said}")) / 1024
+}
+
+async fn remove(stand: &Stand, path: &str) {
+    let removed = stand.control("DELETE", path, "").await;
+    assert_eq!(removed.status, 200, "{path}: {removed:?}");
+}
+
+/// Nothing is left of volumes: no file, no loop device.
+async fn nothing_is_left(stand: &Stand) {
+    assert_eq!(fs::read_dir(stand.data("volumes")).unwrap().count(), 0);
+    let data = stand.data("");
+    until(|| loop_devices(&data).is_empty()).await;
+}
+
+pub(crate) async fn a_volume_keeps_to_its_size_and_grows_with_what_it_holds() {
+    let stand = Stand::with_box(|_| {}).await;
+    if !binds(&stand) {
+        return;
+    }
+    assert_eq!(make(&stand, 64).await["reveille"]["size"], "image");
+    let on_disk = || {
+        use std::os::unix::fs::MetadataExt as _;
+        fs::metadata(stand.data("volumes/v")).unwrap().blocks() * 512
+    };
+    assert!(on_disk() < 8 << 20, "it takes what is written to it and no more: {}", on_disk());
+    assert_eq!(create(&stand, "one", at_data()).await, 200);
+    let before = seen(&stand, "one").await;
+    assert!((40..=64).contains(&before), "{before}");
+    assert_eq!(run(&stand, "one", "ls -A /data").await, "", "it is empty");
+    let full = run(&stand, "one", "echo kept > /data/kept; head -c 100M /dev/zero > /data/fill").await;
+    assert!(full.contains("No space left"), "{full}");
+    let others = "head -c 100M /dev/zero > fill && rm fill && echo fits";
+    for sandbox in ["one", "box"] {
+        assert_eq!(run(&stand, sandbox, others).await, "fits\n", "{sandbox}");
+    }
+    assert_eq!(resize(&stand, 63).await, 400, "it cannot shrink");
+    assert_eq!(resize(&stand, 128).await, 200, "while it is attached");
+    assert_eq!(run(&stand, "one", "cat /data/kept").await, "kept\n");
+
+    let stand = stand.restarted().await;
+    let after = seen(&stand, "one").await;
+    assert!((96..=128).contains(&after), "{after}");
+    assert_eq!(
+        run(&stand, "one", "cat /data/kept; wc -c < /data/fill; rm /data/fill").await.lines().count(),
+        2
+    );
+    let fits = "head -c 90M /dev/zero > /data/fill && echo fits";
+    assert_eq!(run(&stand, "one", fits).await, "fits\n");
+
+    remove(&stand, "/sandboxes/one").await;
+    assert_eq!(resize(&stand, 300).await, 200, "while nobody has it");
+    assert_eq!(create(&stand, "two", at_data()).await, 200);
+    let grown = seen(&stand, "two").await;
+    assert!((250..=300).contains(&grown), "{grown}");
+    assert_eq!(run(&stand, "two", "cat /data/kept").await, "kept\n");
+    assert_eq!(stand.control("GET", "/volumes/v", "").await.json()["spec"]["size"], 300);
+    remove(&stand, "/sandboxes/two").await;
+    remove(&stand, "/volumes/v").await;
+    nothing_is_left(&stand).await;
+    stand.host.stop().await;
+}
+
+pub(crate) async fn a_volume_of_a_size_goes_on_under_the_next_host() {
+    let beyond = |settings: &mut HostSettings| settings.lifetime = Lifetime::BeyondTheHost;
+    let stand = Stand::with_box(beyond).await;
+    if !binds(&stand) {
+        return;
+    }
+    make(&stand, 32).await;
+    assert_eq!(create(&stand, "one", at_data()).await, 200);
+    assert_eq!(run(&stand, "one", "echo kept > /data/kept").await, "");
+    assert_eq!(stand.control("POST", "/sandboxes/one/standby", "").await.status, 200);
+    let stand = stand.replaced(beyond).await;
+    let filled = run(&stand, "one", "cat /data/kept; head -c 100M /dev/zero > /data/fill").await;
+    assert!(filled.contains("kept") && filled.contains("No space left"), "{filled}");
+    assert_eq!(resize(&stand, 96).await, 200);
+    remove(&stand, "/sandboxes/one").await;
+    assert_eq!(create(&stand, "two", at_data()).await, 200);
+    assert!(seen(&stand, "two").await > 64, "it has grown by now");
+    assert_eq!(run(&stand, "two", "cat /data/kept").await, "kept\n");
+    for path in ["/sandboxes/two", "/volumes/v"] {
+        remove(&stand, path).await;
+    }
+    nothing_is_left(&stand).await;
+    stand.host.stop().await;
+}
+
+pub(crate) async fn a_directory_of_an_earlier_host_stays_what_it_is() {
+    let stand = Stand::with_box(|_| {}).await;
+    if !binds(&stand) {
+        return;
+    }
+    make(&stand, 32).await;
+    let stand = stand
+        .restarted_after(|data| {
+            let place = data.join("volumes/v");
+            fs::remove_file(&place).unwrap();
+            fs::create_dir(&place).unwrap();
+            fs::write(place.join("kept"), "kept\n").unwrap();
+        })
+        .await;
+    assert_eq!(stand.control("GET", "/volumes/v", "").await.json()["reveille"]["size"], "none");
+    assert_eq!(resize(&stand, 64).await, 200);
+    assert_eq!(create(&stand, "one", at_data()).await, 200);
+    assert_eq!(run(&stand, "one", "cat /data/kept; echo more > /data/more").await, "kept\n");
+    assert_eq!(fs::read_to_string(stand.data("volumes/v/more")).unwrap(), "more\n");
+    for path in ["/sandboxes/one", "/volumes/v"] {
+        remove(&stand, path).await;
+    }
+    nothing_is_left(&stand).await;
+    stand.host.stop().await;
+}
+
+pub(crate) async fn what_a_killed_host_did_not_come_to_the_next_one_does() {
+    let stand = Stand::with_box(|_| {}).await;
+    if !binds(&stand) {
+        return;
+    }
+    make(&stand, 96).await;
+    let stand = stand
+        .restarted_after(|data| {
+            // One that has a record and no file yet, and one that was not finished.
+            fs::rename(data.join("volumes/v"), data.join("volumes/.w.unfinished")).unwrap();
+        })
+        .await;
+    assert!(!stand.data("volumes/.w.unfinished").exists());
+    until(|| stand.data("volumes/v").exists()).await;
+    assert_eq!(create(&stand, "one", at_data()).await, 200);
+    assert!((64..=96).contains(&seen(&stand, "one").await));
+    let stand = stand
+        .restarted_after(|data| {
+            // A growth that was broken off.
+            let file = fs::File::options().write(true).open(data.join("volumes/v")).unwrap();
+            file.set_len((200 << 20) + 512).unwrap();
+        })
+        .await;
+    assert!((150..=200).contains(&seen(&stand, "one").await));
+    for path in ["/sandboxes/one", "/volumes/v"] {
+        remove(&stand, path).await;
+    }
+    nothing_is_left(&stand).await;
+    stand.host.stop().await;
+}
+
+pub(crate) async fn sizes_at_the_edge_are_kept_or_refused() {
+    let stand = Stand::with_box(|_| {}).await;
+    if !binds(&stand) {
+        return;
+    }
+    for size in [json!(0), json!(-1), json!(16 * 1024 * 1024 + 1), json!(u64::MAX), json!("64"), json!(1.5)] {
+        let body = json!({"metadata": {"name": "v"}, "spec": {"size": size}}).to_string();
+        let refused = stand.control("POST", "/volumes", &body).await;
+        assert_eq!(refused.status, 400, "{size}: {refused:?}");
+    }
+    // As large as a volume can be, and the file system of the host has the word.
+    let body = json!({"metadata": {"name": "v"}, "spec": {"size": 16 * 1024 * 1024}}).to_string();
+    let largest = stand.control("POST", "/volumes", &body).await;
+    assert!(matches!(largest.status, 200 | 400), "{largest:?}");
+    if largest.status == 200 {
+        remove(&stand, "/volumes/v").await;
+    }
+    nothing_is_left(&stand).await;
+    // The smallest one can be filled, and grow to any size.
+    make(&stand, 1).await;
+    assert_eq!(create(&stand, "one", at_data()).await, 200);
+    let full = run(&stand, "one", "head -c 2M /dev/zero > /data/fill").await;
+    assert!(full.contains("No space left"), "{full}");
+    remove(&stand, "/sandboxes/one").await;
+    for size in [2, 513, 4097] {
+        assert_eq!(resize(&stand, size).await, 200);
+        assert_eq!(create(&stand, "one", at_data()).await, 200);
+        let seen = seen(&stand, "one").await;
+        assert!(seen <= size && seen * 10 >= size * 4, "{seen} of {size}");
+        remove(&stand, "/sandboxes/one").await;
+    }
+    remove(&stand, "/volumes/v").await;
+    nothing_is_left(&stand).await;
     stand.host.stop().await;
 }

@@ -54,6 +54,10 @@ impl Kept for Drive {
     fn state(&self, _: &Control) -> Value {
         json!({})
     }
+
+    fn facts(&self, _: &Control) -> Option<Value> {
+        None
+    }
 }
 
 async fn list(

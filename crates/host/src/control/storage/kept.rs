@@ -37,6 +37,9 @@ pub(super) trait Kept: Document + Clone + From<Resource> {
 
     /// What is true of it now, beside its record.
     fn state(&self, control: &Control) -> Value;
+
+    /// What this host knows of it and the platform has no place for.
+    fn facts(&self, control: &Control) -> Option<Value>;
 }
 
 /// A drive, which sandboxes mount while they run.
@@ -167,7 +170,12 @@ pub(super) fn shown<K: Kept>(control: &Control, record: &K) -> Value {
     resource.metadata.workspace = Some(control.workspace.clone());
     let Resource { metadata, spec } = resource;
     let state = record.state(control);
-    json!({ "metadata": metadata, "spec": spec, "state": state, "status": "DEPLOYED", "events": [] })
+    let mut shown =
+        json!({ "metadata": metadata, "spec": spec, "state": state, "status": "DEPLOYED", "events": [] });
+    if let Some(facts) = record.facts(control) {
+        shown["reveille"] = facts;
+    }
+    shown
 }
 
 fn check_metadata(metadata: &Metadata) -> Result<(), Failure> {

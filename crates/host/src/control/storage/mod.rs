@@ -1,4 +1,4 @@
-//! Drives and volumes: directories of the host with records, and lives of their own.
+//! Drives and volumes: files of the host with records, and lives of their own.
 
 mod deleting;
 mod drives;
@@ -13,6 +13,7 @@ use axum::Router;
 
 pub(crate) use deleting::finish_deletes;
 pub(crate) use kept::{Drive, Volume};
+pub(crate) use volumes::finish_sizes;
 
 use super::state::Control;
 

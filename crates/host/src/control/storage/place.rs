@@ -1,4 +1,4 @@
-//! The directory of a drive or a volume.
+//! Where what a drive or a volume holds is: a directory or, for a volume of a size, a file.
 
 use std::fs;
 use std::io;
@@ -15,17 +15,31 @@ pub(super) async fn make(place: PathBuf) -> Result<(), Failure> {
     made.map_err(|error| Failure::of_disk("its directory could not be made", &error))
 }
 
-/// A directory that is out of the way, while it is decided whether it goes.
+/// What is at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A file with a file system of its own.
+    Disk,
+    /// A directory, or nothing yet.
+    Directory,
+}
+
+pub(super) fn kind(place: &Path) -> Kind {
+    if place.symlink_metadata().is_ok_and(|found| found.is_file()) { Kind::Disk } else { Kind::Directory }
+}
+
+/// One that is out of the way, while it is decided whether it goes.
 #[derive(Debug)]
 pub(super) struct Aside {
     place: PathBuf,
     aside: PathBuf,
 }
 
-/// Moves one aside, with what it holds; none where a sandbox sees it: then it stays.
+/// Moves one aside, with what it holds; none where a sandbox sees its directory: then it stays. A file that a sandbox has
+/// mounted that ends goes when that has ended.
 pub(super) async fn set_aside(place: PathBuf, aside: PathBuf) -> Result<Option<Aside>, Failure> {
     let moved = tokio::task::spawn_blocking(move || {
-        if is_mounted(&place)? {
+        if kind(&place) == Kind::Directory && is_mounted(&place)? {
             return Ok(None);
         }
         files::make_private_directory(aside.parent().unwrap_or(&aside))?;
@@ -55,7 +69,11 @@ impl Aside {
 
 /// Removes what was deleted.
 pub(super) fn remove(aside: &Path) {
-    if let Err(error) = absence_is_fine(fs::remove_dir_all(aside)) {
+    let removed = match kind(aside) {
+        Kind::Disk => fs::remove_file(aside),
+        Kind::Directory => fs::remove_dir_all(aside),
+    };
+    if let Err(error) = absence_is_fine(removed) {
         tracing::warn!(place = %aside.display(), %error, "what was deleted could not be removed");
     }
 }

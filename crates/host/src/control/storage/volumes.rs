@@ -1,7 +1,9 @@
-//! Volumes: directories with lives of their own, each in one sandbox at a time. Their sizes are kept and shown; how much
-//! really fits in is up to the disk.
+//! Volumes: files with lives of their own, each volume in one sandbox at a time. The engine sees to their sizes, where it
+//! can.
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
-use reveille_wire::SandboxSpec;
+use reveille_wire::{DriveName, SandboxSpec};
 use serde_json::{Map, Value, json};
 
 use super::super::answer::Failure;
@@ -22,7 +24,8 @@ use super::super::state::Control;
 use super::deleting::{self, Deleted};
 use super::kept::{self, Filter, Kept, Resource, Volume};
 use super::place;
-use crate::store::{Shelf, Turn};
+use crate::engine::{EngineError, Limiter};
+use crate::store::{Shelf, Turn, Unwritten};
 
 /// How large a volume is where nobody says it, and at the most, in MB.
 const SIZE: u64 = 1024;
@@ -69,6 +72,14 @@ impl Kept for Volume {
         let holder = control.holder(&self.0.metadata.name);
         json!({ "attachedTo": holder.map_or_else(String::new, |sandbox| format!("sandbox:{sandbox}")) })
     }
+
+    fn facts(&self, control: &Control) -> Option<Value> {
+        let bound = match place::kind(&control.volume(&self.0.metadata.name)) {
+            place::Kind::Disk => Limiter::Image,
+            place::Kind::Directory => Limiter::None,
+        };
+        Some(json!({ "size": bound }))
+    }
 }
 
 async fn list(
@@ -99,9 +110,7 @@ async fn create(
     asked::Json(draft): asked::Json<Resource>,
 ) -> Result<Json<Value>, Failure> {
     let (turn, volume) = kept::begin::<Volume>(&control, draft).await?;
-    place::make(control.volume(&volume.0.metadata.name)).await?;
-    turn.put(volume.clone()).await?;
-    Ok(Json(kept::shown(&control, &volume)))
+    carry_out(control, turn, None, volume).await
 }
 
 async fn update(
@@ -111,8 +120,42 @@ async fn update(
 ) -> Result<Json<Value>, Failure> {
     let (turn, before) = kept::turn::<Volume>(&control, &name).await?;
     let next = kept::updated(&control, &*before, asked)?;
-    turn.put(next.clone()).await?;
-    Ok(Json(kept::shown(&control, &next)))
+    carry_out(control, turn, Some(before), next).await
+}
+
+/// Makes a volume what its record is to say, also where whoever asked goes away. The record comes first: what a host that
+/// is killed has not done to the disk yet, the next one does.
+async fn carry_out(
+    control: Arc<Control>,
+    turn: Turn<Volume>,
+    before: Option<Arc<Volume>>,
+    next: Volume,
+) -> Result<Json<Value>, Failure> {
+    let carried_out = tokio::spawn(async move {
+        turn.put(next.clone()).await?;
+        if let Err(failure) = control.size(&next.0).await {
+            match before {
+                Some(before) => turn.put(Volume::clone(&before)).await?,
+                None => turn.remove().await?,
+            }
+            return Err(failure);
+        }
+        Ok(Json(kept::shown(&control, &next)))
+    });
+    carried_out.await.map_err(|_| Failure::broken_off())?
+}
+
+/// Gives volumes the sizes that their records say, where an earlier host did not come to that.
+pub(crate) fn finish_sizes(control: &Arc<Control>) {
+    let control = Arc::clone(control);
+    tokio::spawn(async move {
+        for name in control.volumes.all().iter().map(|volume| volume.0.metadata.name.clone()) {
+            let Ok((_turn, volume)) = kept::turn::<Volume>(&control, &name).await else { continue };
+            if let Err(failure) = control.size(&volume.0).await {
+                tracing::warn!(volume = name, ?failure, "it has not the size that its record says");
+            }
+        }
+    });
 }
 
 async fn delete(
@@ -131,6 +174,16 @@ async fn delete(
     Ok(Json(shown))
 }
 
+fn not_sized(error: &EngineError) -> Failure {
+    let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    match cause.map(io::Error::kind) {
+        Some(io::ErrorKind::StorageFull) => Unwritten::Full.into(),
+        // A file system has a largest file, and a disk of a size is one.
+        Some(io::ErrorKind::FileTooLarge) => Failure::bad_request(error.to_string()),
+        _ => Failure::internal(error.to_string()),
+    }
+}
+
 fn in_use(message: &str) -> Failure {
     Failure::new(StatusCode::CONFLICT, "VOLUME_IN_USE", message)
 }
@@ -138,6 +191,15 @@ fn in_use(message: &str) -> Failure {
 impl Control {
     pub(super) fn volume(&self, name: &str) -> PathBuf {
         self.store.directory().volumes().join(name)
+    }
+
+    /// Has the engine give a volume the size that its record says.
+    async fn size(&self, volume: &Resource) -> Result<(), Failure> {
+        let name = &volume.metadata.name;
+        let name = DriveName::new(&**name).map_err(|error| Failure::bad_request(error.to_string()))?;
+        // What cannot be a size was refused when it came.
+        let megabytes = volume.spec.get("size").and_then(Value::as_u64).unwrap_or(SIZE);
+        self.terms.engine.size_volume(&name, megabytes).await.map_err(|error| not_sized(&error))
     }
 
     /// The sandbox that a volume is attached to.

@@ -12,6 +12,7 @@ use super::limits::Limits;
 use super::record::Records;
 use super::snapshots::Snapshots;
 use super::sockets::Sockets;
+use super::volumes::Volumes;
 use super::{AgentCommand, Lifetime};
 use crate::egress::Egress;
 use crate::engine::{Change, EngineError, Namespaces, SnapshotId};
@@ -38,7 +39,7 @@ pub(super) struct Ground {
     /// Where the sandboxes' directories are.
     pub(super) sandboxes: PathBuf,
     pub(super) drives: PathBuf,
-    pub(super) volumes: PathBuf,
+    pub(super) volumes: Volumes,
     pub(super) images: PathBuf,
     pub(super) snapshots: Snapshots,
     pub(super) changes: broadcast::Sender<Change>,

@@ -27,6 +27,7 @@ mod settings;
 mod signals;
 mod snapshots;
 mod sockets;
+mod volumes;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -34,7 +35,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use reveille_wire::SandboxName;
+use reveille_wire::{DriveName, SandboxName};
 use tokio::sync::broadcast;
 
 use super::{
@@ -54,6 +55,7 @@ use recovery::{Left, PREFIX, end, recover};
 use sandbox::Sandbox;
 use snapshots::Snapshots;
 use sockets::Sockets;
+use volumes::{Kind, Volumes};
 
 pub(crate) use remove::remove_directory;
 pub use settings::{AgentCommand, Lifetime, LocalEngineSettings};
@@ -108,6 +110,10 @@ impl LocalEngine {
             .map_err(|error| EngineError::system("no thread can be started", error))?;
         let sockets = Sockets::make(records.sockets(), left.running.iter().map(|(name, _)| name))
             .map_err(|error| EngineError::system("no directory for sockets can be made", error))?;
+        let kind = if limits.binds_disks() { Kind::Image } else { Kind::Directory };
+        let room = records.directory().join("mounts");
+        let volumes = Volumes::open(settings.volumes, room, kind, isolation.namespaces)
+            .map_err(|error| EngineError::system("the directory of volumes cannot be used", error))?;
         let snapshots = Snapshots::open(settings.snapshots)
             .map_err(|error| EngineError::system("the directory of snapshots cannot be used", error))?;
         let ground = Arc::new(Ground {
@@ -125,7 +131,7 @@ impl LocalEngine {
             records,
             sandboxes: settings.sandboxes,
             drives: settings.drives,
-            volumes: settings.volumes,
+            volumes,
             images: settings.images,
             snapshots,
             changes: broadcast::channel(CHANGES).0,
@@ -284,6 +290,19 @@ impl Engine for LocalEngine {
             sandbox.map_or(Ok(()), |sandbox| sandbox.change_allowance(&allowance))
         };
         self.off_the_runtime(change).boxed()
+    }
+
+    fn size_volume<'a>(
+        &'a self,
+        name: &'a DriveName,
+        megabytes: u64,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        let name = name.clone();
+        let size = move |core: &Core| {
+            let what = || format!("the volume {name} cannot get {megabytes} MiB");
+            core.ground.volumes.size(&name, megabytes).map_err(|error| EngineError::system(what(), error))
+        };
+        self.off_the_runtime(size).boxed()
     }
 
     fn snapshot<'a>(

@@ -12,6 +12,7 @@ use super::super::ladder::OwnRoot;
 use super::super::libraries::Taken;
 use super::super::proxied;
 use super::super::root::{self, Image, Ingredients, Root};
+use super::super::volumes::Volume;
 use super::{Birth, Mark};
 use crate::egress::Authority;
 use crate::engine::{Access, Attached, Attachment, Base};
@@ -34,11 +35,11 @@ pub(super) struct Inside {
 }
 
 impl Inside {
-    pub(super) fn of(birth: &Birth) -> io::Result<Self> {
+    pub(super) fn of(birth: &Birth, volumes: &[Volume]) -> io::Result<Self> {
         let files = birth.directory.join("files");
         let Some(own) = &birth.ground.own_root else {
             let program = birth.ground.agent.program.clone();
-            let (drives, volumes) = (birth.drives.clone(), birth.ground.volumes.clone());
+            let (drives, volumes) = (birth.drives.clone(), birth.ground.volumes.directory().to_owned());
             if birth.base != Base::Machine {
                 let what = "an image needs a root of its own, which this machine does not give sandboxes";
                 return Err(io::Error::new(io::ErrorKind::Unsupported, what));
@@ -59,7 +60,7 @@ impl Inside {
             image: image.as_ref().map(Made::ingredient),
             programs,
             drives: &birth.drives,
-            volumes: &volumes(birth),
+            volumes,
             certificates: birth.ground.egress.authority().map(Authority::shown),
             hostname: birth.name.as_str(),
             memory: birth.allowance.memory,
@@ -121,15 +122,6 @@ impl LoadedBy {
 /// The better one of the shells that a root has.
 fn shell(root: &Path) -> &'static str {
     if root.join("bin/bash").symlink_metadata().is_ok() { "/bin/bash" } else { "/bin/sh" }
-}
-
-/// The directories of the volumes that are attached.
-fn volumes(birth: &Birth) -> Vec<PathBuf> {
-    let volumes = birth.attachments.iter().filter_map(|attachment| match &attachment.what {
-        Attached::Volume { name, .. } => Some(birth.ground.volumes.join(name.as_str())),
-        Attached::Scratch { .. } => None,
-    });
-    volumes.collect()
 }
 
 /// Who commands run as, where that is not who the agent is. Only root can be others.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attending::{Attended, attend, end_rest, reap};
 use super::cgroup::Cgroup;
-use super::disk;
+use super::disk::{self, Mounts};
 use super::ground::Ground;
 use super::launch::{End, Launch, Whose, end_child, launch};
 use super::limits::Bound;
@@ -29,9 +29,10 @@ use super::outlet::Outlet;
 use super::process::{Process, carrying, tree};
 use super::root;
 use super::signals::{self, Stopped};
+use super::volumes::Volume;
 use super::{Namespaces, Network};
 use crate::egress::{Domains, WayOut};
-use crate::engine::{Allowance, Attachment, Base};
+use crate::engine::{Allowance, Attached, Attachment, Base};
 
 use inside::{Inside, LoadedBy, arguments, environment, user};
 pub(super) use taking_over::{Found, Rest};
@@ -249,15 +250,24 @@ fn keep(
 }
 
 /// Mounts the disk of a sandbox that has one, or is to have one.
-fn own_disk(birth: &Birth) -> io::Result<Option<disk::Mounted>> {
+fn own_disk(birth: &Birth, mounts: &mut Mounts) -> io::Result<Option<PathBuf>> {
     let ground = &birth.ground;
     if disk::is_in(&birth.directory) && !ground.namespaces.is_apart() {
         let what = "what it keeps is on a disk of its own, which needs a root of its own";
         return Err(io::Error::new(io::ErrorKind::Unsupported, what));
     }
     let wanted = birth.allowance.disk.filter(|_| ground.limits.binds_disks());
-    disk::mount(&birth.directory, wanted)
+    disk::mount(&birth.directory, wanted, mounts)
         .map_err(|error| io::Error::new(error.kind(), format!("its disk: {error}")))
+}
+
+/// Mounts the volumes that are attached.
+fn volumes(birth: &Birth, mounts: &mut Mounts) -> io::Result<Vec<Volume>> {
+    let names = birth.attachments.iter().filter_map(|attachment| match &attachment.what {
+        Attached::Volume { name, .. } => Some(name),
+        Attached::Scratch { .. } => None,
+    });
+    names.map(|name| birth.ground.volumes.mount(name, mounts)).collect()
 }
 
 /// With what a thread stays with an agent.
@@ -292,17 +302,18 @@ fn start(
     mut birth: Birth,
     before: impl FnOnce(Process) -> io::Result<()>,
 ) -> io::Result<(Arc<Life>, Attending)> {
-    // What is started has it in mounts of its own; this thread lets go of it when that is so.
-    let disk = own_disk(&birth)?;
-    if let Some(disk) = &disk {
-        disk.place().clone_into(&mut birth.directory);
+    // What is started has them in mounts of its own; this thread lets go of them when that is so.
+    let mut mounts = Mounts::default();
+    if let Some(place) = own_disk(&birth, &mut mounts)? {
+        birth.directory = place;
     }
+    let volumes = volumes(&birth, &mut mounts)?;
     std::fs::create_dir_all(birth.directory.join("files"))?;
     let log = Log::open(birth.log.clone())?;
     let (outlet, input) = Outlet::make(birth.outlet.clone())?;
     let let_go = eventfd(0, EventfdFlags::CLOEXEC)?;
     let mut agent = None;
-    let inside = Inside::of(&birth)?;
+    let inside = Inside::of(&birth, &volumes)?;
     let environment = environment(&inside, &birth)?;
     let (namespaces, cgroup, bound) = (birth.ground.namespaces, birth.cgroup, birth.bound);
     let what = Launch {

@@ -82,7 +82,7 @@ impl Limits {
         let disk = match disk::can_be_made(namespaces) {
             Ok(()) => Limiter::Image,
             Err(why) => {
-                missing.push(format!("a size for what a sandbox keeps on the disk: {why}"));
+                missing.push(format!("sizes of volumes, and of what a sandbox keeps on the disk: {why}"));
                 Limiter::None
             }
         };

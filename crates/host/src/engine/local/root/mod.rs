@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, unmount};
 
+use super::volumes::Volume;
 use act::Act;
 pub(super) use machine::Machine;
 
@@ -94,8 +95,8 @@ pub(super) struct Ingredients<'a> {
     /// A directory that holds the agent's program, or the program alone.
     pub(super) programs: &'a Path,
     pub(super) drives: &'a Path,
-    /// The directories of the volumes that are attached; no others are to be seen.
-    pub(super) volumes: &'a [PathBuf],
+    /// The volumes that are attached; no others are to be seen.
+    pub(super) volumes: &'a [Volume],
     /// Certificates that programs are to trust.
     pub(super) certificates: Option<&'a Path>,
     pub(super) hostname: &'a str,
@@ -321,10 +322,10 @@ impl Make {
         let volumes = self.at(&VOLUMES[1..]);
         self.acts.push(Act::directory(&volumes, 0o700)?);
         for volume in of.volumes {
-            fs::create_dir_all(volume)?;
-            let at = volumes.join(volume.file_name().unwrap_or_default());
+            fs::create_dir_all(&volume.place)?;
+            let at = volumes.join(volume.name.as_str());
             self.acts.push(Act::directory(&at, 0o700)?);
-            self.acts.push(Act::bind(volume, &at)?);
+            self.acts.push(Act::bind(&volume.place, &at)?);
         }
         self.acts.push(Act::read_only(&ours, flags)?);
         Ok(())
