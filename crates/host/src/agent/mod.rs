@@ -64,7 +64,8 @@ impl Agent {
 
     /// A new connection: nobody can have closed it for being idle.
     pub(crate) async fn connect_anew(&self) -> io::Result<Line> {
-        let stream = tokio::time::timeout(CONNECT, self.open()).await??;
+        // Apart, so that who finds one that is kept does not carry the room for making one about.
+        let stream = Box::pin(tokio::time::timeout(CONNECT, self.open())).await??;
         Ok(Line::new(stream, &self.kept))
     }
 

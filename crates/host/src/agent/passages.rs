@@ -64,13 +64,14 @@ impl Passages {
         let pool = self.pool(port);
         match pool.take() {
             Some(line) => Ok(line),
-            None => self.open(agent, port, &pool).await,
+            // Apart, so that who finds one does not carry the room for making one about.
+            None => Box::pin(self.open(agent, port, &pool)).await,
         }
     }
 
     /// A new connection.
     pub(super) async fn connect_anew(&self, agent: &Address, port: Port) -> Result<Line, NoPassage> {
-        self.open(agent, port, &self.pool(port)).await
+        Box::pin(self.open(agent, port, &self.pool(port))).await
     }
 
     async fn open(&self, agent: &Address, port: Port, pool: &Arc<Pool>) -> Result<Line, NoPassage> {

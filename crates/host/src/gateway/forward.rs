@@ -119,7 +119,8 @@ where
         let agent = Arc::clone(crossing.agent());
         match self.kind {
             Kind::Read => self.read(&agent, crossing).await,
-            Kind::Mutation | Kind::AgentUpgrade => self.mutate(&agent, crossing).await,
+            // Apart, so that a read does not carry its room about.
+            Kind::Mutation | Kind::AgentUpgrade => Box::pin(self.mutate(&agent, crossing)).await,
         }
     }
 

@@ -107,7 +107,7 @@ impl Gateway {
             }
         };
         if forward.is_upgrade_of_the_agent() {
-            resident.renew_agent().await;
+            Box::pin(resident.renew_agent()).await;
         }
         let mut crossing = Crossing::new(lease, passage);
         for pause in forward::PAUSES {
@@ -117,7 +117,7 @@ impl Gateway {
             tracing::debug!(sandbox = %route.sandbox, "the agent of this waking is gone");
             crossing.lost();
             // The engine may take a moment to see that an agent has ended.
-            tokio::time::sleep(Duration::from_millis(pause)).await;
+            Box::pin(tokio::time::sleep(Duration::from_millis(pause))).await;
             crossing = match resident.admit(self.patience(), forward.weight()).await {
                 Ok(lease) => Crossing::new(lease, passage),
                 Err(why) => return self.refuse(&why, passage),

@@ -73,6 +73,9 @@ impl Named {
 fn by_host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let named = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = uri.host().or(named)?;
+    if host.len() <= DOMAIN.len() {
+        return None;
+    }
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
     let (id, domain) = host.split_at_checked(host.len().checked_sub(DOMAIN.len())?)?;
     let is_preview = domain.eq_ignore_ascii_case(DOMAIN) && !id.is_empty() && !id.contains('.');

@@ -244,7 +244,8 @@ impl Resident {
             Entered::Now(result) => return result,
             Entered::Held(place) => place,
         };
-        place.wait(self.terms.limits.hold).await
+        // Apart, so that who need not wait does not carry the room for it about.
+        Box::pin(place.wait(self.terms.limits.hold)).await
     }
 
     fn enter(self: &Arc<Self>, patience: Patience, bytes: u64) -> Entered {

@@ -1,11 +1,14 @@
 //! One client's connection, HTTP/1.1 or HTTP/2.
 
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use bytes::BytesMut;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -15,7 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::crowd::Held;
 use super::front::Front;
-use super::socket::{Begun, Reset, Socket};
+use super::plain::{Course, Plain};
+use super::received::Exchange;
+use super::socket::{Reset, Socket};
 use crate::gateway::{H2_WINDOW, Visitor};
 
 /// The largest list of headers of an HTTP/2 request, in bytes.
@@ -33,9 +38,9 @@ pub(super) struct Visit {
     pub(super) cut: CancellationToken,
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end: requests that are whole by ourselves, and from the first other one on by the
+/// library.
 pub(super) async fn serve(stream: std::net::TcpStream, visit: Visit) {
-    let Visit { client, held, front, head, stop, cut } = visit;
     let stream = match tokio::net::TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => return tracing::debug!(%error, "a connection could not be served"),
@@ -44,74 +49,134 @@ pub(super) async fn serve(stream: std::net::TcpStream, visit: Visit) {
         tracing::debug!(%error, "a connection delays small writes");
     }
     let reset = Reset::default();
-    let (first, begun) = (Arc::new(Notify::new()), Begun::default());
-    let io = TokioIo::new(Socket::new(stream, reset.clone(), begun.clone()));
-    let visitor = Arc::new(Visitor::new(client));
-    let service = service_fn({
-        let (reset, first, seat) = (reset.clone(), Arc::clone(&first), Arc::clone(held.seat()));
-        move |request| {
-            begun.note();
-            first.notify_one();
-            let (front, reset, seat) = (Arc::clone(&front), reset.clone(), Arc::clone(&seat));
-            let visitor = Arc::clone(&visitor);
-            async move {
-                match front.serve(request, &visitor, &seat).await {
-                    Some(response) => Ok::<_, std::convert::Infallible>(response),
-                    None => {
-                        reset.ask();
-                        std::future::pending().await
+    let socket = Socket::new(stream, reset.clone());
+    let visitor = Arc::new(Visitor::new(visit.client));
+    let mut ends = pin!(when_woken(visit.ends(&reset)));
+    let is_last = AtomicBool::new(false);
+    let plain = Plain {
+        socket,
+        front: &visit.front,
+        visitor: &visitor,
+        seat: visit.held.seat(),
+        reset: &reset,
+        is_last: &is_last,
+    };
+    let mut plain = pin!(plain.serve(visit.head));
+    let course = tokio::select! {
+        biased;
+        course = plain.as_mut() => course,
+        end = ends.as_mut() => match end {
+            End::Now => return,
+            End::AfterThis => {
+                is_last.store(true, Ordering::Relaxed);
+                tokio::select! {
+                    biased;
+                    course = plain.as_mut() => course,
+                    () = visit.ends_now(&reset) => return,
+                }
+            }
+        }
+    };
+    match course {
+        Course::Over => {}
+        Course::Otherwise(socket, came) if is_last.load(Ordering::Relaxed) => {
+            // What has come of it is served like anybody's who comes while the host stops.
+            let ends = visit.ends_now(&reset).map(|()| End::Now);
+            Box::pin(visit.by_library(socket, came, &visitor, &reset, pin!(ends))).await;
+        }
+        Course::Otherwise(socket, came) => {
+            // Apart, so that the others do not carry its room about.
+            Box::pin(visit.by_library(socket, came, &visitor, &reset, ends)).await;
+        }
+    }
+}
+
+impl Visit {
+    /// How the connection ends where it does not do so by itself.
+    async fn ends(&self, reset: &Reset) -> End {
+        // Who comes while the host stops is served like anybody else: with a refusal, after which its connection ends.
+        let stopping = async {
+            if self.stop.is_cancelled() {
+                std::future::pending::<()>().await;
+            }
+            self.stop.cancelled().await;
+        };
+        tokio::select! {
+            () = reset.asked() => End::Now,
+            () = self.held.sent_away() => End::Now,
+            () = self.cut.cancelled() => End::Now,
+            () = stopping => End::AfterThis,
+        }
+    }
+
+    /// When a connection ends of which it is known already that it does so with the exchange that is under way.
+    async fn ends_now(&self, reset: &Reset) {
+        tokio::select! {
+            () = reset.asked() => {}
+            () = self.cut.cancelled() => {}
+        }
+    }
+
+    async fn by_library(
+        &self,
+        mut socket: Socket,
+        came: BytesMut,
+        visitor: &Arc<Visitor>,
+        reset: &Reset,
+        ends: Pin<&mut impl Future<Output = End>>,
+    ) {
+        let first = Arc::new(Notify::new());
+        let begun = socket.hand_over(came);
+        let service = service_fn({
+            let first = Arc::clone(&first);
+            move |request| {
+                begun.note();
+                first.notify_one();
+                let (front, reset, seat) =
+                    (Arc::clone(&self.front), reset.clone(), Arc::clone(self.held.seat()));
+                let visitor = Arc::clone(visitor);
+                async move {
+                    match front.serve(Exchange::begin(request), &visitor, &seat).await {
+                        Some(response) => Ok::<_, std::convert::Infallible>(response),
+                        None => {
+                            reset.ask();
+                            std::future::pending().await
+                        }
                     }
                 }
             }
-        }
-    });
-    let server = server(head);
-    let connection = server.serve_connection_with_upgrades(io, service);
-    tokio::pin!(connection);
-    let silent = async {
-        // A connection that never says what it wants is not kept for long.
-        if tokio::time::timeout(head, first.notified()).await.is_ok() {
-            std::future::pending::<()>().await;
-        }
-    };
-    // Who comes while the host stops is served like anybody else: with a refusal, after which its connection ends.
-    let stopping = async {
-        if stop.is_cancelled() {
-            std::future::pending::<()>().await;
-        }
-        stop.cancelled().await;
-    };
-    let ends = async {
-        tokio::select! {
-            () = reset.asked() => End::Now,
-            () = held.sent_away() => End::Now,
-            () = silent => End::Now,
-            () = cut.cancelled() => End::Now,
-            () = stopping => End::AfterThis,
-        }
-    };
-    let ends_now = async {
-        tokio::select! {
-            () = reset.asked() => {}
-            () = cut.cancelled() => {}
-        }
-    };
-    let served = tokio::select! {
-        biased;
-        served = connection.as_mut() => served,
-        end = when_woken(ends) => match end {
-            End::Now => return,
-            End::AfterThis => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! {
-                    served = connection.as_mut() => served,
-                    () = ends_now => return,
+        });
+        let server = server(self.head);
+        let mut connection = pin!(server.serve_connection_with_upgrades(TokioIo::new(socket), service));
+        let silent = when_woken(async {
+            // A connection that never says what it wants is not kept for long.
+            if tokio::time::timeout(self.head, first.notified()).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        });
+        let ending = async {
+            tokio::select! {
+                () = silent => End::Now,
+                end = ends => end,
+            }
+        };
+        let served = tokio::select! {
+            biased;
+            served = connection.as_mut() => served,
+            end = ending => match end {
+                End::Now => return,
+                End::AfterThis => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        served = connection.as_mut() => served,
+                        () = self.ends_now(reset) => return,
+                    }
                 }
             }
+        };
+        if let Err(error) = served {
+            tracing::debug!(client = %self.client, error, "a connection broke");
         }
-    };
-    if let Err(error) = served {
-        tracing::debug!(%client, error, "a connection broke");
     }
 }
 

@@ -8,7 +8,6 @@ use axum::body::Body;
 use axum::response::IntoResponse as _;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use reveille_wire::{GatewayCode, Refusal, header};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
@@ -52,12 +51,11 @@ impl Front {
     /// Answers a request; `None`: its connection is to be reset.
     pub(super) async fn serve(
         &self,
-        request: Request<Incoming>,
+        (request, exchange): (Request<Received>, Exchange),
         visitor: &Visitor,
         seat: &Arc<Seat>,
     ) -> Option<Response<Answering>> {
         let serving = seat.serve();
-        let (request, exchange) = Exchange::begin(request);
         let mut entry = Entry::of(&request, visitor.address(), exchange.progress(), self.access.as_ref());
         let room = self.room(&request);
         let is_stopping = self.is_stopping.load(Ordering::Acquire);
@@ -106,7 +104,7 @@ impl Front {
             if visit.is_ok() {
                 seat.known();
             }
-            return visited(workspace, visit, request, visitor, id).await;
+            return Box::pin(visited(workspace, visit, request, visitor, id)).await;
         }
         let entry = self.let_in(&request, room);
         if entry.is_ok() {
@@ -116,7 +114,7 @@ impl Front {
             (Err(no_entry), room) => no_entry.into_response(room),
             (Ok((workspace, holder)), Room::Control) => {
                 request.extensions_mut().insert(holder);
-                self.control(workspace, request).await
+                Box::pin(self.control(workspace, request)).await
             }
             (Ok((workspace, _)), Room::Metrics) => self.metrics(workspace, seat),
             (Ok((workspace, _)), Room::Gateway | Room::Preview) => {

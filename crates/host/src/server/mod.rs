@@ -6,6 +6,7 @@ mod connection;
 mod crowd;
 mod entry;
 mod front;
+mod plain;
 mod received;
 mod socket;
 mod workers;

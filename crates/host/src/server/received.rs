@@ -16,8 +16,14 @@ use super::entry::Entry;
 
 /// A body that says how far it has been read.
 pub(super) struct Received {
-    body: Incoming,
+    body: Source,
     progress: Progress,
+}
+
+enum Source {
+    Streamed(Incoming),
+    /// It is here.
+    Whole(Option<Bytes>),
 }
 
 /// The exchange of one request, for whoever has to say whether another one may follow on its connection.
@@ -60,8 +66,21 @@ impl Progress {
 }
 
 impl Exchange {
+    /// Of a request whose body is still to come.
     pub(super) fn begin(request: Request<Incoming>) -> (Request<Received>, Self) {
         let progress = Progress((!request.body().is_end_stream()).then(Arc::default));
+        Self::of(request.map(Source::Streamed), progress)
+    }
+
+    /// Of a request that is here.
+    pub(super) fn whole(request: Request<Bytes>) -> (Request<Received>, Self) {
+        let bytes = request.body().len();
+        let read =
+            (bytes > 0).then(|| Arc::new(Read { has_ended: true.into(), bytes: (bytes as u64).into() }));
+        Self::of(request.map(|body| Source::Whole((bytes > 0).then_some(body))), Progress(read))
+    }
+
+    fn of(request: Request<Source>, progress: Progress) -> (Request<Received>, Self) {
         let exchange = Self { version: request.version(), progress: progress.clone() };
         (request.map(|body| Received { body, progress }), exchange)
     }
@@ -143,26 +162,37 @@ impl Body for Received {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let Self { body, progress } = &mut *self;
+        let body = match body {
+            Source::Streamed(body) => body,
+            Source::Whole(body) => return Poll::Ready(body.take().map(|bytes| Ok(Frame::data(bytes)))),
+        };
+        let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
-            self.progress.came(frame.data_ref().map_or(0, Bytes::len));
+            progress.came(frame.data_ref().map_or(0, Bytes::len));
         }
         let is_over = match &frame {
             None => true,
-            Some(Ok(_)) => self.body.is_end_stream(),
+            Some(Ok(_)) => body.is_end_stream(),
             Some(Err(_)) => false,
         };
         if is_over {
-            self.progress.ended();
+            progress.ended();
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.body {
+            Source::Streamed(body) => body.is_end_stream(),
+            Source::Whole(body) => body.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.body {
+            Source::Streamed(body) => body.size_hint(),
+            Source::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
+        }
     }
 }

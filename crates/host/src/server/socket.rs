@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
@@ -72,9 +73,12 @@ struct Instead {
 pub(super) struct Socket {
     stream: TcpStream,
     reset: Reset,
-    begun: Begun,
+    /// Whether the library has begun a request on it; none: it serves nothing on it.
+    begun: Option<Begun>,
     instead: Option<Instead>,
     closing: Option<Closing>,
+    /// What came of it already, and is read again.
+    again: BytesMut,
 }
 
 /// A connection that has said all it had to say.
@@ -97,8 +101,19 @@ impl Closing {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, reset: Reset, begun: Begun) -> Self {
-        Self { stream, reset, begun, instead: None, closing: None }
+    pub(super) fn new(stream: TcpStream, reset: Reset) -> Self {
+        Self { stream, reset, begun: None, instead: None, closing: None, again: BytesMut::new() }
+    }
+
+    /// Makes it one for the library, which reads once more what came of it.
+    pub(super) fn hand_over(&mut self, came: BytesMut) -> Begun {
+        self.again = came;
+        self.begun.insert(Begun::default()).clone()
+    }
+
+    /// Ends it: says that nothing more comes, and reads on for a moment.
+    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self).poll_shutdown(cx)
     }
 
     /// Writes an answer in the platform's shape in place of `offered`, the bare one to a head that could not be read;
@@ -109,7 +124,7 @@ impl Socket {
         offered: &[u8],
         length: usize,
     ) -> Option<Poll<io::Result<usize>>> {
-        if self.begun.has() {
+        if self.begun.as_ref().is_none_or(Begun::has) {
             return None;
         }
         if self.instead.is_none() {
@@ -166,6 +181,11 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.again.is_empty() {
+            let length = self.again.len().min(buffer.remaining());
+            buffer.put_slice(&self.again.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }

@@ -13,6 +13,7 @@ mod gateway;
 mod keys;
 mod live;
 mod order;
+mod plain;
 mod previews;
 mod sandbox_app;
 mod settings;

@@ -81,8 +81,8 @@ pub(super) fn take(
 fn end(came: &[u8], looked_at: usize) -> Option<usize> {
     // The last two bytes may have been the beginning of the end.
     let from = looked_at.saturating_sub(2);
-    let ends = came.iter().enumerate().skip(from).filter(|(_, byte)| **byte == b'\n');
-    ends.map(|(at, _)| at + 1).find_map(|next| match came.get(next..)? {
+    let ends = memchr::memchr_iter(b'\n', came.get(from..)?).map(|at| from + at);
+    ends.map(|at| at + 1).find_map(|next| match came.get(next..)? {
         [b'\n', ..] => Some(next + 1),
         [b'\r', b'\n', ..] => Some(next + 2),
         _ => None,

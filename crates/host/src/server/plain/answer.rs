@@ -1,0 +1,241 @@
+//! An answer on its way out.
+
+use std::io::{self, IoSlice, Write as _};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body::Body as _;
+use hyper::ext::ReasonPhrase;
+use tokio::io::AsyncWrite as _;
+
+use super::super::received::Answering;
+use super::super::socket::Socket;
+use super::date;
+
+/// Up to so many bytes of a body are copied behind what stands before them, so that one write takes both.
+const COPIED: usize = 4 * 1024;
+/// The largest room that is kept for the next answer, in bytes.
+const ROOM_KEPT: usize = 16 * 1024;
+
+/// What becomes of the connection behind an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Afterwards {
+    Stays,
+    Closes,
+}
+
+/// An answer, its body moved by whoever waits for it to be written.
+pub(super) struct Answer<'a> {
+    body: Answering,
+    framing: Framing,
+    afterwards: Afterwards,
+    /// What is to be written first, and how much of it has been.
+    out: &'a mut Vec<u8>,
+    written: usize,
+    /// A larger piece of the body behind it.
+    piece: Bytes,
+    /// What ends that piece.
+    tail: &'static [u8],
+}
+
+/// How the client tells where the body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// So many bytes are still to come.
+    Length(u64),
+    Chunks,
+    /// It has ended, or there is none.
+    Over,
+}
+
+/// Tells the client that its connection ends with this answer.
+pub(super) fn close<B>(response: &mut Response<B>) {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn begin(response: Response<Answering>, method: &Method, out: &'a mut Vec<u8>) -> Self {
+        let framing = Framing::of(&response, method);
+        let closes = response.headers().get(CONNECTION).is_some_and(|said| said == "close");
+        let afterwards = if closes { Afterwards::Closes } else { Afterwards::Stays };
+        out.clear();
+        write_head(&response, method, framing, out);
+        Self {
+            body: response.into_body(),
+            framing,
+            afterwards,
+            out,
+            written: 0,
+            piece: Bytes::new(),
+            tail: b"",
+        }
+    }
+
+    /// Writes it to its end. Whatever of it is there goes out at once.
+    pub(super) fn poll_write(
+        &mut self,
+        socket: &mut Socket,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Afterwards>> {
+        loop {
+            let starves = self.poll_body(cx)?.is_pending();
+            if self.written == self.out.len() && self.piece.is_empty() && self.tail.is_empty() {
+                if starves {
+                    return Poll::Pending;
+                }
+                self.out.clear();
+                self.out.shrink_to(ROOM_KEPT);
+                return Poll::Ready(Ok(self.afterwards));
+            }
+            let head = &self.out[self.written..];
+            let written = if self.tail.is_empty() && self.piece.is_empty() {
+                ready!(Pin::new(&mut *socket).poll_write(cx, head))?
+            } else {
+                let slices = [head, &self.piece, self.tail].map(IoSlice::new);
+                ready!(Pin::new(&mut *socket).poll_write_vectored(cx, &slices))?
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(written);
+        }
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        let head = written.min(self.out.len() - self.written);
+        self.written += head;
+        written -= head;
+        let piece = written.min(self.piece.len());
+        self.piece.advance(piece);
+        written -= piece;
+        self.tail = &self.tail[written.min(self.tail.len())..];
+        if self.written == self.out.len() {
+            self.out.clear();
+            self.written = 0;
+        }
+    }
+
+    /// Takes what is there of the body, as far as there is room; pending: there is nothing now.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.framing != Framing::Over && self.has_room() {
+            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
+                return Poll::Ready(self.end());
+            };
+            // What may come behind the body is for those who said that they would read it: none of these clients.
+            let Ok(bytes) = frame.map_err(io::Error::other)?.into_data() else { continue };
+            self.take(bytes)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn take(&mut self, bytes: Bytes) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        match &mut self.framing {
+            Framing::Length(left) => {
+                let length = bytes.len() as u64;
+                *left =
+                    left.checked_sub(length).ok_or_else(|| io::Error::other("it is longer than it says"))?;
+                if *left == 0 {
+                    self.framing = Framing::Over;
+                }
+                self.append(bytes, b"");
+            }
+            Framing::Chunks => {
+                // A Vec takes whatever is written to it.
+                let _ = write!(self.out, "{:x}\r\n", bytes.len());
+                self.append(bytes, b"\r\n");
+            }
+            Framing::Over => {}
+        }
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.piece.is_empty() && self.tail.is_empty() && self.out.len() < COPIED
+    }
+
+    fn append(&mut self, bytes: Bytes, tail: &'static [u8]) {
+        if bytes.len() <= COPIED {
+            self.out.extend_from_slice(&bytes);
+            self.out.extend_from_slice(tail);
+        } else {
+            (self.piece, self.tail) = (bytes, tail);
+        }
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        match self.framing {
+            Framing::Length(_) => return Err(io::Error::other("it is shorter than it says")),
+            Framing::Chunks => self.out.extend_from_slice(b"0\r\n\r\n"),
+            Framing::Over => {}
+        }
+        self.framing = Framing::Over;
+        Ok(())
+    }
+}
+
+impl Framing {
+    /// How the body of an answer is framed (RFC 9112, section 6.3).
+    fn of(response: &Response<Answering>, method: &Method) -> Self {
+        let has_none = method == Method::HEAD
+            || response.status().is_informational()
+            || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        match response.body().size_hint().exact() {
+            _ if has_none => Self::Over,
+            Some(0) => Self::Over,
+            Some(length) => Self::Length(length),
+            None => Self::Chunks,
+        }
+    }
+}
+
+/// Writes the head of an answer. What it says of its body's length is what is known of it; where it has no body, what
+/// it says stays.
+fn write_head(response: &Response<Answering>, method: &Method, framing: Framing, out: &mut Vec<u8>) {
+    let status = response.status();
+    let reason = response.extensions().get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+    let reason = reason.unwrap_or_else(|| status.canonical_reason().unwrap_or_default().as_bytes());
+    for part in [b"HTTP/1.1 ", status.as_str().as_bytes(), b" ", reason, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+    let keeps_length = framing == Framing::Over && status != StatusCode::NO_CONTENT;
+    let (mut has_length, mut has_date) = (false, false);
+    for (name, value) in response.headers() {
+        match *name {
+            TRANSFER_ENCODING => continue,
+            CONTENT_LENGTH if !keeps_length => continue,
+            CONTENT_LENGTH => has_length = true,
+            DATE => has_date = true,
+            _ => {}
+        }
+        write_line(name.as_str(), value.as_bytes(), out);
+    }
+    match framing {
+        // A Vec takes whatever is written to it.
+        Framing::Length(length) => drop(write!(out, "content-length: {length}\r\n")),
+        Framing::Chunks => write_line("transfer-encoding", b"chunked", out),
+        Framing::Over => {
+            let may_say_none = method != Method::HEAD
+                && !status.is_informational()
+                && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+            if may_say_none && !has_length {
+                write_line("content-length", b"0", out);
+            }
+        }
+    }
+    if !has_date {
+        date::write(out);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_line(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
