@@ -11,7 +11,8 @@ use crate::peer::Host;
 
 /// How many sandboxes there are beside the one that wakes.
 const SANDBOXES: [usize; 3] = [1, 100, 500];
-const TRIES: usize = 200;
+/// So many that the slowest hundredth is more than a handful.
+const TRIES: usize = 1_000;
 
 pub(crate) fn print(host: &Host, client: &Client) -> Result<(), Failure> {
     for sandboxes in SANDBOXES {
@@ -35,6 +36,10 @@ pub(crate) fn beside(
     // Those that were made before are there already.
     for number in 0..sandboxes {
         client.sandboxes().create(format!("sleeper-{number}")).if_missing().wait()?;
+    }
+    // All of them sleep, so that none falls asleep while the one is measured.
+    for number in 0..sandboxes {
+        client.sandboxes().sleep(format!("sleeper-{number}")).wait()?;
     }
     let (address, key) = (host.address()?, &host.key);
     let request = format!(

@@ -220,11 +220,15 @@ fn write_head(response: &Response<Answering>, method: &Method, framing: Framing,
         Framing::Length(length) => drop(write!(out, "content-length: {length}\r\n")),
         Framing::Chunks => write_line("transfer-encoding", b"chunked", out),
         Framing::Over => {
-            let may_say_none = method != Method::HEAD
-                && !status.is_informational()
+            let may_have_one = !status.is_informational()
                 && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-            if may_say_none && !has_length {
-                write_line("content-length", b"0", out);
+            // Of a body that is left out it is said how long it would be, where that is known.
+            let length = response.body().size_hint().exact();
+            if let Some(length) = length.filter(|length| *length > 0 || method != Method::HEAD)
+                && may_have_one
+                && !has_length
+            {
+                drop(write!(out, "content-length: {length}\r\n"));
             }
         }
     }
