@@ -16,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attempts::{self, ATTEMPTS};
+use crate::extended::Extended;
 use crate::loops::Name;
 use crate::passage::{Counted, Teller, Telling};
 use crate::settings::Credentials;
-use crate::{received, refusal, strangers, tunnel};
+use crate::{extended, received, refusal, strangers, tunnel};
 
 pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Error>>;
 
@@ -76,6 +77,10 @@ impl Crossing {
     async fn cross(&self, mut request: Request<Incoming>, exchange: Exchange) -> Answer {
         let change = may_change(&request).then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
+        let socket = match Extended::write(&mut head) {
+            Ok(socket) => socket,
+            Err(refusal) => return exchange.refuse(refusal, String::new()),
+        };
         if self.name.sign(&mut head.headers, head.version).is_err() {
             return exchange.refuse(refusal::loops(), String::new());
         }
@@ -99,17 +104,28 @@ impl Crossing {
             }
         };
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            // To its client over HTTP/2 any success would open it.
+            if socket.is_some() && answer.status().is_success() {
+                return exchange.refuse(refusal::unopened(), attempts::line(answer.history()));
+            }
             return exchange.answer(answer);
+        }
+        let line = attempts::line(answer.history());
+        if socket.as_ref().is_some_and(|socket| !socket.is_accepted(answer.headers())) {
+            return exchange.refuse(refusal::unopened(), line);
         }
         match (change, answer.tunnel()) {
             (Some(client), Some(platform)) => {
-                exchange.tell(answer.status(), attempts::line(answer.history()));
+                exchange.tell(answer.status(), line);
                 let Exchange { telling, permit, .. } = exchange;
                 tunnel::open(&self.tunnels, self.cut.clone(), client, platform, telling, permit);
-                let (head, _) = answer.into_http().into_parts();
+                let (mut head, _) = answer.into_http().into_parts();
+                if socket.is_some() {
+                    Extended::write_answer(&mut head);
+                }
                 Response::from_parts(head, empty())
             }
-            _ => exchange.refuse(refusal::unasked_protocol(), attempts::line(answer.history())),
+            _ => exchange.refuse(refusal::unasked_protocol(), line),
         }
     }
 }
@@ -146,7 +162,8 @@ impl Exchange {
 
 /// Whether a request asks to change over to another protocol.
 fn may_change(request: &Request<Incoming>) -> bool {
-    request.version() == Version::HTTP_11 && hop::upgrade(request.headers()).is_some()
+    extended::is_asked_for(request)
+        || (request.version() == Version::HTTP_11 && hop::upgrade(request.headers()).is_some())
 }
 
 /// Which of the platform's addresses a path is for, and what is below that: the control plane's begins with `/v0`.

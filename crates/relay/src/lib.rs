@@ -36,6 +36,7 @@ mod attempts;
 mod connection;
 mod crossing;
 mod error;
+mod extended;
 mod files;
 mod lingering;
 mod listener;

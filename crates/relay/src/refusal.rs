@@ -125,6 +125,19 @@ pub(crate) fn page() -> Refusal {
     Refusal::new(GatewayCode::Forbidden, message).action("start the relay without --auth")
 }
 
+/// 501: a protocol on a stream of HTTP/2 that is no WebSocket.
+pub(crate) fn unknown_protocol() -> Refusal {
+    let message = "the relay: of the protocols on a stream of HTTP/2 it passes WebSockets";
+    Refusal::coded(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message)
+        .action("ask for this one over HTTP/1.1, by Upgrade")
+}
+
+/// 502: what was to open a WebSocket does not.
+pub(crate) fn unopened() -> Refusal {
+    let message = "the relay: the platform was asked for a WebSocket and answered with something else";
+    Refusal::coded(StatusCode::BAD_GATEWAY, GatewayCode::BadGateway.as_str(), message).not_to_be_repeated()
+}
+
 /// 502: the answer changes over to a protocol that nobody asked for.
 pub(crate) fn unasked_protocol() -> Refusal {
     let message = "the relay: the platform switched to a protocol that nobody asked for";

@@ -38,6 +38,7 @@ mod system;
 mod terminal;
 mod upload;
 mod watch;
+pub mod websocket;
 
 pub use address::{Port, SandboxName, SandboxUrl};
 pub use control::{

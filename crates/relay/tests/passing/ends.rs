@@ -14,9 +14,9 @@ fn a_caller_that_leaves_ends_its_request() {
     let relay = relay(plain(&platform.url()));
     for method in ["GET", "POST"] {
         let before = platform.counts().cancelled;
+        let arrived = platform.arrivals().len() as u64 + 1;
         let mut stream = connect(&relay);
         write!(stream, "{method} {BOX}/port/1/ HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-        let arrived = platform.arrivals().len() as u64 + 1;
         platform.wait_for_arrivals(arrived).wait().unwrap();
         drop(stream);
         platform.wait_for_cancelled(before + 1).wait().unwrap();

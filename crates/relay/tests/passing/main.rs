@@ -6,4 +6,5 @@ mod bounds;
 mod ends;
 mod place;
 mod unchanged;
+mod websockets;
 mod window;

@@ -4,13 +4,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::HeaderMap;
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Begun;
+use crate::core::transport::{Change, Place};
 use crate::record::Record;
 
 /// A connection that changes over to another protocol: bytes in both directions, until the deadline of its call. To
@@ -27,8 +28,8 @@ pub(crate) struct Changed {
 
 enum Stage {
     /// Both ends are about to have changed over.
-    Coming(OnUpgrade),
-    Here(TokioIo<Upgraded>),
+    Coming(Change),
+    Here(TokioIo<Upgraded>, #[expect(dead_code, reason = "it is counted until it is dropped")] Option<Place>),
     Gone,
 }
 
@@ -62,8 +63,8 @@ impl Changed {
             }
         }
         if let Stage::Coming(coming) = &mut self.stage {
-            self.stage = match ready!(Pin::new(coming).poll(cx)) {
-                Ok(upgraded) => Stage::Here(TokioIo::new(upgraded)),
+            self.stage = match ready!(Pin::new(&mut coming.upgrade).poll(cx)) {
+                Ok(upgraded) => Stage::Here(TokioIo::new(upgraded), coming.place.take()),
                 Err(error) => {
                     self.stage = Stage::Gone;
                     return Poll::Ready(Err(io::Error::other(error)));
@@ -71,7 +72,7 @@ impl Changed {
             };
         }
         Poll::Ready(match &mut self.stage {
-            Stage::Here(connection) => Ok(connection),
+            Stage::Here(connection, _) => Ok(connection),
             Stage::Coming(_) | Stage::Gone => Err(io::ErrorKind::NotConnected.into()),
         })
     }

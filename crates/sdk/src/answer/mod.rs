@@ -10,10 +10,10 @@ mod stream;
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode, Version};
-use hyper::upgrade::OnUpgrade;
 use reveille_retry::History;
 use serde::de::DeserializeOwned;
 
+use crate::core::transport::Change;
 use crate::error::{Answered, Error};
 use crate::record::{AnsweredBy, Record};
 pub(crate) use arriving::Arriving;
@@ -75,7 +75,7 @@ pub(crate) struct Begun {
     pub(crate) body: Arriving,
     pub(crate) record: Record,
     /// Where the connection changes over to another protocol.
-    pub(crate) change: Option<OnUpgrade>,
+    pub(crate) change: Option<Change>,
 }
 
 impl Taking {

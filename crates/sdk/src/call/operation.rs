@@ -7,7 +7,7 @@ use http::header::{AUTHORIZATION, USER_AGENT, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reveille_retry::{Attempt, History, Replay, RetryPolicy};
-use reveille_wire::{InvalidInput, header, hop};
+use reveille_wire::{InvalidInput, header, hop, websocket};
 use serde::Serialize;
 
 use crate::core::Body;
@@ -214,7 +214,13 @@ impl Operation {
 
     /// Which connections will do for it.
     pub(crate) fn wanted(&self) -> Wanted {
-        if hop::upgrade(&self.headers).is_some() { Wanted::Upgradable } else { Wanted::Any }
+        match hop::upgrade(&self.headers) {
+            Some(protocol) if protocol.as_bytes().eq_ignore_ascii_case(websocket::PROTOCOL.as_bytes()) => {
+                Wanted::WebSocket
+            }
+            Some(_) => Wanted::Upgradable,
+            None => Wanted::Any,
+        }
     }
 
     /// What it is, before anything was done.

@@ -172,3 +172,68 @@ fn a_certificate_is_shown_to_whoever_asks_for_one() {
     let no_key = unknown.client_certificate(vec![cert.der().to_vec()], *b"no key").build().unwrap();
     assert_eq!(fetch(no_key).unwrap_err().kind(), ErrorKind::Transport);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_websocket_is_a_stream_where_a_peer_speaks_nothing_but_http2() {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+    let config = ServerConfig::builder_with_provider(ring).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key.into());
+    let mut config = config.unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let (tell, mut refused) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, tell) = (acceptor.clone(), tell.clone());
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return tell.send(()).unwrap() };
+                let service =
+                    hyper::service::service_fn(|mut request: http::Request<hyper::body::Incoming>| {
+                        let is_socket = request.extensions().get::<hyper::ext::Protocol>().is_some();
+                        let change = hyper::upgrade::on(&mut request);
+                        tokio::spawn(async move {
+                            let Ok(change) = change.await else { return };
+                            let (mut from, mut to) = tokio::io::split(hyper_util::rt::TokioIo::new(change));
+                            tokio::io::copy(&mut from, &mut to).await.unwrap();
+                        });
+                        let status = if is_socket { 200 } else { 400 };
+                        let answer = http::Response::builder().status(status).body(String::new()).unwrap();
+                        async { Ok::<_, std::convert::Infallible>(answer) }
+                    });
+                let mut server =
+                    hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+                let io = hyper_util::rt::TokioIo::new(stream);
+                let _ = server.enable_connect_protocol().serve_connection(io, service).await;
+            });
+        }
+    });
+    let limits = reveille::ConnectionLimits::new().max(1);
+    let client = builder(&url).add_root_certificate(cert.der().to_vec()).limits(limits).build().unwrap();
+    for _ in 0..2 {
+        let mut request = http::Request::get("/acme/sandboxes/box/port/1/ws");
+        for (name, value) in [
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ] {
+            request = request.header(name, value);
+        }
+        let request = request.body(reveille::Body::empty()).unwrap();
+        let mut answer = client.forward(reveille::Plane::Data, request).await.unwrap();
+        assert_eq!(answer.status(), 101);
+        assert_eq!(answer.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let mut tunnel = answer.tunnel().unwrap().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut tunnel, b"there and back").await.unwrap();
+        let mut back = [0; 14];
+        tokio::io::AsyncReadExt::read_exact(&mut tunnel, &mut back).await.unwrap();
+        assert_eq!(&back, b"there and back");
+        // One connection serves this beside it.
+        client.sandbox("box").network().fetch(1, "/").await.unwrap();
+    }
+    // The first was asked over HTTP/1.1, which the second knew to be in vain.
+    assert!(refused.recv().await.is_some() && refused.try_recv().is_err());
+}

@@ -16,7 +16,7 @@ use tracing::Instrument;
 use super::operation::Probe;
 use super::{Operation, Patience, Readiness, Tuning};
 use crate::answer::{Begun, Taking};
-use crate::core::transport::Broken;
+use crate::core::transport::{Broken, Change};
 use crate::core::{Core, Seat, Secret};
 use crate::error::Error;
 use crate::record::{Probed, Record};
@@ -238,7 +238,7 @@ impl Driver {
             answer.body.bound_by(self.tuning.deadline.and_then(|deadline| self.start.checked_add(deadline)));
             answer.body.told_by(self.seat.take());
         }
-        let change = answer.parts.extensions.remove();
+        let change = Change::of(&mut answer.parts.extensions);
         let Answer { parts: http::response::Parts { version, headers, .. }, body, .. } = *answer;
         // Boxed, as it would be moved with each future on its way out.
         Ok(Box::new(Begun { status, version, headers, body, record: self.record(stop), change }))

@@ -128,6 +128,11 @@ impl Connector {
         }
     }
 
+    /// Whether HTTP/2 is spoken to such an address with prior knowledge. Over TLS HTTP/1.1 can be asked for.
+    pub(super) fn knows_http2(&self, uri: &Uri) -> bool {
+        self.version == HttpVersion::Http2 && uri.scheme() != Some(&Scheme::HTTPS)
+    }
+
     /// Connects to where the URI points.
     pub(super) async fn connect(&self, uri: &Uri, permit: Permit) -> Result<(Link, Protocol), ConnectFault> {
         self.in_time(self.reach(uri, Peer::Gateway, permit)).await

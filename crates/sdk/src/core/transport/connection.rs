@@ -70,12 +70,19 @@ impl Http1 {
     }
 }
 
+/// What the peer of a connection of HTTP/2 has said.
+struct Peer {
+    /// How many streams it takes.
+    most: AtomicUsize,
+    /// Whether it takes WebSockets on them (RFC 8441, section 3).
+    takes_websockets: AtomicBool,
+}
+
 /// A connection of HTTP/2, which serves many.
 pub(super) struct Http2 {
     sender: http2::SendRequest<SendBody>,
     streams: AtomicUsize,
-    /// How many the peer takes.
-    most: Arc<AtomicUsize>,
+    peer: Arc<Peer>,
     is_retired: AtomicBool,
     greeted: watch::Receiver<bool>,
     permits: Arc<Permits>,
@@ -93,12 +100,13 @@ impl Http2 {
             // One may go before the peer has said how many it takes.
             .initial_max_send_streams(1);
         let (sender, connection) = builder.handshake(TokioIo::new(link)).await?;
-        let most = Arc::new(AtomicUsize::new(1));
+        let peer = Peer { most: AtomicUsize::new(1), takes_websockets: AtomicBool::new(false) };
+        let peer = Arc::new(peer);
         let (tell, greeted) = watch::channel(false);
         let permits = Arc::clone(permits);
-        tokio::spawn(driven(connection, has_greeted, Arc::clone(&most), tell, Arc::clone(&permits)));
+        tokio::spawn(driven(connection, has_greeted, Arc::clone(&peer), tell, Arc::clone(&permits)));
         let (streams, is_retired) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Ok(Arc::new(Self { sender, streams, most, is_retired, greeted, permits }))
+        Ok(Arc::new(Self { sender, streams, peer, is_retired, greeted, permits }))
     }
 
     /// Lets no later request go over it.
@@ -124,9 +132,16 @@ impl Http2 {
         self.greeted.clone()
     }
 
+    /// Whether the peer takes WebSockets on streams , once it has said so.
+    pub(super) async fn takes_websockets(&self) -> bool {
+        // An error is the end of the connection, which then takes nothing.
+        let _ = self.greeted().wait_for(|greeted| *greeted).await;
+        self.is_usable() && self.peer.takes_websockets.load(Ordering::Relaxed)
+    }
+
     /// A stream of it, if the peer takes one more.
     pub(super) fn stream(self: &Arc<Self>) -> Option<Stream> {
-        let most = self.most.load(Ordering::Relaxed);
+        let most = self.peer.most.load(Ordering::Relaxed);
         let taken = self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |streams| {
             (streams < most).then_some(streams + 1)
         });
@@ -139,7 +154,7 @@ impl Http2 {
 async fn driven(
     connection: http2::Connection<TokioIo<Link>, SendBody, TokioExecutor>,
     has_greeted: oneshot::Receiver<()>,
-    most: Arc<AtomicUsize>,
+    peer: Arc<Peer>,
     tell: watch::Sender<bool>,
     permits: Arc<Permits>,
 ) {
@@ -152,7 +167,9 @@ async fn driven(
             let is_told = *tell.borrow();
             if is_told || has_greeted.as_mut().poll(cx).is_ready() {
                 let takes = connection.current_max_send_streams();
-                let took = most.swap(takes, Ordering::Relaxed);
+                let took = peer.most.swap(takes, Ordering::Relaxed);
+                let takes_websockets = connection.is_extended_connect_protocol_enabled();
+                peer.takes_websockets.store(takes_websockets, Ordering::Relaxed);
                 tell.send_if_modified(|told| !std::mem::replace(told, true));
                 if takes > took {
                     permits.ring();

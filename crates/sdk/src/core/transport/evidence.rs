@@ -31,6 +31,26 @@ pub(super) fn of_no_stream() -> ConnectFault {
     ConnectFault::new(FaultKind::Unreachable, "the peer takes no stream")
 }
 
+/// What a peer says that speaks nothing but HTTP/2 and takes no WebSocket on a stream.
+pub(super) fn of_no_websocket() -> ConnectFault {
+    ConnectFault::new(
+        FaultKind::Unreachable,
+        "the peer takes no WebSocket, neither over HTTP/1.1 nor over HTTP/2",
+    )
+}
+
+/// Whether a peer refused to speak the version of HTTP that it was asked for (RFC 7301, section 3.2).
+#[cfg(feature = "tls")]
+pub(super) fn is_refused_version(fault: &ConnectFault) -> bool {
+    let refused = rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol);
+    find::<rustls::Error>(fault).is_some_and(|said| *said == refused)
+}
+
+#[cfg(not(feature = "tls"))]
+pub(super) fn is_refused_version(_: &ConnectFault) -> bool {
+    false
+}
+
 /// What a body says that the caller could not make: nothing of the way, and nothing that a repeat would mend.
 pub(super) fn of_request_body(error: RequestBodyError) -> Broken {
     Broken { fault: Fault::unknown(FaultKind::RequestBody), source: Some(Box::new(error)) }

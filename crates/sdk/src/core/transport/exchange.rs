@@ -12,8 +12,9 @@ use reveille_retry::{Fault, FaultKind, Proof};
 
 use super::connect::Connector;
 use super::connection::Unanswered;
-use super::host::{Host, Lease, Leased, Served, Wish};
+use super::host::{Host, Lease, Leased, Served, Wanted, Wish};
 use super::incoming::{Hold, Incoming, On};
+use super::websocket::{Asked, Place};
 use super::{Broken, Sending, Trace, evidence};
 use crate::core::{Pump, SendBody};
 
@@ -79,13 +80,22 @@ impl<'a> Way<'a> {
                         *request.version_mut() = Version::HTTP_2;
                         request.headers_mut().remove(TRANSFER_ENCODING);
                         *request.uri_mut() = self.uri.clone();
+                        let asked =
+                            (self.wish.wanted == Wanted::WebSocket).then(|| Asked::write(&mut request));
                         match stream.send(request).await {
-                            Ok(answer) => {
+                            Ok(mut answer) => {
                                 trace.answered();
+                                if asked.is_some_and(|asked| asked.is_opened_by(&mut answer)) {
+                                    answer.extensions_mut().insert(Place::of(stream));
+                                    return Ok(answer.map(Incoming::of_changed_connection));
+                                }
                                 return Ok(answer.map(|body| Incoming::new(body, hold(On::Http2(stream)))));
                             }
-                            Err(unanswered) => {
+                            Err(mut unanswered) => {
                                 stream.connection().retire();
+                                if let (Some(asked), Some(back)) = (asked, &mut unanswered.back) {
+                                    asked.undo(back);
+                                }
                                 unanswered
                             }
                         }

@@ -1,6 +1,7 @@
 //! The connections to one address.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ pub(super) struct Host {
     permits: Arc<Permits>,
     /// How often a connection to here turned out to be dead. What is older than that is not trusted.
     faults: AtomicU64,
+    /// Whether it refused to speak HTTP/1.1.
+    is_http2_only: AtomicBool,
 }
 
 struct Connections {
@@ -64,8 +67,10 @@ pub(crate) enum Wanted {
     Any,
     /// One that has not served before.
     Fresh,
-    /// The same, of HTTP/1.1, which alone can change over to another protocol (RFC 9110, section 7.8).
+    /// The same, of HTTP/1.1, which alone can change over to any other protocol (RFC 9110, section 7.8).
     Upgradable,
+    /// One that can change over to a WebSocket.
+    WebSocket,
 }
 
 /// What a request needs of a connection.
@@ -115,6 +120,7 @@ impl Host {
             connecting: tokio::sync::Mutex::new(()),
             permits: Arc::clone(permits),
             faults: AtomicU64::new(0),
+            is_http2_only: AtomicBool::new(false),
         });
         permits.count(&host);
         host
@@ -148,59 +154,76 @@ impl Host {
         wish: Wish,
         trace: &Trace,
     ) -> Result<Leased, ConnectFault> {
-        let permit = match self.permits.unbounded() {
-            Some(permit) => permit,
-            None => match self.admitted(wish, trace).await? {
-                Admitted::Here(leased) => return Ok(leased),
-                Admitted::Anew(permit) => permit,
-            },
+        let hurried;
+        let connector = match wish.connect_in {
+            None => connector,
+            Some(most) => {
+                hurried = connector.within(most);
+                &hurried
+            }
         };
-        match wish.connect_in {
-            None => self.made(connector, uri, wish.wanted, permit).await,
-            Some(most) => self.made(&connector.within(most), uri, wish.wanted, permit).await,
+        match wish.wanted {
+            Wanted::Any => self.for_any(connector, uri, wish, trace).await,
+            Wanted::Fresh => self.connect(connector, uri, self.permit(wish, trace).await?).await,
+            Wanted::Upgradable => {
+                self.connect_upgradable(connector, uri, self.permit(wish, trace).await?).await
+            }
+            Wanted::WebSocket => self.for_websocket(connector, uri, wish, trace).await,
+        }
+    }
+
+    /// A place on a connection that is free by now, or on one that is made.
+    pub(super) async fn for_any(
+        &self,
+        connector: &Connector,
+        uri: &Uri,
+        wish: Wish,
+        trace: &Trace,
+    ) -> Result<Leased, ConnectFault> {
+        match self.admitted(wish, trace).await? {
+            Admitted::Here(leased) => Ok(leased),
+            Admitted::Anew(permit) => self.made_for_any(connector, uri, permit).await,
         }
     }
 
     /// Waits until there may be one more connection, or one that is there is free.
     async fn admitted(&self, wish: Wish, trace: &Trace) -> Result<Admitted, ConnectFault> {
-        let queue = async {
-            let turn = self.permits.turn().await;
-            let admitted = loop {
-                if wish.wanted == Wanted::Any
-                    && let Some(leased) = self.idle().await
-                {
-                    break Admitted::Here(leased);
+        if let Some(permit) = self.permits.unbounded() {
+            return Ok(Admitted::Anew(permit));
+        }
+        let admitted = async {
+            let _turn = self.permits.turn().await;
+            loop {
+                if let Some(leased) = self.idle().await {
+                    return Admitted::Here(leased);
                 }
                 if let Some(permit) = self.permits.take() {
-                    break Admitted::Anew(permit);
+                    return Admitted::Anew(permit);
                 }
                 self.permits.make_room();
                 self.permits.freed().await;
-            };
-            drop(turn);
-            admitted
+            }
         };
-        trace.queues();
-        let admitted = match wish.pool_in {
-            None => Ok(queue.await),
-            Some(most) => tokio::time::timeout(most, queue).await,
-        };
-        trace.queued();
-        admitted.map_err(|late| ConnectFault::new(FaultKind::PoolTimeout, late))
+        in_queue(admitted, wish, trace).await
+    }
+
+    /// Waits until there may be one more connection.
+    pub(super) async fn permit(&self, wish: Wish, trace: &Trace) -> Result<Permit, ConnectFault> {
+        match self.permits.unbounded() {
+            Some(permit) => Ok(permit),
+            None => in_queue(self.permits.one(), wish, trace).await,
+        }
     }
 
     /// A place on a connection that is made, or on one that others have made meanwhile.
-    async fn made(
+    async fn made_for_any(
         &self,
         connector: &Connector,
         uri: &Uri,
-        wanted: Wanted,
         permit: Permit,
     ) -> Result<Leased, ConnectFault> {
-        match wanted {
-            Wanted::Any if self.lock().protocol != Some(Protocol::Http1) => {}
-            Wanted::Any | Wanted::Fresh => return self.connect(connector, uri, permit).await,
-            Wanted::Upgradable => return self.connect_upgradable(connector, uri, permit).await,
+        if self.lock().protocol == Some(Protocol::Http1) {
+            return self.connect(connector, uri, permit).await;
         }
         loop {
             let turn = self.connecting.lock().await;
@@ -243,7 +266,7 @@ impl Host {
         Ok(Leased { lease, served: Served::Never, age })
     }
 
-    async fn connect_upgradable(
+    pub(super) async fn connect_upgradable(
         &self,
         connector: &Connector,
         uri: &Uri,
@@ -368,6 +391,14 @@ impl Host {
         !connections.idle.is_empty() || !connections.shared.is_empty()
     }
 
+    pub(super) fn is_http2_only(&self) -> bool {
+        self.is_http2_only.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_http2_only(&self) {
+        self.is_http2_only.store(true, Ordering::Relaxed);
+    }
+
     fn age(&self) -> Age {
         Age(self.faults.load(Ordering::Relaxed))
     }
@@ -375,6 +406,17 @@ impl Host {
     fn lock(&self) -> MutexGuard<'_, Connections> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits for a connection as long as that may take.
+async fn in_queue<T>(work: impl Future<Output = T>, wish: Wish, trace: &Trace) -> Result<T, ConnectFault> {
+    trace.queues();
+    let done = match wish.pool_in {
+        None => Ok(work.await),
+        Some(most) => tokio::time::timeout(most, work).await,
+    };
+    trace.queued();
+    done.map_err(|late| ConnectFault::new(FaultKind::PoolTimeout, late))
 }
 
 /// Host and port, where that is not the one that the scheme stands for (RFC 9112, section 3.2).

@@ -17,6 +17,7 @@ mod quiet;
 mod resolve;
 #[cfg(feature = "tls")]
 mod tls;
+mod websocket;
 
 use std::fmt;
 use std::future::{Future, ready};
@@ -43,6 +44,7 @@ pub(crate) use incoming::Incoming;
 pub use permits::ConnectionLimits;
 pub(crate) use proxy::is_spoken;
 pub(crate) use quiet::Quiet;
+pub(crate) use websocket::{Change, Place};
 
 /// Which version of HTTP is spoken where TLS does not settle it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

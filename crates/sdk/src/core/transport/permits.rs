@@ -42,7 +42,8 @@ impl ConnectionLimits {
     /// How many connections there may be at a time, to whatever addresses. Over HTTP/2 one carries many calls. Where there
     /// may not be more, an idle one to elsewhere is closed, else a call waits until one is free, in the order of coming:
     /// for as long as the call may take, or its [pool time-out](crate::ClientBuilder::pool_timeout). The one of an answer
-    /// that is streamed is free when its body has ended, or is dropped. Zero counts as one.
+    /// that is streamed is free when its body has ended, or is dropped. The bound is one for all runtimes, and a connection
+    /// belongs to one. Zero counts as one.
     pub const fn max(mut self, most: usize) -> Self {
         self.most = Some(if most == 0 { 1 } else { most });
         self
@@ -134,6 +135,18 @@ impl Permits {
         let hosts: Vec<(Instant, Arc<Host>)> = self.live_hosts().into_iter().filter_map(idle).collect();
         if let Some((_, host)) = hosts.into_iter().min_by_key(|(since, _)| *since) {
             host.close_one();
+        }
+    }
+
+    /// Waits until there may be one more connection.
+    pub(super) async fn one(self: &Arc<Self>) -> Permit {
+        let _turn = self.turn().await;
+        loop {
+            if let Some(permit) = self.take() {
+                return permit;
+            }
+            self.make_room();
+            self.freed().await;
         }
     }
 
