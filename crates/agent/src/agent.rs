@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use crate::arguments::Arguments;
 use crate::boot::Boot;
+use crate::domain::Domain;
 use crate::drives::Drives;
 use crate::network::Monitors;
 use crate::process::Processes;
@@ -31,11 +32,11 @@ struct Inner {
 
 impl Agent {
     /// An agent that begins with nothing.
-    pub(crate) fn fresh(arguments: &Arguments) -> Self {
+    pub(crate) fn fresh(arguments: &Arguments, domain: Domain) -> Self {
         let inner = Inner {
             started: SystemTime::now(),
             boot: Boot::new(),
-            processes: Processes::new(arguments.output_kept, arguments.user.clone()),
+            processes: Processes::new(arguments.output_kept, domain, arguments.user.clone()),
             drives: Drives::new(arguments.drives.clone(), Vec::new()),
             terminals: Sessions::default(),
             monitors: Monitors::default(),
@@ -45,9 +46,9 @@ impl Agent {
     }
 
     /// An agent that goes on where the program before it left off.
-    pub(crate) fn resumed(arguments: &Arguments, mut taken: Taken) -> io::Result<Self> {
+    pub(crate) fn resumed(arguments: &Arguments, domain: Domain, mut taken: Taken) -> io::Result<Self> {
         let started = taken.state.started();
-        let processes = Processes::new(arguments.output_kept, arguments.user.clone());
+        let processes = Processes::new(arguments.output_kept, domain, arguments.user.clone());
         let mut files = taken.files.into_iter();
         processes.restore(taken.state.processes, &mut taken.output, &mut files)?;
         let terminals = Sessions::default();

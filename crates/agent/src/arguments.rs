@@ -7,6 +7,7 @@ use std::process::Command;
 
 use reveille_wire::{DriveMount, DriveName, MountPath};
 
+use crate::domain::Confinement;
 use crate::user::User;
 
 /// How to use it, for whoever starts it by hand.
@@ -21,6 +22,7 @@ usage: agent --listen stdin|ADDRESS:PORT [--drives DIR | --no-drives REASON] [--
   --volume-read-only NAME=PATH
                          the same, and nothing in the sandbox can write to it
   --scratch MB=PATH      mount an empty place of so many megabytes
+  --landlock             keep what is started in a Landlock domain
   --user NAME            run commands as this user, given as in an image: name or number, with :group or without
   --keep-output BYTES    how much of each stream of a process is kept (default: 67108864)
   --program PATH         what an upgrade executes (default: the running program)
@@ -54,6 +56,8 @@ pub(crate) struct Arguments {
     pub(crate) volumes: PathBuf,
     /// What is mounted before anything runs, in this order.
     pub(crate) attached: Vec<Attached>,
+    /// What keeps what is started in.
+    pub(crate) confinement: Confinement,
     /// Who commands run as, where that is not who the agent is.
     pub(crate) user: Option<User>,
     /// How much of each stream of a process is kept, in bytes.
@@ -123,6 +127,7 @@ impl Arguments {
         let mut drives = Drives::Refused("this agent was started without drives".to_owned());
         let mut volumes = PathBuf::new();
         let mut attached = Vec::new();
+        let mut confinement = Confinement::None;
         let mut user = None;
         let mut output_kept = OUTPUT_KEPT;
         let mut program = None;
@@ -135,6 +140,10 @@ impl Arguments {
             match flag.to_str() {
                 Some("--resume") => start = Start::Resumed,
                 Some("--check") => start = Start::Check,
+                Some("--landlock") => {
+                    confinement = Confinement::Landlock;
+                    kept.push(flag);
+                }
                 Some(name) if WITH_VALUE.contains(&name) => {
                     let value = words.next().ok_or_else(|| format!("{name} wants a value"))?;
                     match name {
@@ -162,7 +171,19 @@ impl Arguments {
         let running = || std::env::current_exe().map_err(|error| format!("--program is missing: {error}"));
         let program = program.map_or_else(running, Ok)?;
         let loader = loader.map(|program| Loader { program, libraries });
-        Ok(Self { listen, drives, volumes, attached, user, output_kept, program, loader, start, given: kept })
+        Ok(Self {
+            listen,
+            drives,
+            volumes,
+            attached,
+            confinement,
+            user,
+            output_kept,
+            program,
+            loader,
+            start,
+            given: kept,
+        })
     }
 
     /// The next program of an upgrade, with what was given to this one.
@@ -241,9 +262,9 @@ mod tests {
 
     #[test]
     fn what_is_handed_on_to_the_next_program_leaves_out_how_this_one_began() {
-        let read = parse(&["--listen", "stdin", "--resume", "--drives", "/d"]).unwrap();
+        let read = parse(&["--listen", "stdin", "--resume", "--landlock", "--drives", "/d"]).unwrap();
         assert_eq!(read.start, Start::Resumed);
-        assert_eq!(read.given, ["--listen", "stdin", "--drives", "/d"]);
+        assert_eq!(read.given, ["--listen", "stdin", "--landlock", "--drives", "/d"]);
     }
 
     #[test]

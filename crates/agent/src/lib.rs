@@ -23,6 +23,7 @@ mod beyond;
 mod boot;
 mod clock;
 mod connection;
+mod domain;
 mod drives;
 mod failure;
 mod files;
@@ -39,6 +40,7 @@ mod routes;
 mod run;
 mod system;
 mod terminal;
+mod terminate;
 mod upgrade;
 mod user;
 

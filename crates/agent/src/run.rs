@@ -11,10 +11,12 @@ use tracing_subscriber::EnvFilter;
 use crate::agent::Agent;
 use crate::arguments::{Arguments, Attached, Start, USAGE};
 use crate::connection::Connections;
+use crate::domain::Domain;
 use crate::drives::place;
 use crate::listener::Listener;
 use crate::privilege;
 use crate::routes::Routes;
+use crate::terminate::Terminate;
 use crate::upgrade;
 use crate::user::give_directory;
 
@@ -68,19 +70,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<(), String> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("no signals: {error}"))?;
+    let mut terminate = Terminate::listen().map_err(|error| format!("no signals: {error}"))?;
     // Caught, it ends nobody: a file that is too long for the sandbox is an error of whoever wrote it. What is started
     // here has it as usual again.
     let _too_long =
         signal(SignalKind::from_raw(FILE_TOO_LONG)).map_err(|error| format!("no signals: {error}"))?;
+    let domain = Domain::new(arguments.confinement)
+        .map_err(|error| format!("what is started cannot be kept in a Landlock domain: {error}"))?;
     let (agent, listener) = match arguments.start {
-        Start::Resumed => resume(arguments).map_err(|error| format!("cannot take over: {error}"))?,
+        Start::Resumed => resume(arguments, domain).map_err(|error| format!("cannot take over: {error}"))?,
         Start::Fresh | Start::Check => {
             attach(arguments)?;
             if let Some(Err(error)) = arguments.user.as_ref().map(give_directory) {
                 tracing::warn!(%error, "the directory that commands begin in is not theirs");
             }
-            (Agent::fresh(arguments), listen(arguments)?)
+            (Agent::fresh(arguments, domain), listen(arguments)?)
         }
     };
     adopt_orphans();
@@ -90,7 +94,7 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
         let connections = Connections::new(routes.clone());
         let end = async {
             tokio::select! {
-                _ = terminate.recv() => End::Terminated,
+                () = terminate.told() => End::Terminated,
                 () = upgrade::ready(&agent, arguments) => End::Upgraded,
             }
         };
@@ -134,10 +138,10 @@ fn listen(arguments: &Arguments) -> Result<Listener, String> {
     Ok(listener)
 }
 
-fn resume(arguments: &Arguments) -> io::Result<(Agent, Listener)> {
+fn resume(arguments: &Arguments, domain: Domain) -> io::Result<(Agent, Listener)> {
     let taken = upgrade::take_over()?;
     let listener = Listener::adopt(taken.listener.try_clone()?)?;
-    Ok((Agent::resumed(arguments, taken)?, listener))
+    Ok((Agent::resumed(arguments, domain, taken)?, listener))
 }
 
 /// Makes this process the parent of what its processes leave behind.

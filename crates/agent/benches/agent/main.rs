@@ -59,6 +59,13 @@ mod linux {
         rates("GET of a file of 5.5 kB as JSON", &agent, nginx.as_ref(), at, "12,000")?;
         commands(&agent, "waited for", r#"{"command":"true","waitForCompletion":true}"#, "52.7 ms")?;
         commands(&agent, "in the background", r#"{"command":"true"}"#, "1.3 ms")?;
+        let confined = Running::start(&["--landlock"]);
+        commands(
+            &confined,
+            "waited for, in a Landlock domain",
+            r#"{"command":"true","waitForCompletion":true}"#,
+            "52.7 ms",
+        )?;
         whole_file(&agent, nginx.as_ref(), &at("large"))?;
         upload(&agent, &files.join("arrived"))?;
         println!(

@@ -15,6 +15,7 @@ use rustix::fs::MemfdFlags;
 use super::expendable::make_expendable;
 use super::log::Source;
 use super::orders::Orders;
+use crate::domain::Domain;
 use crate::user::User;
 
 /// The longest argument that the kernel takes, in bytes, with the zero at its end (`MAX_ARG_STRLEN`).
@@ -27,6 +28,7 @@ const SCRIPT: i32 = 3;
 pub(crate) struct Shell {
     program: OsString,
     arguments: Vec<String>,
+    domain: Domain,
     user: Option<User>,
 }
 
@@ -42,19 +44,24 @@ pub(crate) struct Started {
 }
 
 impl Shell {
-    /// The shell that the environment names, for this user.
-    pub(crate) fn from_env(user: Option<User>) -> Self {
+    /// The shell that the environment names, in this domain, for this user.
+    pub(crate) fn from_env(domain: Domain, user: Option<User>) -> Self {
         let arguments = std::env::var("SHELL_ARGS").unwrap_or_default();
         let mut arguments: Vec<String> = arguments.split_whitespace().map(str::to_owned).collect();
         if arguments.is_empty() {
             arguments.push("-c".to_owned());
         }
-        Self { program: named_shell().unwrap_or_else(|| "/bin/sh".into()), arguments, user }
+        Self { program: named_shell().unwrap_or_else(|| "/bin/sh".into()), arguments, domain, user }
     }
 
     /// Who what it starts runs as.
     pub(crate) fn user(&self) -> Option<&User> {
         self.user.as_ref()
+    }
+
+    /// From where it is started.
+    pub(crate) fn domain(&self) -> &Domain {
+        &self.domain
     }
 
     /// Starts what was ordered, in a process group of its own.
@@ -81,7 +88,7 @@ impl Shell {
         if !orders.working_dir.is_empty() {
             command.current_dir(&orders.working_dir);
         }
-        let mut child = command.spawn()?;
+        let mut child = self.domain.start(move || command.spawn())?;
         let pid = child.id().cast_signed();
         make_expendable(pid);
         let mut output = Vec::with_capacity(2);

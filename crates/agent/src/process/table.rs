@@ -18,6 +18,7 @@ use super::orders::{Keep, Orders};
 use super::output;
 use super::shell::{Shell, is_folder};
 use super::standing::End;
+use crate::domain::Domain;
 use crate::failure::Failure;
 use crate::user::User;
 
@@ -46,11 +47,11 @@ struct Shared {
 }
 
 impl Processes {
-    /// No processes yet. Of each stream of one that comes, so many bytes will be kept; it runs as `user`, else as the
-    /// agent does.
-    pub(crate) fn new(output_kept: u64, user: Option<User>) -> Self {
+    /// No processes yet. Of each stream of one that comes, so many bytes will be kept; it is started in `domain`, and
+    /// runs as `user`, else as the agent does.
+    pub(crate) fn new(output_kept: u64, domain: Domain, user: Option<User>) -> Self {
         let shared = Shared {
-            shell: Shell::from_env(user),
+            shell: Shell::from_env(domain, user),
             place: Arc::new(Place::of_bound(output_kept)),
             known: Mutex::default(),
             births: tokio::sync::Mutex::new(()),
@@ -63,6 +64,11 @@ impl Processes {
     /// Who they run as, where that is not who the agent is.
     pub(crate) fn user(&self) -> Option<&User> {
         self.shared.shell.user()
+    }
+
+    /// From where they are started.
+    pub(crate) fn domain(&self) -> &Domain {
+        self.shared.shell.domain()
     }
 
     /// Starts what was asked for.
@@ -112,7 +118,9 @@ impl Processes {
     /// Starts something of the agent's own, of which only what it says matters.
     pub(crate) async fn start_unlisted(&self, mut command: Command) -> io::Result<pipe::Receiver> {
         let births = self.births().await;
-        let child = tokio::task::spawn_blocking(move || command.spawn()).await.map_err(io::Error::other)?;
+        let domain = self.domain().clone();
+        let child = tokio::task::spawn_blocking(move || domain.start(move || command.spawn())).await;
+        let child = child.map_err(io::Error::other)?;
         drop(births);
         let output = child?.stdout.ok_or_else(|| io::Error::other("it has no output"))?;
         pipe::Receiver::from_owned_fd(output.into())

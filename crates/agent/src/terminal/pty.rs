@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::termios::{Winsize, tcsetwinsize};
 use tokio::net::unix::pipe;
 
+use crate::domain::Domain;
 use crate::process::make_expendable;
 use crate::user::User;
 
@@ -39,6 +40,8 @@ pub(super) struct Shell {
     pub(super) arguments: Vec<OsString>,
     /// Where it begins; the agent's own directory when empty.
     pub(super) directory: String,
+    /// From where it is started.
+    pub(super) domain: Domain,
     /// Who it runs as, where that is not who the agent is.
     pub(super) user: Option<User>,
 }
@@ -159,9 +162,11 @@ fn spawn(shell: &Shell, pts: Pts) -> io::Result<i32> {
             command = command.env("HOME", home);
         }
     }
-    let child = command.spawn(pts).map_err(|error| match error {
-        pty_process::Error::Io(error) => error,
-        other => io::Error::other(other),
+    let child = shell.domain.start(move || {
+        command.spawn(pts).map_err(|error| match error {
+            pty_process::Error::Io(error) => error,
+            other => io::Error::other(other),
+        })
     })?;
     // The agent reaps it with all the others.
     let pid = child.id().cast_signed();

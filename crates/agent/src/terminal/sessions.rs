@@ -91,6 +91,7 @@ impl Sessions {
             program: wanted.shell.map_or_else(usual_shell, OsString::from),
             arguments: arguments.map(Vec::from).unwrap_or_default(),
             directory: wanted.directory,
+            domain: processes.domain().clone(),
             user: processes.user().cloned(),
         };
         let started = tokio::task::spawn_blocking(move || Master::start(&shell, wanted.size)).await;

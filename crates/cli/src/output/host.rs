@@ -18,6 +18,7 @@ impl Screen {
             return self.json(&json!(isolation));
         }
         self.line(Line::new().styled(FAINT, "sandboxes  ").text(isolation.namespaces.to_string()))?;
+        self.line(Line::new().styled(FAINT, "programs   ").text(isolation.landlock.to_string()))?;
         self.line(Line::new().styled(FAINT, "standby    ").text(isolation.freezer.to_string()))?;
         self.line(Line::new().styled(FAINT, "limits     ").text(isolation.limits.to_string()))?;
         if isolation.missing.is_empty() {

@@ -13,6 +13,8 @@ use super::Limiters;
 pub struct Isolation {
     /// The namespaces that every sandbox has of its own.
     pub namespaces: Namespaces,
+    /// What the kernel's Landlock keeps from the programs of a sandbox besides.
+    pub landlock: Landlock,
     /// How a sandbox is stopped while it sleeps.
     pub freezer: Freezer,
     /// What sees to it that a sandbox uses no more than it may.
@@ -42,6 +44,24 @@ pub enum Namespaces {
     None,
 }
 
+/// What Landlock keeps from the programs of a sandbox (landlock(7)): all but its agent are in a domain.
+///
+/// It is a second wall behind namespaces and capabilities, and the only one round the abstract sockets of the machine in a
+/// sandbox that has the machine's network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Landlock {
+    /// They mount nothing, make no device nodes, control no devices but those in `/dev`, and look into no process
+    /// outside the domain; nor do they send signals to one, or reach its abstract sockets. Since Linux 6.12, the
+    /// interface's version 6.
+    Scoped,
+    /// The same without the last two, and before Linux 6.10 with any device. Since Linux 5.19, version 2.
+    Unscoped,
+    /// There is no domain.
+    None,
+}
+
 /// What stops the processes of a sandbox while it sleeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -54,10 +74,17 @@ pub enum Freezer {
 }
 
 impl Isolation {
-    /// What an engine has chosen, and what a better choice would have needed. Nothing is bound.
+    /// What an engine has chosen, and what a better choice would have needed. Nothing is bound, and nothing in a domain.
     #[must_use]
     pub fn new(namespaces: Namespaces, freezer: Freezer, missing: Vec<String>) -> Self {
-        Self { namespaces, freezer, limits: Limiters::NONE, missing }
+        Self { namespaces, landlock: Landlock::None, freezer, limits: Limiters::NONE, missing }
+    }
+
+    /// The same with this of Landlock.
+    #[must_use]
+    pub fn with_landlock(mut self, landlock: Landlock) -> Self {
+        self.landlock = landlock;
+        self
     }
 
     /// The same with these limits.
@@ -107,6 +134,16 @@ impl fmt::Display for Namespaces {
     }
 }
 
+impl fmt::Display for Landlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scoped => "programs in a Landlock domain",
+            Self::Unscoped => "programs in a Landlock domain without scopes",
+            Self::None => "no Landlock domain",
+        })
+    }
+}
+
 impl fmt::Display for Freezer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -118,7 +155,7 @@ impl fmt::Display for Freezer {
 
 impl fmt::Display for Isolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}, {}", self.namespaces, self.freezer, self.limits)?;
+        write!(f, "{}, {}, {}, {}", self.namespaces, self.landlock, self.freezer, self.limits)?;
         if self.missing.is_empty() {
             return Ok(());
         }

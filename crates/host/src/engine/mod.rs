@@ -28,7 +28,7 @@ use crate::egress::{Domains, Policy};
 pub use error::{EngineError, EngineErrorKind};
 pub use generation::{Generation, Issuer};
 pub use image::ImageId;
-pub use isolation::{Freezer, Isolation, Namespaces};
+pub use isolation::{Freezer, Isolation, Landlock, Namespaces};
 pub use limits::{Allowance, Cpus, Limiter, Limiters};
 pub(crate) use local::remove_directory;
 pub use local::{AgentCommand, Lifetime, LocalEngine, LocalEngineSettings};

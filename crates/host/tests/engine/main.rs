@@ -7,6 +7,7 @@
 
 mod apart;
 mod crash;
+mod domain;
 mod drives;
 mod escape;
 mod ground;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Some("connects") => return with_words(arguments, |words| apart::connects(&words[0])),
         Some("eat") => return with_words(arguments, |words| limits::eat(&words[0])),
         Some("multiply") => return with_words(arguments, |words| limits::multiply(&words[0])),
+        Some("confined") => return with_words(arguments, |words| domain::confined(&words[0], &words[1])),
         Some("ordinary-user") => return user::become_ordinary(arguments),
         _ => {}
     }
@@ -75,6 +77,7 @@ fn statements() -> impl Iterator<Item = (&'static str, Statement)> {
         .chain(drives::STATEMENTS)
         .chain(apart::STATEMENTS)
         .chain(escape::STATEMENTS)
+        .chain(domain::STATEMENTS)
         .chain(limits::STATEMENTS)
         .copied()
 }

@@ -15,13 +15,14 @@ use super::sockets::Sockets;
 use super::volumes::Volumes;
 use super::{AgentCommand, Lifetime};
 use crate::egress::Egress;
-use crate::engine::{Change, EngineError, Namespaces, SnapshotId};
+use crate::engine::{Change, EngineError, Landlock, Namespaces, SnapshotId};
 
 /// What all sandboxes of an engine stand on.
 #[derive(Debug)]
 pub(super) struct Ground {
     pub(super) agent: AgentCommand,
     pub(super) namespaces: Namespaces,
+    pub(super) landlock: Landlock,
     /// What the roots of sandboxes have in common, where they have their own.
     pub(super) own_root: Option<OwnRoot>,
     /// What answers the proxies of sandboxes that have a network of their own.

@@ -9,6 +9,7 @@ use rustix::process::geteuid;
 
 use super::cgroup::Cgroup;
 use super::hierarchy::Hierarchy;
+use super::landlock;
 use super::launch::try_out;
 use super::libraries::Libraries;
 use super::limits::Limits;
@@ -16,6 +17,7 @@ use super::programs::Programs;
 use super::remove::remove_directory;
 use super::root::{Ingredients, Layers, Machine, Root};
 use super::{Allowance, EngineError, EngineErrorKind, Freezer, Isolation, LocalEngineSettings, Namespaces};
+use crate::engine::Landlock;
 
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -48,6 +50,11 @@ pub(super) fn choose(settings: &LocalEngineSettings, name: io::Result<&str>) -> 
     if ground.is_some() && !geteuid().is_root() {
         missing.push("the user that an image asks for: commands run as the host's own (to get it: run the host as root)".to_owned());
     }
+    let landlock = match ground {
+        Some(_) => landlock::choose(&mut missing),
+        // What sees the machine is the user's own code, with all the rights of theirs.
+        None => Landlock::None,
+    };
     let own_name = name.as_ref().ok().copied();
     let cgroups = choose_cgroups(settings.freezer, name, &mut missing)?;
     let freezer = if cgroups.is_some() { Freezer::Cgroup } else { Freezer::Signals };
@@ -56,7 +63,8 @@ pub(super) fn choose(settings: &LocalEngineSettings, name: io::Result<&str>) -> 
         missing
             .push("memory that sleepers give back: no cgroup bounds the memory of a sandbox here".to_owned());
     }
-    let isolation = Isolation::new(namespaces, freezer, missing).with_limits(limits.limiters());
+    let isolation =
+        Isolation::new(namespaces, freezer, missing).with_landlock(landlock).with_limits(limits.limiters());
     Ok(Choice { isolation, ground, cgroups, limits })
 }
 

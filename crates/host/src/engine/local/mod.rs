@@ -9,6 +9,7 @@ mod graves;
 mod ground;
 mod hierarchy;
 mod ladder;
+mod landlock;
 mod launch;
 mod libraries;
 mod life;
@@ -119,6 +120,7 @@ impl LocalEngine {
         let ground = Arc::new(Ground {
             agent: settings.agent,
             namespaces: isolation.namespaces,
+            landlock: isolation.landlock,
             own_root,
             egress,
             cgroups,

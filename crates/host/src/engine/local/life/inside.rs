@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
-use super::super::Namespaces;
+use super::super::ground::Ground;
 use super::super::ladder::OwnRoot;
 use super::super::libraries::Taken;
 use super::super::proxied;
@@ -15,7 +15,7 @@ use super::super::root::{self, Image, Ingredients, Root};
 use super::super::volumes::Volume;
 use super::{Birth, Mark};
 use crate::egress::Authority;
-use crate::engine::{Access, Attached, Attachment, Base};
+use crate::engine::{Access, Attached, Attachment, Base, Landlock};
 
 const NO_MOUNTS: &str = "this machine gives sandboxes no mount namespace, so drives cannot be mounted";
 
@@ -133,8 +133,7 @@ pub(super) fn user(base: &Base) -> Option<&str> {
 }
 
 pub(super) fn arguments(
-    given: &[OsString],
-    namespaces: Namespaces,
+    ground: &Ground,
     inside: &Inside,
     attachments: &[Attachment],
     user: Option<&str>,
@@ -143,8 +142,11 @@ pub(super) fn arguments(
     if let Some(loaded_by) = &inside.loaded_by {
         arguments.extend(loaded_by.arguments(&inside.program));
     }
-    arguments.extend_from_slice(given);
+    arguments.extend_from_slice(&ground.agent.arguments);
     arguments.extend(["--listen", "stdin"].map(OsString::from));
+    if ground.landlock != Landlock::None {
+        arguments.push("--landlock".into());
+    }
     if let Some(user) = user {
         arguments.extend(["--user", user].map(OsString::from));
     }
@@ -153,7 +155,7 @@ pub(super) fn arguments(
         arguments.extend(["--loader".into(), loader.clone().into_os_string()]);
         arguments.extend(["--libraries", root::LIBRARIES].map(OsString::from));
     }
-    if !namespaces.can_mount() {
+    if !ground.namespaces.can_mount() {
         if !attachments.is_empty() {
             return Err(io::Error::new(io::ErrorKind::Unsupported, NO_MOUNTS));
         }
