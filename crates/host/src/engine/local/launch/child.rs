@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::ptr;
 
 use nix::libc;
-use rustix::fs::Timespec;
+use rustix::fs::{Mode, OFlags, Timespec, open};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Signal, geteuid, set_parent_process_death_signal, setsid};
@@ -17,6 +17,7 @@ use super::privilege::{Filter, User, give_up_privileges, keep_right_to_mount};
 use super::step::{ALONE, Failure, Step, at};
 use super::{End, Launch, Purpose, Whose, locked, network};
 use crate::engine::Namespaces;
+use crate::engine::local::cgroup::Cgroup;
 use crate::engine::local::root::Root;
 
 /// How often a program that is busy is tried again.
@@ -42,6 +43,10 @@ pub(super) struct Image {
     filter: Option<&'static Filter>,
     purpose: Purpose,
     end: End,
+    /// The cgroup (version 2) that it begins in.
+    cgroup: Option<Cgroup>,
+    /// The files by which a thread enters its cgroups of version 1.
+    entrances: Vec<CString>,
 }
 
 /// Strings in the form that `execve` takes.
@@ -71,6 +76,7 @@ impl Image {
             entry.push(value);
             entry
         });
+        let entrances = launch.cgroups.version_1.iter().map(|it| c_string(it.join("tasks").into()));
         Ok(Self {
             namespaces: launch.namespaces,
             network: launch.network,
@@ -88,6 +94,8 @@ impl Image {
             filter: launch.namespaces.is_apart().then(Filter::of_this_machine).flatten(),
             purpose,
             end: launch.end,
+            cgroup: launch.cgroups.version_2,
+            entrances: entrances.collect::<io::Result<_>>()?,
         })
     }
 
@@ -97,6 +105,11 @@ impl Image {
 
     pub(super) fn namespaces(&self) -> Namespaces {
         self.namespaces
+    }
+
+    /// The cgroup that the child begins in, if it has one of its own.
+    pub(super) fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.as_ref()
     }
 
     /// The root that the child enters, if it has one of its own.
@@ -119,6 +132,7 @@ impl Image {
         if rustix::io::read(gate, &mut [0; 1]) != Ok(1) {
             return Err(at(Step::Session)(Errno::PIPE));
         }
+        self.enter_cgroups().map_err(at(Step::Limits))?;
         setsid().map_err(at(Step::Session))?;
         reset_signals();
         if self.namespaces.can_mount() {
@@ -137,6 +151,16 @@ impl Image {
             Purpose::Run => Err(at(Step::Program)(self.execute_once_it_is_written())),
             Purpose::Try => Ok(()),
         }
+    }
+
+    /// A thread that moves itself, and no other, is waited for by nobody (the kernel's `cgroup_procs_write_start`); that
+    /// is all there is of this process.
+    fn enter_cgroups(&self) -> Result<(), Errno> {
+        for entrance in &self.entrances {
+            let file = open(entrance.as_c_str(), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+            rustix::io::write(&file, b"0")?;
+        }
+        Ok(())
     }
 
     /// A name, a network, a cgroup and a root of its own.

@@ -12,6 +12,7 @@
 //! every program believe that it is root, and many behave differently then.
 
 mod child;
+mod cloning;
 mod ids;
 mod locked;
 mod network;
@@ -20,23 +21,19 @@ mod step;
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, PipeReader, PipeWriter, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, PipeWriter, Write};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use nix::libc;
-use nix::sched::CloneFlags;
-
 use super::Namespaces;
+use super::cgroup::Cgroup;
 use super::root::Root;
 use crate::egress::Listeners;
 use child::Image;
-use step::{Failure, read_report, wait_until_alone};
+use cloning::{Cloned, clone};
+use step::{read_report, wait_until_alone};
 
 pub(super) use network::{PROXY_PORT, reopen};
-
-/// The stack of a child until it becomes its program. It makes some hundred system calls and allocates nothing.
-const STACK: usize = 64 << 10;
 
 /// What becomes of a child that has come as far as its program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +76,16 @@ pub(super) struct Launch {
     pub(super) input: OwnedFd,
     pub(super) output: OwnedFd,
     pub(super) end: End,
+    pub(super) cgroups: Cgroups,
+}
+
+/// The cgroups that a process is in before it runs any program.
+#[derive(Debug, Default)]
+pub(super) struct Cgroups {
+    /// The one of version 2.
+    pub(super) version_2: Option<Cgroup>,
+    /// Those of version 1.
+    pub(super) version_1: Vec<PathBuf>,
 }
 
 /// What becomes of a process when the thread that has started it ends.
@@ -129,6 +136,7 @@ pub(super) fn try_out(
         input: nothing()?,
         output: nothing()?,
         end: End::WithParent,
+        cgroups: Cgroups::default(),
     };
     let tried = start(trial, Purpose::Try, arranged)?;
     end_child(tried.pid);
@@ -146,10 +154,11 @@ fn start(
     let image = Image::new(launch, purpose, sent)?;
     let (gate, opener) = io::pipe()?;
     let (mut reports, reporter) = io::pipe()?;
-    let pid = clone(&image, clone_flags(namespaces, network), &gate, &reporter)?;
+    let Cloned { pid, late_for } = clone(&image, network, &gate, &reporter)?;
     drop((gate, reporter));
     // Only then it may be frozen: from now on it holds nothing of this process, and dies with it.
     let started = wait_until_alone(&mut reports, image.root())
+        .and_then(|()| late_for.map_or(Ok(()), |cgroup| cgroup.add(pid)))
         .and_then(|()| open_gate(pid, &image, opener, arranged))
         .and_then(|()| read_report(reports, image.root()))
         .and_then(|()| if has_network { network::receive(&received).map(Some) } else { Ok(None) });
@@ -159,44 +168,6 @@ fn start(
             end_child(pid);
             Err(error)
         }
-    }
-}
-
-fn clone(image: &Image, flags: CloneFlags, gate: &PipeReader, reporter: &PipeWriter) -> io::Result<i32> {
-    let child = || -> isize {
-        match image.become_program(gate.as_fd(), reporter.as_fd()) {
-            Ok(()) => 0,
-            Err(failure) => {
-                // The parent reads this, or is gone.
-                rustix::io::write(reporter, &Failure::report(failure)).ok();
-                1
-            }
-        }
-    };
-    let mut stack = vec![0; STACK];
-    // SAFETY: without CLONE_VM the child runs on its own copy of the memory and of the stack, which is far
-    // larger than its few frames need. Other threads' locks may be held for ever in that copy, so the child
-    // only makes system calls on memory that was prepared before: it allocates nothing, locks nothing and
-    // drops nothing until it becomes another program or ends.
-    #[expect(unsafe_code, reason = "std::process cannot start a process in a pid namespace")]
-    let pid = unsafe { nix::sched::clone(Box::new(child), &mut stack, flags, Some(libc::SIGCHLD)) };
-    Ok(pid?.as_raw())
-}
-
-fn clone_flags(namespaces: Namespaces, network: Whose) -> CloneFlags {
-    let (user, mounts, pids) = (CloneFlags::CLONE_NEWUSER, CloneFlags::CLONE_NEWNS, CloneFlags::CLONE_NEWPID);
-    // The cgroup namespace comes later: it begins where the process is when it is made.
-    let mut others = CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
-    if network.is_own() {
-        others |= CloneFlags::CLONE_NEWNET;
-    }
-    match namespaces {
-        Namespaces::All => user | mounts | pids | others,
-        Namespaces::UserMountPid => user | mounts | pids,
-        Namespaces::UserMount => user | mounts,
-        Namespaces::MountPid => mounts | pids,
-        Namespaces::Mount => mounts,
-        Namespaces::None => CloneFlags::empty(),
     }
 }
 

@@ -109,7 +109,7 @@ pub(in super::super) fn reopen(network: &File, doors: Option<u16>) -> io::Result
         set_up(&sent, doors)
     };
     let child = || -> isize { enter().err().map_or(0, |errno| errno.raw_os_error() as isize) };
-    let mut stack = vec![0; super::STACK];
+    let mut stack = vec![0; super::cloning::STACK];
     // SAFETY: as for a launch: without CLONE_VM the child runs on its own copy of the memory and of the stack, and
     // makes system calls only, on what was prepared before.
     #[expect(unsafe_code, reason = "only a process with one thread can enter a user namespace")]

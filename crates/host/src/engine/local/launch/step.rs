@@ -10,6 +10,7 @@ use crate::engine::local::root::Root;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Step {
+    Limits,
     Session,
     Mounts,
     Cgroup,
@@ -26,7 +27,8 @@ pub(super) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
+        Self::Limits,
         Self::Session,
         Self::Mounts,
         Self::Cgroup,
@@ -44,6 +46,7 @@ impl Step {
 
     fn name(self) -> &'static str {
         match self {
+            Self::Limits => "entering the cgroups that bound it",
             Self::Session => "leaving the host's session",
             Self::Mounts => "making its mounts private",
             Self::Cgroup => "getting a cgroup namespace",

@@ -22,7 +22,7 @@ use super::attending::{Attended, attend, end_rest, reap};
 use super::cgroup::Cgroup;
 use super::disk::{self, Mounts};
 use super::ground::Ground;
-use super::launch::{End, Launch, Whose, end_child, launch};
+use super::launch::{Cgroups, End, Launch, Whose, end_child, launch};
 use super::limits::Bound;
 use super::log::Log;
 use super::outlet::Outlet;
@@ -328,13 +328,11 @@ fn start(
         input: birth.listener.into(),
         output: input.into(),
         end: birth.end,
+        cgroups: Cgroups { version_2: cgroup.clone(), version_1: bound.own().map(Path::to_owned).collect() },
     };
     let launched = launch(what, |pid| {
         let process = Process::now(pid)?;
         agent = Some(process);
-        if let Some(cgroup) = &cgroup {
-            cgroup.add(pid)?;
-        }
         bound.add(pid, &birth.allowance)?;
         before(process)
     })?;

@@ -66,11 +66,8 @@ impl Bound {
         self.rules.iter().try_for_each(|(resource, rule)| rule.set(*resource, allowance))
     }
 
-    /// Puts a process under it, before it has started any other.
+    /// Puts a process under what each carries by itself, before it has started any other.
     pub(in super::super) fn add(&self, pid: i32, allowance: &Allowance) -> io::Result<()> {
-        for cgroup in self.own() {
-            fs::write(cgroup.join("cgroup.procs"), pid.to_string())?;
-        }
         let by_itself = self.rules.iter().filter(|(_, rule)| *rule == Rule::EachProcess);
         each_process::bound(pid, by_itself.map(|(resource, _)| *resource), allowance)
     }
