@@ -158,6 +158,7 @@ impl Core {
             }
             sandboxes.all.values().cloned().collect()
         };
+        self.ground.prepared.close();
         let mut give_up = Instant::now();
         if let Ending::Asked = ending {
             give_up += GRACE;
@@ -186,6 +187,7 @@ impl Core {
             self.shut_down.store(true, Ordering::SeqCst);
             sandboxes.all.values().cloned().collect()
         };
+        self.ground.prepared.close();
         all.iter().for_each(|sandbox| sandbox.let_go());
         Ok(())
     }

@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 use super::cgroup::Cgroup;
 use super::ladder::OwnRoot;
 use super::limits::Limits;
+use super::prepared::Prepared;
 use super::record::Records;
 use super::snapshots::Snapshots;
 use super::sockets::Sockets;
@@ -41,6 +42,7 @@ pub(super) struct Ground {
     pub(super) sandboxes: PathBuf,
     pub(super) drives: PathBuf,
     pub(super) volumes: Volumes,
+    pub(super) prepared: Prepared,
     pub(super) images: PathBuf,
     pub(super) snapshots: Snapshots,
     pub(super) changes: broadcast::Sender<Change>,

@@ -42,6 +42,24 @@ pub(super) struct OwnRoot {
     pub(super) libraries: Libraries,
 }
 
+impl OwnRoot {
+    /// Lays out a root that is made of the machine, for a sandbox that has no name yet.
+    pub(super) fn lay_out(&self, directory: &Path, drives: &Path) -> io::Result<Root> {
+        Root::prepare(&Ingredients {
+            directory,
+            machine: &self.machine,
+            layers: self.layers,
+            image: None,
+            programs: self.programs.directory(),
+            drives,
+            volumes: &[],
+            certificates: None,
+            hostname: None,
+            memory: Allowance::MEMORY,
+        })
+    }
+}
+
 /// Tries the best first. `name` is for a cgroup of this host's own, or says why there can be none: on a full disk
 /// a host starts all the same, as deleting is how space is freed.
 pub(super) fn choose(settings: &LocalEngineSettings, name: io::Result<&str>) -> Result<Choice, EngineError> {
@@ -117,18 +135,7 @@ fn try_layers(settings: &LocalEngineSettings, ground: &OwnRoot) -> io::Result<()
     let directory = settings.directory.join("trial");
     remove_directory(&directory)?;
     fs::create_dir_all(directory.join("files"))?;
-    let root = Root::prepare(&Ingredients {
-        directory: &directory,
-        machine: &ground.machine,
-        layers: ground.layers,
-        image: None,
-        programs: ground.programs.directory(),
-        drives: &directory.join("drives"),
-        volumes: &[],
-        certificates: None,
-        hostname: "trial",
-        memory: Allowance::MEMORY,
-    });
+    let root = ground.lay_out(&directory, &directory.join("drives"));
     let tried = root.and_then(|root| try_out(Namespaces::All, Some(root), |_| Ok(())));
     remove_directory(&directory).and(tried)
 }

@@ -16,6 +16,7 @@ mod life;
 mod limits;
 mod log;
 mod outlet;
+mod prepared;
 mod process;
 mod programs;
 mod proxied;
@@ -50,6 +51,7 @@ use graves::Graves;
 use ground::Ground;
 use hierarchy::Hierarchy;
 use ladder::{Choice, choose};
+use prepared::Prepared;
 use process::world;
 use record::Records;
 use recovery::{Left, PREFIX, end, recover};
@@ -111,6 +113,8 @@ impl LocalEngine {
             .map_err(|error| EngineError::system("no thread can be started", error))?;
         let sockets = Sockets::make(records.sockets(), left.running.iter().map(|(name, _)| name))
             .map_err(|error| EngineError::system("no directory for sockets can be made", error))?;
+        let prepared = Prepared::open(records.directory().join("prepared"))
+            .map_err(|error| EngineError::system("the engine's directory cannot be used", error))?;
         let kind = if limits.binds_disks() { Kind::Image } else { Kind::Directory };
         let room = records.directory().join("mounts");
         let volumes = Volumes::open(settings.volumes, room, kind, isolation.namespaces)
@@ -134,6 +138,7 @@ impl LocalEngine {
             sandboxes: settings.sandboxes,
             drives: settings.drives,
             volumes,
+            prepared,
             images: settings.images,
             snapshots,
             changes: broadcast::channel(CHANGES).0,
@@ -147,6 +152,7 @@ impl LocalEngine {
         };
         let core = Arc::new(core);
         core.count_sleep_anew();
+        Prepared::fill(&core.ground);
         Ok(Arc::new(Self { isolation, core }))
     }
 

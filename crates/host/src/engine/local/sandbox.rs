@@ -14,12 +14,13 @@ use super::ground::Ground;
 use super::launch::End;
 use super::life::{Birth, Found, LIMIT, Life, Mark, NoChange, Rest};
 use super::log::last_line;
+use super::prepared::Prepared;
 use super::process::{Process, world};
 use super::record::{Record, Trace};
 use super::remove::remove_directory;
 use crate::engine::{
-    Address, Allowance, Change, Condition, EngineError, EngineErrorKind, Generation, Known, Network, Plan,
-    SnapshotId,
+    Address, Allowance, Base, Change, Condition, EngineError, EngineErrorKind, Generation, Known, Network,
+    Plan, SnapshotId,
 };
 
 /// How long an agent may take from its start until it answers.
@@ -174,6 +175,7 @@ impl Sandbox {
         let life = self.begin(plan).map_err(|error| self.never_began(error))?;
         work.life = Some(Arc::clone(&life));
         let answer = wait_for_answer(&self.ground.sockets.path(&self.name));
+        Prepared::fill(&self.ground);
         match answer.and_then(|()| self.first_awake()) {
             Ok(()) => Ok(self.address()),
             Err(error) => Err(self.never_answered(&life, &log, error).into()),
@@ -182,7 +184,11 @@ impl Sandbox {
 
     fn begin(self: &Arc<Self>, plan: &Plan) -> io::Result<Arc<Life>> {
         let directory = self.ground.directory(&self.name);
-        std::fs::create_dir_all(&directory)?;
+        // A disk is laid out when it is mounted, and what is made of an image is laid out otherwise.
+        let is_usual = plan.base == Base::Machine && plan.allowance.disk.is_none();
+        if !is_usual || !self.ground.prepared.take(&directory) {
+            std::fs::create_dir_all(&directory)?;
+        }
         self.fate().ended = false;
         let id = format!("{}-{:016x}", self.name, fastrand::u64(..));
         let listener = self.ground.sockets.listen(&self.name)?;

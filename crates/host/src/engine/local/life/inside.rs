@@ -62,7 +62,7 @@ impl Inside {
             drives: &birth.drives,
             volumes,
             certificates: birth.ground.egress.authority().map(Authority::shown),
-            hostname: birth.name.as_str(),
+            hostname: Some(birth.name.as_str()),
             memory: birth.allowance.memory,
         })?;
         let directory = image.as_ref().and_then(|image| image.directory);

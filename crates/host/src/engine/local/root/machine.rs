@@ -98,7 +98,8 @@ fn lay_directory(make: &mut Make, of: &Ingredients<'_>, name: &str, at: &Path) -
 }
 
 /// The files by which a machine knows its own name and those of others. What a sandbox has changed stays.
-pub(super) fn say_who_it_is(etc: &Path, hostname: &str) -> io::Result<()> {
+pub(super) fn say_who_it_is(etc: &Path, hostname: Option<&str>) -> io::Result<()> {
+    let Some(hostname) = hostname else { return Ok(()) };
     let hosts =
         format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{hostname}\n");
     let resolve = fs::read("/etc/resolv.conf").unwrap_or_default();

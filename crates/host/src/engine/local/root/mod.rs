@@ -99,7 +99,8 @@ pub(super) struct Ingredients<'a> {
     pub(super) volumes: &'a [Volume],
     /// Certificates that programs are to trust.
     pub(super) certificates: Option<&'a Path>,
-    pub(super) hostname: &'a str,
+    /// None where it is not known yet.
+    pub(super) hostname: Option<&'a str>,
     /// How much memory the sandbox may use, in MiB; what it keeps there as files is part of it.
     pub(super) memory: u64,
 }
