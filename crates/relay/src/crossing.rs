@@ -87,7 +87,7 @@ impl Crossing {
         if head.headers.contains_key(TRANSFER_ENCODING) && hop::strip(&mut head.headers.clone()).is_err() {
             return exchange.refuse(refusal::coded_body(), String::new());
         }
-        let Ok(body) = received::take(body, exchange.telling.clone()).await else {
+        let Ok(body) = received::take(&head.headers, body, exchange.telling.clone()).await else {
             return exchange.refuse(refusal::body_broken(), String::new());
         };
         let (plane, uri) = split(&head.uri);

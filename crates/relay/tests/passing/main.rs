@@ -4,6 +4,7 @@
 mod bad_input;
 mod bounds;
 mod ends;
+mod expectations;
 mod place;
 mod unchanged;
 mod websockets;

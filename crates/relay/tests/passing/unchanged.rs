@@ -329,3 +329,18 @@ fn a_head_has_no_body_and_keeps_the_length_that_it_tells() {
     let answer = ask_with(&relay, "HEAD", &format!("{BOX}/port/1/"), "", "");
     assert_eq!((answer.status, answer.header("content-length"), answer.body.len()), (200, Some("12345"), 0));
 }
+
+#[test]
+fn a_body_that_tells_its_length_tells_it_to_the_platform() {
+    let platform = FaultServer::start(Step::ok("")).unwrap();
+    let relay = relay(plain(&platform.url()));
+    for length in [1, 64 * 1024, 64 * 1024 + 1, 1_000_000] {
+        ask_with(&relay, "POST", &format!("{BOX}/port/1/"), "", &"x".repeat(length));
+        let arrival = platform.arrivals().pop().unwrap();
+        assert_eq!(
+            (arrival.body.length, arrival.header("content-length")),
+            (length as u64, Some(&*length.to_string()))
+        );
+        assert_eq!(arrival.header("transfer-encoding"), None);
+    }
+}

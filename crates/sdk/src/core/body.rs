@@ -13,9 +13,9 @@ use http_body::{Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use reveille_retry::Resend;
-use reveille_wire::hop;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
+use super::passed::Passed;
 use super::pump::{self, Piped, Pump};
 
 /// How much of a file is read at once.
@@ -72,8 +72,8 @@ impl Body {
         Self(Kind::Once(BodyExt::boxed_unsync(Sized { inner, left: length })))
     }
 
-    /// A body of HTTP that comes from elsewhere, with those of its trailers that may go on. It can be sent once, unless
-    /// it is empty.
+    /// A body of HTTP that comes from elsewhere, with those of its trailers that may go on, and the length that it tells,
+    /// beside which HTTP/1.1 has no trailers. It can be sent once, unless it is empty.
     ///
     /// ```
     /// use http_body_util::Full;
@@ -88,13 +88,9 @@ impl Body {
         if body.is_end_stream() {
             return Self::empty();
         }
-        let fit = |mut frame: Frame<Bytes>| {
-            if let Some(trailers) = frame.trailers_mut() {
-                hop::strip_trailers(trailers);
-            }
-            frame
-        };
-        Self(Kind::Once(BodyExt::boxed_unsync(body.map_frame(fit).map_err(io::Error::other))))
+        // Boxed first, as it may be one that must not be moved.
+        let passed = Passed(BodyExt::boxed_unsync(body.map_err(io::Error::other)));
+        Self(Kind::Once(BodyExt::boxed_unsync(passed)))
     }
 
     /// A file, streamed. It is opened anew for each attempt.

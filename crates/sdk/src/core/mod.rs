@@ -2,6 +2,7 @@
 
 mod body;
 mod credentials;
+mod passed;
 mod per_process;
 mod pump;
 mod readiness;

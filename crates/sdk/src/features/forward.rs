@@ -102,11 +102,17 @@ like_a_call!(Forward => Forwarded);
 /// asked for again.
 fn handed_on(core: Arc<Core>, mut operation: Operation, head: Parts, body: Body) -> Call<Forwarded> {
     operation.headers = head.headers;
+    let body_is_whole = body.is_whole();
     operation.body = body;
+    // Who holds its body has no need to be asked for it.
+    let waits = !body_is_whole && hop::expects_continue(&operation.headers);
     match for_next_hop(&mut operation.headers, head.version) {
         Ok(None) => {}
         Ok(Some(_)) => operation = operation.declare(Replay::Never),
         Err(unknown) => operation.refuse(Error::input(unknown.to_string())),
+    }
+    if waits {
+        operation.headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
     }
     let reading = match operation.replay() {
         Replay::Read => Reading::Short(Box::new(Forwarded::of)),

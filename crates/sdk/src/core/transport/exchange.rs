@@ -12,6 +12,7 @@ use reveille_retry::{Fault, FaultKind, Proof};
 
 use super::connect::Connector;
 use super::connection::Unanswered;
+use super::expectation::Expectation;
 use super::host::{Host, Lease, Leased, Served, Wanted, Wish};
 use super::incoming::{Hold, Incoming, On};
 use super::websocket::{Asked, Place};
@@ -29,12 +30,12 @@ pub(super) struct Way<'a> {
 impl<'a> Way<'a> {
     /// Sends a request, and makes its body meanwhile, until the head of the answer comes.
     pub(super) fn send(self, mut request: Request<SendBody>, trace: &'a Trace) -> Sending<'a> {
-        let pump = request.body_mut().part();
-        let exchange = Box::pin(self.exchange(request, trace));
-        match pump {
-            None => exchange,
-            Some(pump) => Box::pin(beside(pump, exchange)),
-        }
+        let Some(pump) = request.body_mut().part() else {
+            return Box::pin(self.exchange(request, None, trace));
+        };
+        let expectation = Expectation::of(&request);
+        let exchange = Box::pin(self.exchange(request, expectation.clone(), trace));
+        Box::pin(beside(pump, expectation, exchange))
     }
 
     /// A connection that turns out to be closed before any of the request was written is replaced, and nothing is
@@ -45,6 +46,7 @@ impl<'a> Way<'a> {
     fn exchange(
         self,
         mut request: Request<SendBody>,
+        expectation: Option<Expectation>,
         trace: &'a Trace,
     ) -> impl Future<Output = Result<Response<Incoming>, Broken>> + Send + 'a {
         async move {
@@ -62,6 +64,9 @@ impl<'a> Way<'a> {
                 let unanswered = match lease {
                     Lease::Http1(mut connection) => {
                         in_origin_form(&mut request, &self.uri, self.host.name());
+                        if let Some(expectation) = &expectation {
+                            expectation.over_http1(&mut request);
+                        }
                         match connection.send(request).await {
                             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
                                 trace.answered();
@@ -80,6 +85,9 @@ impl<'a> Way<'a> {
                         *request.version_mut() = Version::HTTP_2;
                         request.headers_mut().remove(TRANSFER_ENCODING);
                         *request.uri_mut() = self.uri.clone();
+                        if let Some(expectation) = &expectation {
+                            expectation.over_http2(&mut request);
+                        }
                         let asked =
                             (self.wish.wanted == Wanted::WebSocket).then(|| Asked::write(&mut request));
                         match stream.send(request).await {
@@ -119,12 +127,23 @@ impl<'a> Way<'a> {
 }
 
 /// Makes the body while the exchange goes on. What the body fails with is the caller's own, whatever the connection
-/// makes of it. An answer that comes before the body has ended is an answer; the rest of the body follows by itself.
-async fn beside<E>(pump: Pump, mut exchange: E) -> Result<Response<Incoming>, Broken>
+/// makes of it. An answer that comes before the body has ended is an answer; the rest of the body follows by itself,
+/// unless nobody has asked for any of it.
+async fn beside<E>(
+    pump: Pump,
+    expectation: Option<Expectation>,
+    mut exchange: E,
+) -> Result<Response<Incoming>, Broken>
 where
     E: Future<Output = Result<Response<Incoming>, Broken>> + Unpin,
 {
-    let mut making = Some(Box::pin(pump.run()));
+    let when_asked = expectation.clone();
+    let mut making = Some(Box::pin(async move {
+        if let Some(expectation) = when_asked {
+            expectation.met().await;
+        }
+        pump.run().await
+    }));
     let answer = poll_fn(|cx| {
         if let Some(made) = &mut making
             && let Poll::Ready(made) = made.as_mut().poll(cx)
@@ -137,10 +156,13 @@ where
         exchange.poll_unpin(cx)
     })
     .await;
-    if let (Ok(_), Some(rest)) = (&answer, making) {
-        tokio::spawn(rest);
+    let answer = answer?;
+    let Some(rest) = making else { return Ok(answer) };
+    if expectation.is_some_and(|expectation| expectation.is_unmet()) {
+        return Ok(answer.map(|body| body.instead_of(rest)));
     }
-    answer
+    tokio::spawn(rest);
+    Ok(answer)
 }
 
 /// The form of a request to an origin (RFC 9112, section 3.2.1), with the host in its header.

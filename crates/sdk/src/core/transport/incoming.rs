@@ -1,5 +1,6 @@
 //! The body of an answer, which holds the place on its connection until it ends.
 
+use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -14,7 +15,11 @@ use super::host::{Age, Host, Served};
 pub(crate) struct Incoming {
     body: hyper::body::Incoming,
     hold: Option<Hold>,
+    unsent: Option<Unsent>,
 }
+
+/// A body that nobody asked for. To drop it breaks its connection off.
+type Unsent = Box<dyn Any + Send>;
 
 /// A place on a connection, until the answer has ended.
 pub(super) struct Hold {
@@ -32,14 +37,21 @@ pub(super) enum On {
 
 impl Incoming {
     pub(super) fn new(body: hyper::body::Incoming, hold: Hold) -> Self {
-        let mut incoming = Self { body, hold: Some(hold) };
+        let mut incoming = Self { body, hold: Some(hold), unsent: None };
         incoming.let_go_at_the_end();
         incoming
     }
 
     /// The body, which is empty, of an answer after which its connection speaks something else.
     pub(super) fn of_changed_connection(body: hyper::body::Incoming) -> Self {
-        Self { body, hold: None }
+        Self { body, hold: None, unsent: None }
+    }
+
+    /// The same, of an answer to a request whose body was not asked for, and goes when the answer has ended.
+    pub(super) fn instead_of(mut self, unsent: impl Send + 'static) -> Self {
+        self.unsent = Some(Box::new(unsent));
+        self.let_go_at_the_end();
+        self
     }
 
     fn let_go_at_the_end(&mut self) {
@@ -49,6 +61,10 @@ impl Incoming {
     }
 
     fn let_go(&mut self) {
+        if self.unsent.take().is_some() {
+            // Its connection still waits for the body.
+            self.hold = None;
+        }
         if let Some(Hold { host, age, on: On::Http1(connection), .. }) = self.hold.take() {
             host.give_back(connection, age);
         }
