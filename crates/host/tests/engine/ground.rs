@@ -122,6 +122,14 @@ impl Ground {
         Self { own: Some(own), ..ground }
     }
 
+    /// An engine whose sandboxes run an agent and nothing before it.
+    pub(crate) fn of_agents(rung: &Rung) -> Self {
+        let own = Directory::new().unwrap();
+        let alone = |settings: &mut LocalEngineSettings| settings.agent.arguments = vec!["agent".into()];
+        let ground = Self::with(own.path().to_owned(), rung, "", alone);
+        Self { own: Some(own), ..ground }
+    }
+
     /// The same in a directory that outlives it.
     pub(crate) fn at(directory: PathBuf, rung: &Rung, script: &str) -> Self {
         Self::living(Lifetime::OfTheHost, directory, rung, script)

@@ -31,7 +31,7 @@ pub(crate) fn freeze_and_thaw(rung: &Rung) -> Result<(), Failed> {
 /// Prints how long a sandbox takes from the command until its agent has answered, and the memory that each holds
 /// asleep: its own, and its part of what it shares with others.
 pub(crate) fn start_and_sleep(rung: &Rung) -> Result<(), Failed> {
-    let ground = Ground::new(rung, "");
+    let ground = Ground::of_agents(rung);
     let names: Vec<_> = (0..ROUNDS).map(|_| fresh_name("started")).collect();
     let mut times: Vec<_> = names.iter().map(|name| timed(|| drop(ground.create(name)))).collect();
     names.iter().for_each(|name| ground.sleep(name));
