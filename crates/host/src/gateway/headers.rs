@@ -61,7 +61,7 @@ fn name_host(headers: &mut HeaderMap, uri: &Uri) {
     {
         headers.insert(HOST, host);
     }
-    if !headers.contains_key(HOST) {
+    if !headers.keys().any(|name| name == HOST) {
         headers.insert(HOST, HeaderValue::from_static("sandbox"));
     }
 }
@@ -78,7 +78,7 @@ fn tell_of(visitor: &Visitor, headers: &mut HeaderMap) {
             }
         }
     }
-    if !headers.contains_key(FORWARDED_HOST)
+    if !headers.keys().any(|name| name == FORWARDED_HOST)
         && let Some(host) = headers.get(HOST).cloned()
     {
         headers.insert(FORWARDED_HOST, host);

@@ -40,9 +40,9 @@ impl Route {
     pub(super) fn of(uri: &Uri, workspace: &str) -> Result<Self, NoRoute> {
         let Some(whole) = uri.path_and_query() else { return Err(NoRoute::Elsewhere) };
         let path = whole.path().strip_prefix('/').ok_or(NoRoute::Elsewhere)?;
-        let (named, rest) = path.split_once('/').ok_or(NoRoute::Elsewhere)?;
-        let rest = rest.strip_prefix("sandboxes/").ok_or(NoRoute::Elsewhere)?;
-        let (name, below) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (named, rest) = path.split_at(slash(path));
+        let rest = rest.strip_prefix("/sandboxes/").ok_or(NoRoute::Elsewhere)?;
+        let (name, below) = rest.split_at(slash(rest));
         if named.is_empty() || name.is_empty() {
             return Err(NoRoute::Elsewhere);
         }
@@ -60,6 +60,11 @@ impl Route {
     }
 }
 
+/// Where the first slash of a path is, or its end.
+fn slash(path: &str) -> usize {
+    memchr::memchr(b'/', path.as_bytes()).unwrap_or(path.len())
+}
+
 impl Target {
     /// As it goes into the head of a request. Nothing is below a base without a slash: that is its root.
     pub(super) fn text(&self) -> Cow<'_, str> {
@@ -69,9 +74,9 @@ impl Target {
 
     pub(super) fn path(&self) -> &str {
         let rest = self.rest();
-        match rest.split('?').next() {
-            None | Some("") => "/",
-            Some(path) => path,
+        match &rest[..memchr::memchr(b'?', rest.as_bytes()).unwrap_or(rest.len())] {
+            "" => "/",
+            path => path,
         }
     }
 
@@ -90,7 +95,7 @@ impl Target {
 fn port(target: &Target) -> Result<Option<(Port, Target)>, NoRoute> {
     const PREFIX: &str = "/port/";
     let Some(rest) = target.rest().strip_prefix(PREFIX) else { return Ok(None) };
-    let named = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+    let named = &rest[..memchr::memchr2(b'/', b'?', rest.as_bytes()).unwrap_or(rest.len())];
     let port = named.parse::<Port>().map_err(|_| NoRoute::Port(named.to_owned()))?;
     let from = target.from + PREFIX.len() + named.len();
     Ok(Some((port, Target { uri: target.uri.clone(), from })))

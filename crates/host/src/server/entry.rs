@@ -144,7 +144,8 @@ impl Line {
 
 impl Id {
     fn of<B>(request: &Request<B>) -> Self {
-        let given = request.headers().get(&header::REQUEST_ID);
+        let is_given = request.headers().keys().any(|name| name == header::REQUEST_ID);
+        let given = is_given.then(|| request.headers().get(&header::REQUEST_ID)).flatten();
         match given.filter(|id| id.len() <= MAX_ID && id.as_bytes().iter().all(u8::is_ascii_graphic)) {
             Some(given) => Self::Given(given.clone()),
             None => Self::Made(fastrand::u64(..)),

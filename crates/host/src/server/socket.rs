@@ -111,6 +111,11 @@ impl Socket {
         self.begun.insert(Begun::default()).clone()
     }
 
+    /// Whether there is something to be read of it, or has been an end.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_read_ready(cx)
+    }
+
     /// Ends it: says that nothing more comes, and reads on for a moment.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(self).poll_shutdown(cx)

@@ -130,7 +130,7 @@ fn persistence(headers: &HeaderMap, version: Version) -> Persistence {
         values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(what))
     };
     let stays = match version {
-        Version::HTTP_11 => !headers.contains_key(CONNECTION) || !says("close"),
+        Version::HTTP_11 => !headers.keys().any(|name| name == CONNECTION) || !says("close"),
         _ => says("keep-alive") && !says("close"),
     };
     if stays { Persistence::Stays } else { Persistence::Closes }
@@ -142,7 +142,9 @@ fn framing(response: &Response<()>, method: &Method) -> Result<Framing, Malforme
     if matches!(response.status().as_u16(), 101 | 204 | 304) || method == Method::HEAD {
         return Ok(Framing::Over);
     }
-    if let Some(coding) = headers.get_all(TRANSFER_ENCODING).iter().next_back() {
+    if headers.keys().any(|name| name == TRANSFER_ENCODING)
+        && let Some(coding) = headers.get_all(TRANSFER_ENCODING).iter().next_back()
+    {
         if response.version() == Version::HTTP_10 {
             return Err("an answer of HTTP/1.0 has no transfer coding");
         }

@@ -59,10 +59,8 @@ pub(super) fn close<B>(response: &mut Response<B>) {
 impl<'a> Answer<'a> {
     pub(super) fn begin(response: Response<Answering>, method: &Method, out: &'a mut Vec<u8>) -> Self {
         let framing = Framing::of(&response, method);
-        let closes = response.headers().get(CONNECTION).is_some_and(|said| said == "close");
-        let afterwards = if closes { Afterwards::Closes } else { Afterwards::Stays };
         out.clear();
-        write_head(&response, method, framing, out);
+        let afterwards = write_head(&response, method, framing, out);
         Self {
             body: response.into_body(),
             framing,
@@ -196,7 +194,12 @@ impl Framing {
 
 /// Writes the head of an answer. What it says of its body's length is what is known of it; where it has no body, what
 /// it says stays.
-fn write_head(response: &Response<Answering>, method: &Method, framing: Framing, out: &mut Vec<u8>) {
+fn write_head(
+    response: &Response<Answering>,
+    method: &Method,
+    framing: Framing,
+    out: &mut Vec<u8>,
+) -> Afterwards {
     let status = response.status();
     let reason = response.extensions().get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
     let reason = reason.unwrap_or_else(|| status.canonical_reason().unwrap_or_default().as_bytes());
@@ -204,20 +207,20 @@ fn write_head(response: &Response<Answering>, method: &Method, framing: Framing,
         out.extend_from_slice(part);
     }
     let keeps_length = framing == Framing::Over && status != StatusCode::NO_CONTENT;
-    let (mut has_length, mut has_date) = (false, false);
+    let (mut has_length, mut has_date, mut afterwards) = (false, false, Afterwards::Stays);
     for (name, value) in response.headers() {
         match *name {
             TRANSFER_ENCODING => continue,
             CONTENT_LENGTH if !keeps_length => continue,
             CONTENT_LENGTH => has_length = true,
             DATE => has_date = true,
+            CONNECTION if value == "close" => afterwards = Afterwards::Closes,
             _ => {}
         }
         write_line(name.as_str(), value.as_bytes(), out);
     }
     match framing {
-        // A Vec takes whatever is written to it.
-        Framing::Length(length) => drop(write!(out, "content-length: {length}\r\n")),
+        Framing::Length(length) => write_length(length, out),
         Framing::Chunks => write_line("transfer-encoding", b"chunked", out),
         Framing::Over => {
             let may_have_one = !status.is_informational()
@@ -228,7 +231,7 @@ fn write_head(response: &Response<Answering>, method: &Method, framing: Framing,
                 && may_have_one
                 && !has_length
             {
-                drop(write!(out, "content-length: {length}\r\n"));
+                write_length(length, out);
             }
         }
     }
@@ -236,6 +239,11 @@ fn write_head(response: &Response<Answering>, method: &Method, framing: Framing,
         date::write(out);
     }
     out.extend_from_slice(b"\r\n");
+    afterwards
+}
+
+fn write_length(length: u64, out: &mut Vec<u8>) {
+    write_line("content-length", itoa::Buffer::new().format(length).as_bytes(), out);
 }
 
 fn write_line(name: &str, value: &[u8], out: &mut Vec<u8>) {

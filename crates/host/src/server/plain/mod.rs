@@ -158,6 +158,10 @@ impl Plain<'_> {
 /// Ready when the client has gone away. What it sends meanwhile is kept.
 fn poll_left(socket: &mut Socket, came: &mut BytesMut, cx: &mut Context<'_>) -> Poll<Left> {
     while came.len() < AHEAD {
+        // No room is made before there is something for it.
+        if ready!(socket.poll_readable(cx)).is_err() {
+            return Poll::Ready(Left);
+        }
         came.reserve(ROOM);
         if ready!(poll_read_buf(Pin::new(&mut *socket), cx, came).map(some)).is_none() {
             return Poll::Ready(Left);
