@@ -6,6 +6,9 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+/// Where a host goes that is to have cgroups beside itself: what hands its controllers on holds no processes.
+pub(super) const ASIDE: &str = "reveille-host";
+
 /// A hierarchy of cgroups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hierarchy {
@@ -16,8 +19,8 @@ pub(super) enum Hierarchy {
 }
 
 impl Hierarchy {
-    /// The cgroup that this process is in. A host may make its own below it when it is root, or when the cgroup
-    /// was delegated to its user.
+    /// The cgroup that this process is in, or was until it went [aside](ASIDE). A host may make its own below it when
+    /// it is root, or when the cgroup was delegated to its user.
     ///
     /// # Errors
     /// When there is no such hierarchy, or none that this process can see its own cgroup in.
@@ -28,11 +31,20 @@ impl Hierarchy {
             .lines()
             .find_map(|line| self.member(line))
             .ok_or_else(|| no(format!("this process is in no cgroup {self}")))?;
-        fs::read_to_string("/proc/self/mountinfo")?
+        let directory = fs::read_to_string("/proc/self/mountinfo")?
             .lines()
             .filter_map(|line| self.mounted_at(line, Path::new(path)))
             .find(|directory| directory.join("cgroup.procs").exists())
-            .ok_or_else(|| no(format!("no cgroup {self} is mounted where this process can see its own")))
+            .ok_or_else(|| no(format!("no cgroup {self} is mounted where this process can see its own")))?;
+        Ok(self.before(directory))
+    }
+
+    /// Where a process of this cgroup was before it went aside, if it did.
+    fn before(self, directory: PathBuf) -> PathBuf {
+        match directory.parent() {
+            Some(before) if self == Self::Version2 && directory.ends_with(ASIDE) => before.to_owned(),
+            _ => directory,
+        }
     }
 
     /// The path in a line of `/proc/self/cgroup`, where that is about this hierarchy.
@@ -105,6 +117,15 @@ mod tests {
         let found = Hierarchy::Version2.mounted_at(line, Path::new("/user.slice/session-2.scope"));
         assert_eq!(found.as_deref(), Some(Path::new("/sys/fs/my cgroup/session-2.scope")));
         assert_eq!(Hierarchy::Version2.mounted_at(line, Path::new("/system.slice")), None);
+    }
+
+    #[test]
+    fn who_went_aside_has_cgroups_where_it_was() {
+        let before = |path: &str| Hierarchy::Version2.before(path.into());
+        assert_eq!(before("/sys/fs/cgroup/user.slice/reveille-host"), Path::new("/sys/fs/cgroup/user.slice"));
+        assert_eq!(before("/sys/fs/cgroup/reveille-host/a"), Path::new("/sys/fs/cgroup/reveille-host/a"));
+        let of_version_1 = Hierarchy::Version1("cpu").before("/sys/fs/cgroup/cpu/reveille-host".into());
+        assert_eq!(of_version_1, Path::new("/sys/fs/cgroup/cpu/reveille-host"));
     }
 
     #[test]

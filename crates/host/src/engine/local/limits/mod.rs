@@ -13,14 +13,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 
-use rustix::io::Errno;
-
 use super::cgroup::Cgroup;
 use super::disk;
-use super::hierarchy::Hierarchy;
+use super::hierarchy::{ASIDE, Hierarchy};
 use super::launch::try_out;
 use super::life::LIMIT;
-use super::recovery::PREFIX;
 use crate::engine::{Allowance, Limiter, Limiters, Namespaces};
 
 pub(super) use bound::{Bound, remove, remove_all_but};
@@ -170,14 +167,15 @@ fn choose(
     missing: &mut Vec<String>,
 ) -> Means {
     let none = || io::Error::from(io::ErrorKind::Unsupported);
-    if let Some(sleeping) = sleeping
-        && try_version_2(resource, sleeping).is_ok()
-    {
-        return Means::Version2;
-    }
+    let of_version_2 = match sleeping.map(|sleeping| try_version_2(resource, sleeping)) {
+        Some(Ok(())) => return Means::Version2,
+        // The controller is not there.
+        Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => None,
+        refused => refused.and_then(Result::err),
+    };
     let refused = match name.ok_or_else(none).and_then(|name| try_version_1(resource, name)) {
         Ok(parent) => return Means::Version1(parent),
-        Err(error) => error,
+        Err(error) => of_version_2.unwrap_or(error),
     };
     let (means, instead) = if each_process::can_bound(resource, namespaces) {
         (Means::EachProcess, each_process::instead(resource))
@@ -194,30 +192,34 @@ fn try_version_2(resource: Resource, sleeping: &Cgroup) -> io::Result<()> {
     let controller = resource.controller();
     let has = fs::read_to_string(own.join("cgroup.controllers"))?;
     if !has.split_ascii_whitespace().any(|one| one == controller) {
-        return Err(io::ErrorKind::Unsupported.into());
+        return Err(io::ErrorKind::NotFound.into());
     }
     let enable = |at: &Path| fs::write(at.join("cgroup.subtree_control"), format!("+{controller}"));
-    match enable(own) {
-        // What hands its controllers on may hold no processes itself (the kernel's cgroup-v2, "No Internal Process
-        // Constraint").
-        Err(error) if error.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => {
-            leave_alone(own)?;
-            enable(own)?;
-        }
-        other => other?,
-    }
+    // What hands its controllers on may hold no processes itself (the kernel's cgroup-v2, "No Internal Process
+    // Constraint"). Before it is asked: with some controllers the kernel would rather make it the root of a threaded
+    // tree, whose cgroups take no processes, and nothing could sleep in them any more.
+    leave_alone(own)?;
+    enable(own)?;
     enable(sleeping.path())?;
     try_in(resource, &bound::Rule::Version2(sleeping.path().join("trial")))
 }
 
 /// Takes this process, where it is the only one, out of a cgroup that is to have others below it.
 fn leave_alone(own: &Path) -> io::Result<()> {
+    // The one cgroup that may hold processes all the same is the machine's first, which is of no type.
+    if !own.join("cgroup.type").exists() {
+        return Ok(());
+    }
     let me = process::id().to_string();
-    if fs::read_to_string(own.join("cgroup.procs"))?.lines().any(|pid| pid != me) {
+    let inside = fs::read_to_string(own.join("cgroup.procs"))?;
+    if inside.is_empty() {
+        return Ok(());
+    }
+    if inside.lines().any(|pid| pid != me) {
         let what = format!("{} has other processes in it", own.display());
         return Err(io::Error::new(io::ErrorKind::ResourceBusy, what));
     }
-    let aside = own.join(format!("{PREFIX}host"));
+    let aside = own.join(ASIDE);
     match fs::create_dir(&aside) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
