@@ -3,6 +3,10 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::thread;
+
+use rustix::fs::Gid;
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities, set_thread_groups, set_thread_res_gid};
 
 /// A user as an image names it: `name`, `1000`, `name:group`, `1000:1000`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +17,8 @@ pub(crate) struct User(String);
 pub(crate) struct Identity {
     pub(crate) user: u32,
     pub(crate) group: u32,
+    /// The groups that it is in besides.
+    groups: Vec<u32>,
     home: OsString,
 }
 
@@ -21,7 +27,8 @@ impl User {
         Self(name.to_owned())
     }
 
-    /// Looks it up in `/etc/passwd` and `/etc/group`, as they are now. A number needs no entry.
+    /// Looks it up in `/etc/passwd` and `/etc/group`, as they are now. A number needs no entry. As container engines have
+    /// it, who is named with a group has no other (`GetExecUser` of moby/sys/user).
     ///
     /// # Errors
     /// When a name is not there.
@@ -42,17 +49,25 @@ impl User {
         let entry = line(passwd, user);
         let field = |number: usize| entry.and_then(|entry| entry.split(':').nth(number));
         let number = |number: usize| field(number).and_then(|text| text.parse().ok());
-        let id = number(2).or_else(|| user.parse().ok()).ok_or_else(|| missing("user", user))?;
-        let group = match group {
-            Some(group) => line(groups, group)
-                .and_then(|entry| entry.split(':').nth(2)?.parse().ok())
-                .or_else(|| group.parse().ok())
-                .ok_or_else(|| missing("group", group))?,
-            // As container engines have it, a number without an entry has root's group.
-            None => number(3).unwrap_or(0),
+        let id =
+            number(2).or_else(|| user.parse().ok()).filter(is_one).ok_or_else(|| missing("user", user))?;
+        let (group, others) = match group {
+            Some(group) => {
+                let own = line(groups, group)
+                    .and_then(|entry| entry.split(':').nth(2)?.parse().ok())
+                    .or_else(|| group.parse().ok())
+                    .filter(is_one)
+                    .ok_or_else(|| missing("group", group))?;
+                (own, Vec::new())
+            }
+            // A number without an entry has root's group.
+            None => (
+                number(3).filter(is_one).unwrap_or(0),
+                field(0).map_or_else(Vec::new, |name| of(groups, name)),
+            ),
         };
         let home = field(5).filter(|home| home.starts_with('/')).unwrap_or("/").into();
-        Ok(Identity { user: id, group, home })
+        Ok(Identity { user: id, group, groups: others, home })
     }
 }
 
@@ -66,6 +81,26 @@ pub(crate) fn give_directory(user: &User) -> io::Result<()> {
 }
 
 impl Identity {
+    /// Does what starts a program that becomes this user, in its groups.
+    ///
+    /// That happens on a thread of its own, which has the groups already and is not to change them: with the user the
+    /// standard library takes away all groups, where it may.
+    pub(crate) fn in_groups<T: Send>(&self, start: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+        let on_its_thread = || self.take_groups().and_then(|()| start());
+        let started = thread::scope(|threads| threads.spawn(on_its_thread).join());
+        started.unwrap_or_else(|_| Err(io::Error::other("the thread that starts it has ended")))
+    }
+
+    fn take_groups(&self) -> io::Result<()> {
+        let groups: Vec<_> = self.groups.iter().map(|group| Gid::from_raw(*group)).collect();
+        set_thread_groups(&groups)?;
+        let group = Gid::from_raw(self.group);
+        set_thread_res_gid(group, group, group)?;
+        let mut own = capabilities(None)?;
+        own.effective.remove(CapabilitySet::SETGID);
+        Ok(set_capabilities(None, own)?)
+    }
+
     /// Its home, unless somebody has said another for all of the sandbox.
     pub(crate) fn home(&self) -> Option<&OsString> {
         std::env::var_os("HOME").is_none().then_some(&self.home)
@@ -76,6 +111,21 @@ impl Identity {
 fn line<'a>(file: &'a str, wanted: &str) -> Option<&'a str> {
     let by = |number: usize| file.lines().find(|line| line.split(':').nth(number) == Some(wanted));
     by(0).or_else(|| by(2))
+}
+
+/// The groups that somebody of this name is a member of.
+fn of(groups: &str, name: &str) -> Vec<u32> {
+    let entries = groups.lines().filter_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        let number = fields.next()?.parse().ok().filter(is_one)?;
+        fields.next()?.split(',').any(|member| member == name).then_some(number)
+    });
+    entries.collect()
+}
+
+/// The highest number is nobody's: to the kernel it says that nothing is to change (setresgid(2)).
+fn is_one(id: &u32) -> bool {
+    *id != u32::MAX
 }
 
 #[cfg(test)]
@@ -91,6 +141,18 @@ mod tests {
     }
 
     #[test]
+    fn who_is_named_alone_is_in_the_groups_that_name_it() {
+        let groups =
+            "a:x:1:node\nb:x:2:\nc:x:3:other,node\nd:x:4:nodes\ne:x:5\nf:x:4294967295:node\ng:x:y:node\n";
+        for (name, of) in [("node", vec![1, 3]), ("1000", vec![1, 3]), ("node:", vec![1, 3])] {
+            assert_eq!(User::named(name).identify_in(PASSWD, groups).unwrap().groups, of, "{name}");
+        }
+        for alone in ["node:a", "1000:3", "4242", "root"] {
+            assert!(User::named(alone).identify_in(PASSWD, groups).unwrap().groups.is_empty(), "{alone}");
+        }
+    }
+
+    #[test]
     fn a_user_is_found_by_name_and_by_number() {
         let node = |group| Some((1000, group, "/home/node".to_owned()));
         for (name, group) in
@@ -100,7 +162,9 @@ mod tests {
         }
         assert_eq!(identify("4242"), Some((4242, 0, "/".to_owned())));
         assert_eq!(identify("4242:77"), Some((4242, 77, "/".to_owned())));
-        for unknown in ["nobody", "node:nobody", "odd", "", ":50", "-1", "4294967296"] {
+        for unknown in
+            ["4294967295", "node:4294967295", "nobody", "node:nobody", "odd", "", ":50", "-1", "4294967296"]
+        {
             assert_eq!(identify(unknown), None, "{unknown}");
         }
     }

@@ -70,9 +70,9 @@ impl Shell {
     /// otherwise its end could be taken for somebody else's.
     pub(crate) fn start(&self, orders: &Orders) -> io::Result<Started> {
         let mut command = Command::new(&self.program);
-        if let Some(user) = &self.user {
-            let identity = user.identify()?;
-            command.uid(identity.user).gid(identity.group);
+        let identity = self.user.as_ref().map(User::identify).transpose()?;
+        if let Some(identity) = &identity {
+            command.uid(identity.user);
             identity.home().map(|home| command.env("HOME", home));
         }
         command.args(&self.arguments).envs(&orders.env);
@@ -88,7 +88,10 @@ impl Shell {
         if !orders.working_dir.is_empty() {
             command.current_dir(&orders.working_dir);
         }
-        let mut child = self.domain.start(move || command.spawn())?;
+        let mut child = self.domain.start(move || match identity {
+            Some(identity) => identity.in_groups(|| command.spawn()),
+            None => command.spawn(),
+        })?;
         let pid = child.id().cast_signed();
         make_expendable(pid);
         let mut output = Vec::with_capacity(2);

@@ -153,20 +153,24 @@ fn spawn(shell: &Shell, pts: Pts) -> io::Result<i32> {
     if !shell.directory.is_empty() {
         command = command.current_dir(&shell.directory);
     }
-    if let Some(user) = &shell.user {
-        let identity = user.identify()?;
+    let identity = shell.user.as_ref().map(User::identify).transpose()?;
+    if let Some(identity) = &identity {
         // Programs open their terminal by its name, too.
         fchown(&pts, Some(Uid::from_raw(identity.user)), None)?;
-        command = command.uid(identity.user).gid(identity.group);
+        command = command.uid(identity.user);
         if let Some(home) = identity.home() {
             command = command.env("HOME", home);
         }
     }
-    let child = shell.domain.start(move || {
+    let start = move || {
         command.spawn(pts).map_err(|error| match error {
             pty_process::Error::Io(error) => error,
             other => io::Error::other(other),
         })
+    };
+    let child = shell.domain.start(move || match identity {
+        Some(identity) => identity.in_groups(start),
+        None => start(),
     })?;
     // The agent reaps it with all the others.
     let pid = child.id().cast_signed();

@@ -24,7 +24,7 @@ fn image(user: &str) -> Option<Vec<u8>> {
     append(&mut above, "etc/.wh.secret", b"");
     append(&mut above, "etc/os-release", b"NAME=second\n");
     append(&mut above, "etc/passwd", b"root:x:0:0::/root:/bin/sh\nworker:x:1234:99::/home/worker:/bin/sh\n");
-    append(&mut above, "etc/group", b"crew:x:77:\n");
+    append(&mut above, "etc/group", b"crew:x:77:worker\nnight:x:88:other,worker\n");
     let mut config = json!({"config": {"Env": ["GREETING=hello", "PATH=/bin"], "WorkingDir": "/app/here"}});
     config["config"]["User"] = user.into();
     let manifest = json!([{"Config": "c.json", "Layers": ["0.tar", "1.tar"]}]);
@@ -106,8 +106,8 @@ pub(crate) async fn a_sandbox_is_made_of_an_image_and_of_nothing_else() {
     stand.host.stop().await;
 }
 
-/// Numbers of who a shell runs as: its user, its group, and what it may do.
-const WHO: &str = "while read name one _; do case $name in Uid:|Gid:|CapEff:) echo $one;; esac; done < /proc/self/status; echo $HOME";
+/// Numbers of who a shell runs as: its user, its group, the groups it is in besides, and what it may do.
+const WHO: &str = "while read name one more; do case $name in Uid:|Gid:|CapEff:) echo $one;; Groups:) echo $one $more;; esac; done < /proc/self/status; echo $HOME";
 
 pub(crate) async fn what_runs_is_the_user_that_its_image_names() {
     if !rustix::process::geteuid().is_root() {
@@ -117,9 +117,9 @@ pub(crate) async fn what_runs_is_the_user_that_its_image_names() {
     let stand = Stand::with_box(|_| {}).await;
     let nothing = "0000000000000000";
     for (user, seen) in [
-        ("worker", format!("1234\n99\n{nothing}\n/home/worker\n")),
-        ("1234:crew", format!("1234\n77\n{nothing}\n/home/worker\n")),
-        ("4242", format!("4242\n0\n{nothing}\n/\n")),
+        ("worker", format!("1234\n99\n77 88\n{nothing}\n/home/worker\n")),
+        ("1234:crew", format!("1234\n77\n\n{nothing}\n/home/worker\n")),
+        ("4242", format!("4242\n0\n\n{nothing}\n/\n")),
     ] {
         let Some(archive) = image(user) else {
             eprintln!("SKIPPED: this machine has no `ldd`, or its shell is linked to nothing");
