@@ -13,6 +13,7 @@ use crate::arguments::{Arguments, Attached, Start, USAGE};
 use crate::connection::Connections;
 use crate::domain::Domain;
 use crate::drives::place;
+use crate::files::belongs_to;
 use crate::listener::Listener;
 use crate::privilege;
 use crate::routes::Routes;
@@ -75,6 +76,9 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
     // here has it as usual again.
     let _too_long =
         signal(SignalKind::from_raw(FILE_TOO_LONG)).map_err(|error| format!("no signals: {error}"))?;
+    if let Some(user) = &arguments.user {
+        belongs_to(user);
+    }
     let domain = Domain::new(arguments.confinement)
         .map_err(|error| format!("what is started cannot be kept in a Landlock domain: {error}"))?;
     let (agent, listener) = match arguments.start {

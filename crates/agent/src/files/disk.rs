@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Semaphore;
 
+use super::owner::as_owner;
 use crate::failure::Failure;
 
 /// How much of it goes on at once. A disk that answers to nobody takes these threads and no more.
@@ -13,7 +14,7 @@ const AT_ONCE: usize = 64;
 
 static ROOM: Semaphore = Semaphore::const_new(AT_ONCE);
 
-/// Does `work` on a thread that may wait.
+/// Does `work` on a thread that may wait, and that makes files as their owner is to be.
 pub(crate) async fn io<T, F>(work: F) -> io::Result<T>
 where
     F: FnOnce() -> io::Result<T> + Send + 'static,
@@ -22,7 +23,7 @@ where
     let room = ROOM.acquire().await.map_err(io::Error::other)?;
     let done = tokio::task::spawn_blocking(move || {
         let _room = room;
-        work()
+        as_owner(work)
     });
     done.await.map_err(io::Error::other)?
 }

@@ -8,6 +8,7 @@ mod fuzzy;
 mod grep;
 mod named;
 mod open;
+mod owner;
 mod owners;
 mod read;
 mod remove;
@@ -21,6 +22,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 pub(crate) use self::named::working_directory;
+pub(crate) use self::owner::belongs_to;
 pub(crate) use self::write::draft::is_draft;
 use crate::agent::Agent;
 

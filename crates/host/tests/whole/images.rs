@@ -133,6 +133,18 @@ pub(crate) async fn what_runs_is_the_user_that_its_image_names() {
         }
         assert_eq!(run(&stand, WHO).await, seen, "{user}");
         assert_eq!(run(&stand, "echo mine > own && echo < own && pwd").await, "\n/app/here\n", "{user}");
+        for (place, made) in [("made/here/file", "made/here/file"), ("%2Fetc%2Fown", "/etc/own")] {
+            let path = format!("/local/sandboxes/made/filesystem/{place}");
+            let written = stand.ask("PUT", &path, json!({"content": "first"}).to_string()).await;
+            assert_eq!(written.status, 200, "{written:?}");
+            let command = format!("[ -O {made} ] && [ -G {made} ] && echo more >> {made} && echo theirs");
+            assert_eq!(run(&stand, &command).await, "theirs\n", "{user}: {made}");
+        }
+        assert_eq!(
+            run(&stand, "[ -O made ] && echo > made/other && echo theirs").await,
+            "theirs\n",
+            "{user}"
+        );
         assert_ne!(run(&stand, "echo > /etc/passwd").await, "", "{user}: what is root's is not theirs");
         assert_eq!(stand.control("DELETE", "/sandboxes/made", "").await.status, 200);
     }
