@@ -56,8 +56,6 @@ pub enum Landlock {
     /// outside the domain; nor do they send signals to one, or reach its abstract sockets. Since Linux 6.12, the
     /// interface's version 6.
     Scoped,
-    /// The same without the last two, and before Linux 6.10 with any device. Since Linux 5.19, version 2.
-    Unscoped,
     /// There is no domain.
     None,
 }
@@ -138,7 +136,6 @@ impl fmt::Display for Landlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Scoped => "programs in a Landlock domain",
-            Self::Unscoped => "programs in a Landlock domain without scopes",
             Self::None => "no Landlock domain",
         })
     }

@@ -89,10 +89,10 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Whether programs are in a domain of this kind, or one that can do more; said where not.
+/// Whether programs are in a domain of this kind; said where not.
 fn has(ground: &Ground, wanted: Landlock) -> bool {
     let isolation = ground.engine.isolation();
-    let has = isolation.landlock == Landlock::Scoped || isolation.landlock == wanted;
+    let has = isolation.landlock == wanted;
     if !has {
         eprintln!("SKIPPED: {isolation}");
     }
@@ -161,15 +161,12 @@ fn agent_left_alone(rung: &Rung) -> Result<(), Failed> {
     let own = Directory::new()?;
     let next = || Ground::living(Lifetime::BeyondTheHost, own.path().to_owned(), rung, "");
     let ground = next();
-    if !has(&ground, Landlock::Unscoped) {
+    if !has(&ground, Landlock::Scoped) {
         return Ok(());
     }
-    let is_scoped = ground.engine.isolation().landlock == Landlock::Scoped;
     let refused = |asked: &Asked<'_>| {
         asked.none_runs(LOOKS.iter().copied());
-        if is_scoped {
-            asked.none_runs(SIGNALS.iter().copied());
-        }
+        asked.none_runs(SIGNALS.iter().copied());
     };
     let asked = Asked::new(&ground, None);
     // Among themselves nothing changes: what was started at another time is signalled and looked into.
@@ -222,7 +219,7 @@ fn abstract_sockets(rung: &Rung) -> Result<(), Failed> {
 
 fn no_devices(rung: &Rung) -> Result<(), Failed> {
     let ground = Ground::new(rung, "");
-    if !has(&ground, Landlock::Unscoped) {
+    if !has(&ground, Landlock::Scoped) {
         return Ok(());
     }
     let asked = Asked::new(&ground, None);
@@ -301,7 +298,7 @@ fn ordinary_work(rung: &Rung) -> Result<(), Failed> {
 
 fn nested(rung: &Rung) -> Result<(), Failed> {
     let ground = Ground::new(rung, "");
-    if !has(&ground, Landlock::Unscoped) {
+    if !has(&ground, Landlock::Scoped) {
         return Ok(());
     }
     let me = std::env::current_exe()?;

@@ -10,10 +10,6 @@ use landlock::{
 
 use crate::engine::Landlock;
 
-/// What a better domain would need.
-const SCOPES: &str = "signals and abstract sockets that do not leave their sandbox's programs: the Landlock of this \
-                      kernel has no scopes (to get it: Linux 6.12)";
-
 /// Tries it.
 pub(super) fn choose(missing: &mut Vec<String>) -> Landlock {
     let domain = |why: &str| format!("a Landlock domain for programs: {why}");
@@ -25,18 +21,15 @@ pub(super) fn choose(missing: &mut Vec<String>) -> Landlock {
         }
     };
     match tried.landlock {
-        LandlockStatus::Available { effective_abi, .. } if effective_abi >= ABI::V6 => return Landlock::Scoped,
-        LandlockStatus::Available { .. } if tried.ruleset != RulesetStatus::NotEnforced => {
-            missing.push(SCOPES.to_owned());
-            return Landlock::Unscoped;
+        LandlockStatus::Available { effective_abi, .. }
+            if effective_abi >= ABI::V6 && tried.ruleset == RulesetStatus::FullyEnforced => return Landlock::Scoped,
+        LandlockStatus::Available { .. } => {
+            missing.push(domain("this kernel's keeps no signals in (to get it: Linux 6.12)"));
         }
-        LandlockStatus::Available { .. } => missing.push(domain(
-            "this kernel's would let nothing be moved between directories (to get it: Linux 5.19)",
-        )),
         LandlockStatus::NotEnabled => missing
             .push(domain("it is not enabled (to get it: landlock in the kernel's parameter lsm=)")),
         LandlockStatus::NotImplemented => missing.push(domain(
-            "this kernel has none (to get it: Linux 5.19 with CONFIG_SECURITY_LANDLOCK, and a system that lets it be called)",
+            "this kernel has none (to get it: Linux 6.12 with CONFIG_SECURITY_LANDLOCK, and a system that lets it be called)",
         )),
     }
     Landlock::None
