@@ -27,6 +27,7 @@ mod domain;
 mod drives;
 mod failure;
 mod files;
+mod ignored;
 mod json;
 mod lingering;
 mod listener;

@@ -14,6 +14,7 @@ use crate::connection::Connections;
 use crate::domain::Domain;
 use crate::drives::place;
 use crate::files::belongs_to;
+use crate::ignored;
 use crate::listener::Listener;
 use crate::privilege;
 use crate::routes::Routes;
@@ -76,6 +77,7 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
     // here has it as usual again.
     let _too_long =
         signal(SignalKind::from_raw(FILE_TOO_LONG)).map_err(|error| format!("no signals: {error}"))?;
+    ignored::keep_to_ourselves().map_err(|error| format!("no signals: {error}"))?;
     if let Some(user) = &arguments.user {
         belongs_to(user);
     }

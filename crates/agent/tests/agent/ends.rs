@@ -1,6 +1,6 @@
 //! How processes end, and what is told of it.
 
-use nix::sys::signal::kill;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
@@ -43,6 +43,22 @@ fn the_signal_that_ended_a_process_is_a_fact() {
         assert_eq!(said, (&"failed".into(), &(-1).into(), &signal.into()));
     }
     assert_eq!(agent.run("exit 137").get("signal"), None);
+}
+
+#[test]
+fn what_the_agent_was_started_to_ignore_is_not_ignored_by_what_it_starts() {
+    let mut command = std::process::Command::new("sh");
+    // As with `nohup`, and in the background of a script.
+    command.args(["-c", "trap '' HUP INT QUIT USR1; exec \"$0\" agent --listen 127.0.0.1:0"]);
+    command.arg(env!("CARGO_BIN_EXE_reveille-agent"));
+    let agent = Running::started(command);
+    for signal in [1, 2, 3, 10] {
+        let ended = agent.run(&format!("kill -{signal} $$"));
+        assert_eq!((&ended["status"], &ended["signal"]), (&"failed".into(), &signal.into()));
+        // The agent itself goes on ignoring it.
+        kill(agent.pid(), Signal::try_from(signal).unwrap()).unwrap();
+    }
+    assert_eq!(agent.run("exit 3")["exitCode"], 3);
 }
 
 #[test]
