@@ -64,7 +64,7 @@ pub(super) async fn serve(stream: std::net::TcpStream, visit: Visit) {
     let mut plain = pin!(plain.serve(visit.head));
     let course = tokio::select! {
         biased;
-        course = plain.as_mut() => course,
+        // First, so that an answer that is ready at the same time says that it is the last.
         end = ends.as_mut() => match end {
             End::Now => return,
             End::AfterThis => {
@@ -75,7 +75,8 @@ pub(super) async fn serve(stream: std::net::TcpStream, visit: Visit) {
                     () = visit.ends_now(&reset) => return,
                 }
             }
-        }
+        },
+        course = plain.as_mut() => course,
     };
     match course {
         Course::Over => {}
