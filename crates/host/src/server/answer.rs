@@ -1,22 +1,48 @@
-//! Answers where there is no request: written out as they go over the wire.
+//! Answers as they go over the wire, line by line.
 
-use http::StatusCode;
+use http::header::CONNECTION;
+use http::{HeaderValue, Response, StatusCode};
+use hyper::ext::ReasonPhrase;
 use reveille_wire::{GatewayCode, Refusal};
+
+/// Tells the client that its connection ends with this answer.
+pub(super) fn close<B>(response: &mut Response<B>) {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// Writes the first line of an answer.
+pub(super) fn write_status<B>(response: &Response<B>, out: &mut Vec<u8>) {
+    let status = response.status();
+    let reason = response.extensions().get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+    let reason = reason.unwrap_or_else(|| status.canonical_reason().unwrap_or_default().as_bytes());
+    for part in [b"HTTP/1.1 ", status.as_str().as_bytes(), b" ", reason, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
+/// Writes a line of its head.
+pub(super) fn write_line(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
+/// Writes the line that says how long its body is, in bytes.
+pub(super) fn write_length(length: u64, out: &mut Vec<u8>) {
+    write_line("content-length", itoa::Buffer::new().format(length).as_bytes(), out);
+}
 
 /// The whole of a refusal, after which its connection closes.
 pub(super) fn written_out(refusal: Refusal) -> Vec<u8> {
     let response = refusal.into_response(crate::clock::now());
-    let status = response.status();
-    let reason = status.canonical_reason().unwrap_or_default();
-    let mut out = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+    let mut out = Vec::new();
+    write_status(&response, &mut out);
     for (name, value) in response.headers() {
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        write_line(name.as_str(), value.as_bytes(), &mut out);
     }
-    let length = response.body().len();
-    out.extend_from_slice(format!("connection: close\r\ncontent-length: {length}\r\n\r\n").as_bytes());
+    write_line("connection", b"close", &mut out);
+    write_length(response.body().len() as u64, &mut out);
+    out.extend_from_slice(b"\r\n");
     out.extend_from_slice(response.body());
     out
 }

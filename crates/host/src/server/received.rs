@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use axum::body::Bytes;
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::answer::close;
 use super::crowd::Served;
 use super::entry::Entry;
 
@@ -101,7 +101,7 @@ impl Exchange {
     /// Tells the client that its connection ends with this answer.
     pub(super) fn end<B>(&self, response: &mut Response<B>) {
         if self.version < Version::HTTP_2 {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            close(response);
         }
     }
 }

@@ -6,11 +6,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body::Body as _;
-use hyper::ext::ReasonPhrase;
 use tokio::io::AsyncWrite as _;
 
+use super::super::answer::{write_length, write_line, write_status};
 use super::super::received::Answering;
 use super::super::socket::Socket;
 use super::date;
@@ -49,11 +49,6 @@ enum Framing {
     Chunks,
     /// It has ended, or there is none.
     Over,
-}
-
-/// Tells the client that its connection ends with this answer.
-pub(super) fn close<B>(response: &mut Response<B>) {
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
 impl<'a> Answer<'a> {
@@ -180,16 +175,18 @@ impl<'a> Answer<'a> {
 impl Framing {
     /// How the body of an answer is framed (RFC 9112, section 6.3).
     fn of(response: &Response<Answering>, method: &Method) -> Self {
-        let has_none = method == Method::HEAD
-            || response.status().is_informational()
-            || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         match response.body().size_hint().exact() {
-            _ if has_none => Self::Over,
+            _ if method == Method::HEAD || is_bodiless(response.status()) => Self::Over,
             Some(0) => Self::Over,
             Some(length) => Self::Length(length),
             None => Self::Chunks,
         }
     }
+}
+
+/// Whether an answer with this status has no body, whatever was asked (RFC 9110, section 6.4.1).
+fn is_bodiless(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// Writes the head of an answer. What it says of its body's length is what is known of it; where it has no body, what
@@ -201,11 +198,7 @@ fn write_head(
     out: &mut Vec<u8>,
 ) -> Afterwards {
     let status = response.status();
-    let reason = response.extensions().get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
-    let reason = reason.unwrap_or_else(|| status.canonical_reason().unwrap_or_default().as_bytes());
-    for part in [b"HTTP/1.1 ", status.as_str().as_bytes(), b" ", reason, b"\r\n"] {
-        out.extend_from_slice(part);
-    }
+    write_status(response, out);
     let keeps_length = framing == Framing::Over && status != StatusCode::NO_CONTENT;
     let (mut has_length, mut has_date, mut afterwards) = (false, false, Afterwards::Stays);
     for (name, value) in response.headers() {
@@ -223,12 +216,10 @@ fn write_head(
         Framing::Length(length) => write_length(length, out),
         Framing::Chunks => write_line("transfer-encoding", b"chunked", out),
         Framing::Over => {
-            let may_have_one = !status.is_informational()
-                && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
             // Of a body that is left out it is said how long it would be, where that is known.
             let length = response.body().size_hint().exact();
             if let Some(length) = length.filter(|length| *length > 0 || method != Method::HEAD)
-                && may_have_one
+                && !is_bodiless(status)
                 && !has_length
             {
                 write_length(length, out);
@@ -240,14 +231,4 @@ fn write_head(
     }
     out.extend_from_slice(b"\r\n");
     afterwards
-}
-
-fn write_length(length: u64, out: &mut Vec<u8>) {
-    write_line("content-length", itoa::Buffer::new().format(length).as_bytes(), out);
-}
-
-fn write_line(name: &str, value: &[u8], out: &mut Vec<u8>) {
-    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-        out.extend_from_slice(part);
-    }
 }

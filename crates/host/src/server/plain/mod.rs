@@ -25,6 +25,7 @@ use tokio_util::io::poll_read_buf;
 use self::answer::{Afterwards, Answer};
 use self::head::Otherwise;
 use self::patience::Patience;
+use super::answer::close;
 use super::crowd::Seat;
 use super::front::Front;
 use super::received::Exchange;
@@ -135,7 +136,7 @@ impl Plain<'_> {
             return Err(Left);
         };
         if self.is_last.load(Ordering::Relaxed) {
-            answer::close(&mut response);
+            close(&mut response);
         }
         let mut answer = Answer::begin(response, &method, out);
         poll_fn(|cx| match answer.poll_write(&mut self.socket, cx) {
