@@ -13,12 +13,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use reveille_http1::{Lingering, Unread};
 use reveille_wire::hop;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use crate::lingering::{Lingering, Received, Unread};
 use crate::listener::{Kind, Listener, Stream};
+use crate::received::Received;
 use crate::routes::Routes;
 
 /// How long a connection has to be quiet, while the agent lets go of its connections, before it is closed. A client
@@ -81,7 +82,7 @@ impl Connections {
 
 async fn serve(stream: Stream, routes: Routes, mut phase: watch::Receiver<Phase>) {
     let (told, over, unread) = (phase.clone(), stream.kind(), Unread::default());
-    let io = TokioIo::new(Lingering::new(stream, unread.clone()));
+    let io = TokioIo::new(Lingering::if_unread(stream, unread.clone()));
     let service = service_fn(|request| answer(&routes, over, &told, &unread, request));
     let connection = http1::Builder::new()
         // No limit on the wait for a head: it would run out while the sandbox sleeps, and the connection would be

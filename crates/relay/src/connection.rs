@@ -7,11 +7,11 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use reveille_http1::Lingering;
 use reveille_wire::hop;
 use tokio::net::TcpStream;
 
 use crate::crossing::Crossing;
-use crate::lingering::Lingering;
 
 /// How long the head of a request may take, and the time between two: longer than clients keep an idle connection
 /// (Go's for 90 s), so that none meets one that is being closed.

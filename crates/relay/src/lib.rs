@@ -38,7 +38,6 @@ mod crossing;
 mod error;
 mod extended;
 mod files;
-mod lingering;
 mod listener;
 mod loops;
 mod passage;

@@ -13,21 +13,16 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// The answer that a refusal is.
 pub(crate) fn respond(refusal: Refusal) -> Response<Full<Bytes>> {
-    let now = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
-    refusal.into_response(now).map(|body| Full::new(Bytes::from(body)))
+    refusal.into_response(now()).map(|body| Full::new(Bytes::from(body)))
 }
 
 /// The whole of a refusal as it goes over the wire, after which its connection closes.
 pub(crate) fn written_out(refusal: Refusal) -> Vec<u8> {
-    let response = refusal.into_response(humantime::format_rfc3339_micros(SystemTime::now()).to_string());
-    let status = response.status();
-    let mut out =
-        format!("HTTP/1.1 {} {}\r\n", status.as_u16(), status.canonical_reason().unwrap_or_default());
-    for (name, value) in response.headers() {
-        out.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap_or_default()));
-    }
-    out.push_str(&format!("connection: close\r\ncontent-length: {}\r\n\r\n", response.body().len()));
-    [out.as_bytes(), response.body()].concat()
+    reveille_http1::written_out(&refusal.into_response(now()))
+}
+
+fn now() -> String {
+    humantime::format_rfc3339_micros(SystemTime::now()).to_string()
 }
 
 /// What becomes of a request that brought no answer.

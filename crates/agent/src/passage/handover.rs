@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, Request, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use reveille_http1::Lingering;
 use reveille_wire::handover::{self, Outcome};
 use reveille_wire::hop;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
@@ -20,7 +21,6 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::connect::{NoWay, connect};
 use crate::failure::Failure;
-use crate::lingering::Lingering;
 use crate::listener::Stream;
 
 /// Whether a request asks for this.
@@ -67,8 +67,8 @@ async fn serve(upgrade: OnUpgrade) -> io::Result<()> {
 
 fn unix(upgraded: Upgraded) -> io::Result<UnixStream> {
     let not_unix = || io::Error::other("the connection is no unix socket");
-    let parts = upgraded.downcast::<TokioIo<Lingering>>().map_err(|_| not_unix())?;
-    match parts.io.into_inner().into_stream() {
+    let parts = upgraded.downcast::<TokioIo<Lingering<Stream>>>().map_err(|_| not_unix())?;
+    match parts.io.into_inner().into_inner() {
         // Whoever asks waits for the word before it says more.
         Stream::Unix(stream) if parts.read_buf.is_empty() => Ok(stream),
         Stream::Unix(_) | Stream::Tcp(_) => Err(not_unix()),

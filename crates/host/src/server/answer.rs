@@ -1,50 +1,11 @@
-//! Answers as they go over the wire, line by line.
+//! Answers of the host itself to what never was a request.
 
-use http::header::CONNECTION;
-use http::{HeaderValue, Response, StatusCode};
-use hyper::ext::ReasonPhrase;
+use http::StatusCode;
 use reveille_wire::{GatewayCode, Refusal};
-
-/// Tells the client that its connection ends with this answer.
-pub(super) fn close<B>(response: &mut Response<B>) {
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-}
-
-/// Writes the first line of an answer.
-pub(super) fn write_status<B>(response: &Response<B>, out: &mut Vec<u8>) {
-    let status = response.status();
-    let reason = response.extensions().get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
-    let reason = reason.unwrap_or_else(|| status.canonical_reason().unwrap_or_default().as_bytes());
-    for part in [b"HTTP/1.1 ", status.as_str().as_bytes(), b" ", reason, b"\r\n"] {
-        out.extend_from_slice(part);
-    }
-}
-
-/// Writes a line of its head.
-pub(super) fn write_line(name: &str, value: &[u8], out: &mut Vec<u8>) {
-    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-        out.extend_from_slice(part);
-    }
-}
-
-/// Writes the line that says how long its body is, in bytes.
-pub(super) fn write_length(length: u64, out: &mut Vec<u8>) {
-    write_line("content-length", itoa::Buffer::new().format(length).as_bytes(), out);
-}
 
 /// The whole of a refusal, after which its connection closes.
 pub(super) fn written_out(refusal: Refusal) -> Vec<u8> {
-    let response = refusal.into_response(crate::clock::now());
-    let mut out = Vec::new();
-    write_status(&response, &mut out);
-    for (name, value) in response.headers() {
-        write_line(name.as_str(), value.as_bytes(), &mut out);
-    }
-    write_line("connection", b"close", &mut out);
-    write_length(response.body().len() as u64, &mut out);
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(response.body());
-    out
+    reveille_http1::written_out(&refusal.into_response(crate::clock::now()))
 }
 
 /// The answer to a head that cannot be read, where `said` is what the HTTP library would say to it: a status and

@@ -1,9 +1,9 @@
 //! One client's connection, HTTP/1.1 or HTTP/2.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -12,13 +12,13 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use reveille_http1::{Course, Last, Plain};
 use reveille_wire::hop;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::crowd::Held;
 use super::front::Front;
-use super::plain::{Course, Plain};
 use super::received::Exchange;
 use super::socket::{Reset, Socket};
 use crate::gateway::{H2_WINDOW, Visitor};
@@ -52,23 +52,16 @@ pub(super) async fn serve(stream: std::net::TcpStream, visit: Visit) {
     let socket = Socket::new(stream, reset.clone());
     let visitor = Arc::new(Visitor::new(visit.client));
     let mut ends = pin!(when_woken(visit.ends(&reset)));
-    let is_last = AtomicBool::new(false);
-    let plain = Plain {
-        socket,
-        front: &visit.front,
-        visitor: &visitor,
-        seat: visit.held.seat(),
-        reset: &reset,
-        is_last: &is_last,
-    };
-    let mut plain = pin!(plain.serve(visit.head));
+    let last = Last::default();
+    let serve = |request| visit.front.serve(Exchange::whole(request), &visitor, visit.held.seat());
+    let mut plain = pin!(Plain { socket, within: visit.head, last: &last }.serve(serve));
     let course = tokio::select! {
         biased;
         // First, so that an answer that is ready at the same time says that it is the last.
         end = ends.as_mut() => match end {
             End::Now => return,
             End::AfterThis => {
-                is_last.store(true, Ordering::Relaxed);
+                last.set();
                 tokio::select! {
                     biased;
                     course = plain.as_mut() => course,
@@ -80,7 +73,11 @@ pub(super) async fn serve(stream: std::net::TcpStream, visit: Visit) {
     };
     match course {
         Course::Over => {}
-        Course::Otherwise(socket, came) if is_last.load(Ordering::Relaxed) => {
+        Course::Unanswered(socket) => {
+            reset.ask();
+            drop(socket);
+        }
+        Course::Otherwise(socket, came) if last.is_set() => {
             // What has come of it is served like anybody's who comes while the host stops.
             let ends = visit.ends_now(&reset).map(|()| End::Now);
             Box::pin(visit.by_library(socket, came, &visitor, &reset, pin!(ends))).await;
@@ -138,7 +135,7 @@ impl Visit {
                 let visitor = Arc::clone(visitor);
                 async move {
                     match front.serve(Exchange::begin(request), &visitor, &seat).await {
-                        Some(response) => Ok::<_, std::convert::Infallible>(response),
+                        Some(response) => Ok::<_, Infallible>(response),
                         None => {
                             reset.ask();
                             std::future::pending().await

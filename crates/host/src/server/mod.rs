@@ -6,7 +6,6 @@ mod connection;
 mod crowd;
 mod entry;
 mod front;
-mod plain;
 mod received;
 mod socket;
 mod workers;

@@ -9,8 +9,8 @@ use axum::body::Bytes;
 use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use reveille_http1::close;
 
-use super::answer::close;
 use super::crowd::Served;
 use super::entry::Entry;
 

@@ -1,25 +1,18 @@
 //! A connection's bytes, and how it ends.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
+use reveille_http1::{Lingering, Readable};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::answer;
-
-/// How long a connection that is done waits for what the client sends next.
-const LINGER_SILENT: Duration = Duration::from_secs(2);
-/// How long it waits at the most, whatever the client sends.
-const LINGER: Duration = Duration::from_secs(30);
 
 /// The reset of one connection: whoever serves it asks for it, whoever drives it carries it out.
 #[derive(Debug, Clone, Default)]
@@ -66,59 +59,27 @@ struct Instead {
 
 /// A client's connection.
 ///
-/// Closed with a reset where one was asked for. Otherwise it closes like a polite server: it ends its own side
-/// and reads on for a moment, so that an answer to a request that was not read to its end is not lost to the
-/// reset that the kernel would send.
+/// Closed with a reset where one was asked for, and politely otherwise.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Lingering<TcpStream>,
     reset: Reset,
     /// Whether the library has begun a request on it; none: it serves nothing on it.
     begun: Option<Begun>,
     instead: Option<Instead>,
-    closing: Option<Closing>,
     /// What came of it already, and is read again.
     again: BytesMut,
 }
 
-/// A connection that has said all it had to say.
-#[derive(Debug)]
-struct Closing {
-    silence: Pin<Box<Sleep>>,
-    end: Instant,
-}
-
-impl Closing {
-    fn begin() -> Self {
-        let now = Instant::now();
-        Self { silence: Box::pin(tokio::time::sleep_until(now + LINGER_SILENT)), end: now + LINGER }
-    }
-
-    fn heard(&mut self) {
-        let next = (Instant::now() + LINGER_SILENT).min(self.end);
-        self.silence.as_mut().reset(next);
-    }
-}
-
 impl Socket {
     pub(super) fn new(stream: TcpStream, reset: Reset) -> Self {
-        Self { stream, reset, begun: None, instead: None, closing: None, again: BytesMut::new() }
+        Self { stream: Lingering::new(stream), reset, begun: None, instead: None, again: BytesMut::new() }
     }
 
     /// Makes it one for the library, which reads once more what came of it.
     pub(super) fn hand_over(&mut self, came: BytesMut) -> Begun {
         self.again = came;
         self.begun.insert(Begun::default()).clone()
-    }
-
-    /// Whether there is something to be read of it, or has been an end.
-    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_read_ready(cx)
-    }
-
-    /// Ends it: says that nothing more comes, and reads on for a moment.
-    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self).poll_shutdown(cx)
     }
 
     /// Writes an answer in the platform's shape in place of `offered`, the bare one to a head that could not be read;
@@ -146,27 +107,6 @@ impl Socket {
         }
         Some(Poll::Ready(Ok(length)))
     }
-
-    /// Reads and drops what still comes, until the client ends its side or the time is over.
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let closing = self.closing.get_or_insert_with(Closing::begin);
-        if closing.silence.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        let mut space = [MaybeUninit::uninit(); 64 * 1024];
-        // Bounded, so that a fast client does not keep this thread; the time is looked at in between.
-        for _ in 0..16 {
-            let mut buffer = ReadBuf::uninit(&mut space);
-            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => closing.heard(),
-                Poll::Ready(_) => return Poll::Ready(()),
-                // The timer has been set anew meanwhile, and tells nobody unless it is asked.
-                Poll::Pending => return closing.silence.as_mut().poll(cx),
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
 }
 
 impl Drop for Socket {
@@ -174,9 +114,15 @@ impl Drop for Socket {
         if !self.reset.armed.load(Ordering::Acquire) {
             return;
         }
-        if let Err(error) = self.stream.set_zero_linger() {
+        if let Err(error) = self.stream.get_ref().set_zero_linger() {
             tracing::debug!(%error, "a connection was closed instead of reset");
         }
+    }
+}
+
+impl Readable for Socket {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_readable(cx)
     }
 }
 
@@ -225,9 +171,6 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.closing.is_none() {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-        }
-        self.poll_linger(cx).map(Ok)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -7,13 +7,11 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, Bytes};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::{Method, Response, StatusCode};
-use http_body::Body as _;
-use tokio::io::AsyncWrite as _;
+use http_body::Body;
+use tokio::io::AsyncWrite;
 
-use super::super::answer::{write_length, write_line, write_status};
-use super::super::received::Answering;
-use super::super::socket::Socket;
-use super::date;
+use super::{BoxError, date};
+use crate::written::{write_length, write_line, write_status};
 
 /// Up to so many bytes of a body are copied behind what stands before them, so that one write takes both.
 const COPIED: usize = 4 * 1024;
@@ -28,8 +26,8 @@ pub(super) enum Afterwards {
 }
 
 /// An answer, its body moved by whoever waits for it to be written.
-pub(super) struct Answer<'a> {
-    body: Answering,
+pub(super) struct Answer<'a, B> {
+    body: B,
     framing: Framing,
     afterwards: Afterwards,
     /// What is to be written first, and how much of it has been.
@@ -51,8 +49,11 @@ enum Framing {
     Over,
 }
 
-impl<'a> Answer<'a> {
-    pub(super) fn begin(response: Response<Answering>, method: &Method, out: &'a mut Vec<u8>) -> Self {
+impl<'a, B> Answer<'a, B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    pub(super) fn begin(response: Response<B>, method: &Method, out: &'a mut Vec<u8>) -> Self {
         let framing = Framing::of(&response, method);
         out.clear();
         let afterwards = write_head(&response, method, framing, out);
@@ -70,7 +71,7 @@ impl<'a> Answer<'a> {
     /// Writes it to its end. Whatever of it is there goes out at once.
     pub(super) fn poll_write(
         &mut self,
-        socket: &mut Socket,
+        socket: &mut (impl AsyncWrite + Unpin),
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Afterwards>> {
         loop {
@@ -174,7 +175,7 @@ impl<'a> Answer<'a> {
 
 impl Framing {
     /// How the body of an answer is framed (RFC 9112, section 6.3).
-    fn of(response: &Response<Answering>, method: &Method) -> Self {
+    fn of(response: &Response<impl Body>, method: &Method) -> Self {
         match response.body().size_hint().exact() {
             _ if method == Method::HEAD || is_bodiless(response.status()) => Self::Over,
             Some(0) => Self::Over,
@@ -192,7 +193,7 @@ fn is_bodiless(status: StatusCode) -> bool {
 /// Writes the head of an answer. What it says of its body's length is what is known of it; where it has no body, what
 /// it says stays.
 fn write_head(
-    response: &Response<Answering>,
+    response: &Response<impl Body>,
     method: &Method,
     framing: Framing,
     out: &mut Vec<u8>,

@@ -10,59 +10,115 @@ mod date;
 mod head;
 mod patience;
 
+use std::error::Error;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Request;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
 
 use self::answer::{Afterwards, Answer};
 use self::head::Otherwise;
 use self::patience::Patience;
-use super::answer::close;
-use super::crowd::Seat;
-use super::front::Front;
-use super::received::Exchange;
-use super::socket::{Reset, Socket};
-use crate::gateway::Visitor;
+use crate::{Readable, close};
 
 /// The room for a request, in bytes.
 const ROOM: usize = 4 * 1024;
 /// How much a client may send ahead while its request is being served, in bytes.
 const AHEAD: usize = 64 * 1024;
 
-/// A connection while it carries nothing but such requests.
-pub(super) struct Plain<'a> {
-    pub(super) socket: Socket,
-    pub(super) front: &'a Front,
-    pub(super) visitor: &'a Visitor,
-    pub(super) seat: &'a Arc<Seat>,
-    pub(super) reset: &'a Reset,
-    /// It is to end with the exchange that is under way.
-    pub(super) is_last: &'a AtomicBool,
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A connection while it carries nothing but whole requests: a head of HTTP/1.1 of at most 16 KiB, and a body of at
+/// most 64 KiB whose length it says.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use http_body_util::Full;
+/// use reveille_http1::{Course, Last, Lingering, Plain};
+/// use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let mut client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// client.write_all(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nhi").await?;
+/// client.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\n\r\n").await?;
+///
+/// let socket = Lingering::new(listener.accept().await?.0);
+/// let plain = Plain { socket, within: Duration::from_secs(30), last: &Last::default() };
+/// let course = plain.serve(|request| async { Some(http::Response::new(Full::new(request.into_body()))) }).await;
+///
+/// // The first was one; with the second the connection goes to an HTTP library.
+/// let Course::Otherwise(socket, came) = course else { panic!("it goes on") };
+/// assert!(came.starts_with(b"GET / HTTP/1.1\r\n"));
+/// drop(socket);
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer).await?;
+/// assert!(answer.starts_with("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n") && answer.ends_with("\r\n\r\nhi"));
+/// # Ok::<(), std::io::Error>(())
+/// # })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Plain<'a, S> {
+    /// Its bytes. It is shut down when an answer has said that it closes.
+    pub socket: S,
+    /// How long it waits for the head of a request, from the end of the one before on, and for its body. A body that
+    /// comes more slowly is one for the library.
+    pub within: Duration,
+    /// Whether it ends with the exchange that is under way.
+    pub last: &'a Last,
 }
 
-/// What becomes of the connection.
-pub(super) enum Course {
+/// Whether a connection ends with the exchange that is under way. It is looked at when the connection's task is woken.
+#[derive(Debug, Default)]
+pub struct Last(AtomicBool);
+
+impl Last {
+    /// It does: the answer says so, and where nothing is under way it ends at once.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it does.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What becomes of a connection.
+#[derive(Debug)]
+pub enum Course<S> {
+    /// It has ended.
     Over,
-    /// What comes next is for the library, and so is what has come of it already.
-    Otherwise(Socket, BytesMut),
+    /// A request got no answer.
+    Unanswered(S),
+    /// What comes next is for an HTTP library, and so is what has come of it already.
+    Otherwise(S, BytesMut),
 }
 
 /// The client has gone away.
 struct Left;
 
-impl Plain<'_> {
-    /// Serves them, each of which must have come within this time.
-    pub(super) async fn serve(mut self, head: Duration) -> Course {
+impl<S: AsyncRead + AsyncWrite + Readable + Unpin> Plain<'_, S> {
+    /// Serves one request after the other, as long as they are whole and answered. What is being served when the
+    /// client goes away is dropped.
+    pub async fn serve<F, A, B>(mut self, mut serve: F) -> Course<S>
+    where
+        F: FnMut(Request<Bytes>) -> A,
+        A: Future<Output = Option<Response<B>>>,
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    {
         let mut came = BytesMut::new();
-        let mut patience = Patience::new(head);
+        let mut patience = Patience::new(self.within);
         let mut out = Vec::new();
         loop {
             let request = match self.next(&mut came, &mut patience).await {
@@ -70,13 +126,14 @@ impl Plain<'_> {
                 Ok(None) => return Course::Over,
                 Err(Otherwise) => return Course::Otherwise(self.socket, came),
             };
-            match self.exchange(request, &mut came, &mut out).await {
-                Ok(Afterwards::Stays) => {}
-                Ok(Afterwards::Closes) => {
+            match self.exchange(request, &mut serve, &mut came, &mut out).await {
+                Ok(Some(Afterwards::Stays)) => {}
+                Ok(Some(Afterwards::Closes)) => {
                     // Whoever has gone away meanwhile is not told.
-                    let _ = poll_fn(|cx| self.socket.poll_close(cx)).await;
+                    let _ = poll_fn(|cx| Pin::new(&mut self.socket).poll_shutdown(cx)).await;
                     return Course::Over;
                 }
+                Ok(None) => return Course::Unanswered(self.socket),
                 Err(Left) => return Course::Over,
             }
         }
@@ -100,7 +157,7 @@ impl Plain<'_> {
                     return Poll::Ready(Ok(Some(head.request.map(|()| body))));
                 }
                 let is_between = waiting.is_none() && came.is_empty();
-                if is_between && self.is_last.load(Ordering::Relaxed) {
+                if is_between && self.last.is_set() {
                     return Poll::Ready(Ok(None));
                 }
                 match self.poll_more(came, cx) {
@@ -118,29 +175,33 @@ impl Plain<'_> {
         .await
     }
 
-    async fn exchange(
+    /// Has a request answered; `None`: there is no answer to it.
+    async fn exchange<F, A, B>(
         &mut self,
         request: Request<Bytes>,
+        serve: &mut F,
         came: &mut BytesMut,
         out: &mut Vec<u8>,
-    ) -> Result<Afterwards, Left> {
+    ) -> Result<Option<Afterwards>, Left>
+    where
+        F: FnMut(Request<Bytes>) -> A,
+        A: Future<Output = Option<Response<B>>>,
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    {
         let method = request.method().clone();
-        let mut served = pin!(self.front.serve(Exchange::whole(request), self.visitor, self.seat));
+        let mut served = pin!(serve(request));
         let socket = &mut self.socket;
         let served = poll_fn(|cx| match served.as_mut().poll(cx) {
             Poll::Ready(served) => Poll::Ready(Ok(served)),
             Poll::Pending => poll_left(socket, came, cx).map(Err),
         });
-        let Some(mut response) = served.await? else {
-            self.reset.ask();
-            return Err(Left);
-        };
-        if self.is_last.load(Ordering::Relaxed) {
+        let Some(mut response) = served.await? else { return Ok(None) };
+        if self.last.is_set() {
             close(&mut response);
         }
         let mut answer = Answer::begin(response, &method, out);
         poll_fn(|cx| match answer.poll_write(&mut self.socket, cx) {
-            Poll::Ready(written) => Poll::Ready(written.map_err(|error| {
+            Poll::Ready(written) => Poll::Ready(written.map(Some).map_err(|error| {
                 tracing::debug!(%error, "an answer was broken off");
                 Left
             })),
@@ -157,7 +218,11 @@ impl Plain<'_> {
 }
 
 /// Ready when the client has gone away. What it sends meanwhile is kept.
-fn poll_left(socket: &mut Socket, came: &mut BytesMut, cx: &mut Context<'_>) -> Poll<Left> {
+fn poll_left<S: AsyncRead + Readable + Unpin>(
+    socket: &mut S,
+    came: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<Left> {
     while came.len() < AHEAD {
         // No room is made before there is something for it.
         if ready!(socket.poll_readable(cx)).is_err() {

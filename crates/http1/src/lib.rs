@@ -1,0 +1,17 @@
+//! The server's side of HTTP/1.1 for gateways.
+//!
+//! Nearly every request is whole when it is looked at, and needs little of what an HTTP library must be ready for.
+//! [`Plain`] reads, serves and answers those in the task of their connection, and gives the connection back with the
+//! first that is anything else, together with all that came of it. [`Lingering`] closes one without taking its last
+//! answer back.
+#![forbid(unsafe_code)]
+
+mod lingering;
+mod plain;
+mod readable;
+mod written;
+
+pub use lingering::{Lingering, Unread};
+pub use plain::{Course, Last, Plain};
+pub use readable::Readable;
+pub use written::{close, written_out};
