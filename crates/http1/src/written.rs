@@ -1,7 +1,7 @@
 //! Answers as they go over the wire, line by line.
 
 use http::header::CONNECTION;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
 /// Tells the client that its connection ends with this answer.
@@ -44,6 +44,11 @@ pub(crate) fn write_status<B>(response: &Response<B>, out: &mut Vec<u8>) {
     let status = response.status();
     let reason = response.extensions().get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
     let reason = reason.unwrap_or_else(|| status.canonical_reason().unwrap_or_default().as_bytes());
+    write_status_line(status, reason, out);
+}
+
+/// Writes the first line of an answer of this status and reason.
+pub(crate) fn write_status_line(status: StatusCode, reason: &[u8], out: &mut Vec<u8>) {
     for part in [b"HTTP/1.1 ", status.as_str().as_bytes(), b" ", reason, b"\r\n"] {
         out.extend_from_slice(part);
     }

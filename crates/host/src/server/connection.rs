@@ -9,6 +9,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use http::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -50,11 +52,12 @@ pub(super) async fn serve(stream: std::net::TcpStream, visit: Visit) {
     }
     let reset = Reset::default();
     let socket = Socket::new(stream, reset.clone());
+    let interims = socket.interims();
     let visitor = Arc::new(Visitor::new(visit.client));
     let mut ends = pin!(when_woken(visit.ends(&reset)));
     let last = Last::default();
     let serve = |request| visit.front.serve(Exchange::whole(request), &visitor, visit.held.seat());
-    let mut plain = pin!(Plain { socket, within: visit.head, last: &last }.serve(serve));
+    let mut plain = pin!(Plain { socket, within: visit.head, last: &last, interims: &interims }.serve(serve));
     let course = tokio::select! {
         biased;
         // First, so that an answer that is ready at the same time says that it is the last.
@@ -124,17 +127,20 @@ impl Visit {
         ends: Pin<&mut impl Future<Output = End>>,
     ) {
         let first = Arc::new(Notify::new());
+        let interims = socket.interims();
         let begun = socket.hand_over(came);
         let service = service_fn({
             let first = Arc::clone(&first);
-            move |request| {
+            move |request: Request<Incoming>| {
                 begun.note();
                 first.notify_one();
                 let (front, reset, seat) =
                     (Arc::clone(&self.front), reset.clone(), Arc::clone(self.held.seat()));
-                let visitor = Arc::clone(visitor);
+                let (visitor, interims) = (Arc::clone(visitor), interims.clone());
                 async move {
-                    match front.serve(Exchange::begin(request), &visitor, &seat).await {
+                    let version = request.version();
+                    let serving = front.serve(Exchange::begin(request), &visitor, &seat);
+                    match interims.during(version, serving).await {
                         Some(response) => Ok::<_, Infallible>(response),
                         None => {
                             reset.ask();

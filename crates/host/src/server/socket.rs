@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use reveille_http1::{Lingering, Readable};
+use reveille_http1::{Interims, Readable};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -62,23 +62,26 @@ struct Instead {
 /// Closed with a reset where one was asked for, and politely otherwise.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: Lingering<TcpStream>,
+    stream: reveille_http1::Socket<TcpStream>,
     reset: Reset,
     /// Whether the library has begun a request on it; none: it serves nothing on it.
     begun: Option<Begun>,
     instead: Option<Instead>,
-    /// What came of it already, and is read again.
-    again: BytesMut,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, reset: Reset) -> Self {
-        Self { stream: Lingering::new(stream), reset, begun: None, instead: None, again: BytesMut::new() }
+        Self { stream: reveille_http1::Socket::new(stream), reset, begun: None, instead: None }
+    }
+
+    /// What is said on it before answers.
+    pub(super) fn interims(&self) -> Interims {
+        self.stream.interims()
     }
 
     /// Makes it one for the library, which reads once more what came of it.
     pub(super) fn hand_over(&mut self, came: BytesMut) -> Begun {
-        self.again = came;
+        self.stream.put_back(came);
         self.begun.insert(Begun::default()).clone()
     }
 
@@ -132,11 +135,6 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.again.is_empty() {
-            let length = self.again.len().min(buffer.remaining());
-            buffer.put_slice(&self.again.split_to(length));
-            return Poll::Ready(Ok(()));
-        }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }

@@ -27,7 +27,7 @@ use tokio_util::io::poll_read_buf;
 use self::answer::{Afterwards, Answer};
 use self::head::Otherwise;
 use self::patience::Patience;
-use crate::{Readable, close};
+use crate::{Interims, Readable, close};
 
 /// The room for a request, in bytes.
 const ROOM: usize = 4 * 1024;
@@ -43,7 +43,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// use std::time::Duration;
 ///
 /// use http_body_util::Full;
-/// use reveille_http1::{Course, Last, Lingering, Plain};
+/// use reveille_http1::{Course, Last, Plain, Socket};
 /// use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -52,8 +52,9 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// client.write_all(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nhi").await?;
 /// client.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\n\r\n").await?;
 ///
-/// let socket = Lingering::new(listener.accept().await?.0);
-/// let plain = Plain { socket, within: Duration::from_secs(30), last: &Last::default() };
+/// let socket = Socket::new(listener.accept().await?.0);
+/// let (last, interims) = (Last::default(), socket.interims());
+/// let plain = Plain { socket, within: Duration::from_secs(30), last: &last, interims: &interims };
 /// let course = plain.serve(|request| async { Some(http::Response::new(Full::new(request.into_body()))) }).await;
 ///
 /// // The first was one; with the second the connection goes to an HTTP library.
@@ -76,6 +77,8 @@ pub struct Plain<'a, S> {
     pub within: Duration,
     /// Whether it ends with the exchange that is under way.
     pub last: &'a Last,
+    /// What is sent before the answers.
+    pub interims: &'a Interims,
 }
 
 /// Whether a connection ends with the exchange that is under way. It is looked at when the connection's task is woken.
@@ -189,13 +192,23 @@ impl<S: AsyncRead + AsyncWrite + Readable + Unpin> Plain<'_, S> {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
         let method = request.method().clone();
+        let mut turn = self.interims.begin();
         let mut served = pin!(serve(request));
         let socket = &mut self.socket;
         let served = poll_fn(|cx| match served.as_mut().poll(cx) {
             Poll::Ready(served) => Poll::Ready(Ok(served)),
-            Poll::Pending => poll_left(socket, came, cx).map(Err),
+            Poll::Pending => {
+                turn.watch(cx);
+                poll_said(socket, came, cx).map(Err)
+            }
         });
         let Some(mut response) = served.await? else { return Ok(None) };
+        let socket = &mut self.socket;
+        let ended = poll_fn(|cx| match turn.poll_end(cx) {
+            Poll::Ready(()) => Poll::Ready(Ok(())),
+            Poll::Pending => poll_said(socket, came, cx).map(Err),
+        });
+        ended.await?;
         if self.last.is_set() {
             close(&mut response);
         }
@@ -214,6 +227,18 @@ impl<S: AsyncRead + AsyncWrite + Readable + Unpin> Plain<'_, S> {
     fn poll_more(&mut self, came: &mut BytesMut, cx: &mut Context<'_>) -> Poll<Option<usize>> {
         came.reserve(ROOM);
         poll_read_buf(Pin::new(&mut self.socket), cx, came).map(some)
+    }
+}
+
+/// Writes what is said before the answer. Ready when the client has gone away.
+fn poll_said<S: AsyncRead + AsyncWrite + Readable + Unpin>(
+    socket: &mut S,
+    came: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<Left> {
+    match Pin::new(&mut *socket).poll_flush(cx) {
+        Poll::Ready(Err(_)) => Poll::Ready(Left),
+        Poll::Ready(Ok(())) | Poll::Pending => poll_left(socket, came, cx),
     }
 }
 
