@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::answer::{Begun, Reading};
 use crate::core::Core;
 use crate::core::runtime::{self, OnRuntime};
+use crate::core::transport::OnInformational;
 use crate::error::Error;
 use driver::Driver;
 use operation::Probe;
@@ -118,6 +119,12 @@ impl<T> Call<T> {
     /// Calls `hook` after each attempt with what it saw, how long it took and how long will be waited.
     pub fn on_attempt(mut self, hook: impl Fn(&Attempt) + Send + Sync + 'static) -> Self {
         self.tuning.on_attempt = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` with each informational answer that is for the caller.
+    pub(crate) fn on_informational(mut self, hook: OnInformational) -> Self {
+        self.tuning.on_informational = Some(hook);
         self
     }
 

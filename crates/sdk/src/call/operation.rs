@@ -11,7 +11,7 @@ use reveille_wire::{InvalidInput, header, hop, websocket};
 use serde::Serialize;
 
 use crate::core::Body;
-use crate::core::transport::{Bounds, Wanted};
+use crate::core::transport::{Bounds, OnInformational, Wanted};
 use crate::error::Error;
 use crate::record::{Record, Site, Step};
 
@@ -85,6 +85,7 @@ pub(crate) struct Tuning {
     pub(crate) bounds: Bounds,
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) on_attempt: Option<OnAttempt>,
+    pub(crate) on_informational: Option<OnInformational>,
 }
 
 /// Whether a call may wait for, or ask for, the word of its sandbox.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{EXPECT, HOST, PROXY_AUTHORIZATION};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use reveille_retry::Replay;
 use reveille_wire::hop::{self, UnknownCoding};
 use reveille_wire::{AppPath, InvalidInput, Port, SandboxName, SandboxPath, header};
@@ -88,6 +88,37 @@ impl Forward {
     /// none did.
     pub fn authorized(mut self) -> Self {
         self.call.operation = self.call.operation.identity(Identity::InTheirPlace);
+        self
+    }
+
+    /// Calls `hook` with each informational answer (1xx but 100, which is for whoever sent the body, and 101, which is
+    /// final) when it comes, before the final one and never after the call is over; a proxy hands them on (RFC 9110,
+    /// section 15.2). Its headers are without those that belong to the connection.
+    ///
+    /// An attempt that is tried again may have brought some already, so that the final answer need not be what they
+    /// were a hint of, and the same may come twice; both are allowed of hints (RFC 8297, section 2). Of more than
+    /// come while the call cannot be polled 16 are kept. Over HTTP/2 none is heard, as the library beneath drops them.
+    /// The hook runs where the call is polled, and should not block.
+    ///
+    /// ```
+    /// # use reveille_faults::{FaultServer, Step};
+    /// # let hint = [("link", "</style.css>; rel=preload")];
+    /// # let server = FaultServer::start(Step::ok("page").informational_with(103, hint))?;
+    /// # let client = reveille::Client::builder().api_key("k").workspace("w").run_url(server.url()).build()?;
+    /// use reveille::{Body, Plane};
+    ///
+    /// let (told, hints) = std::sync::mpsc::channel();
+    /// let request = http::Request::get("/acme/sandboxes/box/port/3000/").body(Body::empty())?;
+    /// let call = client.forward(Plane::Data, request).on_informational(move |hint| {
+    ///     let _ = told.send((hint.status(), hint.headers().clone()));
+    /// });
+    /// assert_eq!(call.wait()?.status(), 200);
+    /// let (status, headers) = hints.recv()?;
+    /// assert_eq!((status.as_u16(), &headers["link"]), (103, &"</style.css>; rel=preload".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_informational(mut self, hook: impl Fn(&Response<()>) + Send + Sync + 'static) -> Self {
+        self.call = self.call.on_informational(Arc::new(hook));
         self
     }
 

@@ -11,7 +11,7 @@
 //!   the request back unsent, which is `Proof::Canceled`.
 //! - A10, HTTP_1_1_REQUIRED: a read is tried again over the same version; there is no downgrade.
 //! - A11: a connection without a sign of life is ended by PINGs after 60 s; the bound on silence is tested.
-//! - A13: 100-continue is never asked for; 101 is answered to nobody who did not ask to upgrade.
+//! - A13, 101: it is answered to nobody who did not ask to upgrade.
 //! - A15: shortages cannot be made here without harm; `transport::evidence` tests how they are read.
 //! - A16: connections live on a runtime of their own, which does not end.
 //! - B23, the forms of `Retry-After`, and C28, C29, C31, C32 (numbers, clocks, jitter): `reveille-retry`.
@@ -32,6 +32,7 @@ mod files;
 mod forward;
 mod harness;
 mod http2;
+mod interim;
 mod limits;
 mod processes;
 mod program;

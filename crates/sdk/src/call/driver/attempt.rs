@@ -11,7 +11,7 @@ use reveille_wire::{GatewayAnswer, refusal_of};
 use super::{Driver, identity};
 use crate::answer::{Arriving, Taking};
 use crate::core::SendBody;
-use crate::core::transport::{Broken, Incoming, Quiet, Trace};
+use crate::core::transport::{self, Broken, Incoming, Quiet, Trace};
 use crate::error::{Answered, Error};
 use crate::record::{AnsweredBy, Site};
 
@@ -111,6 +111,9 @@ impl Driver {
         *request.method_mut() = self.operation.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = headers;
+        if let Some(tell) = &self.tuning.on_informational {
+            transport::listen(&mut request, tell);
+        }
         Ok(request)
     }
 

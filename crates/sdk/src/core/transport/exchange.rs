@@ -15,6 +15,7 @@ use super::connection::Unanswered;
 use super::expectation::Expectation;
 use super::host::{Host, Lease, Leased, Served, Wanted, Wish};
 use super::incoming::{Hold, Incoming, On};
+use super::interim::Listeners;
 use super::websocket::{Asked, Place};
 use super::{Broken, Sending, Trace, evidence};
 use crate::core::{Pump, SendBody};
@@ -30,12 +31,18 @@ pub(super) struct Way<'a> {
 impl<'a> Way<'a> {
     /// Sends a request, and makes its body meanwhile, until the head of the answer comes.
     pub(super) fn send(self, mut request: Request<SendBody>, trace: &'a Trace) -> Sending<'a> {
-        let Some(pump) = request.body_mut().part() else {
-            return Box::pin(self.exchange(request, None, trace));
+        let pump = request.body_mut().part();
+        let expectation = pump.as_ref().and_then(|_| Expectation::of(&request));
+        let (listeners, interim) = Listeners::of(&mut request, expectation.clone());
+        let exchange: Sending<'a> = Box::pin(self.exchange(request, listeners, trace));
+        let exchange = match pump {
+            Some(pump) => Box::pin(beside(pump, expectation, exchange)),
+            None => exchange,
         };
-        let expectation = Expectation::of(&request);
-        let exchange = Box::pin(self.exchange(request, expectation.clone(), trace));
-        Box::pin(beside(pump, expectation, exchange))
+        match interim {
+            Some(interim) => Box::pin(interim.told_during(exchange)),
+            None => exchange,
+        }
     }
 
     /// A connection that turns out to be closed before any of the request was written is replaced, and nothing is
@@ -46,7 +53,7 @@ impl<'a> Way<'a> {
     fn exchange(
         self,
         mut request: Request<SendBody>,
-        expectation: Option<Expectation>,
+        listeners: Listeners,
         trace: &'a Trace,
     ) -> impl Future<Output = Result<Response<Incoming>, Broken>> + Send + 'a {
         async move {
@@ -64,9 +71,7 @@ impl<'a> Way<'a> {
                 let unanswered = match lease {
                     Lease::Http1(mut connection) => {
                         in_origin_form(&mut request, &self.uri, self.host.name());
-                        if let Some(expectation) = &expectation {
-                            expectation.over_http1(&mut request);
-                        }
+                        listeners.over_http1(&mut request);
                         match connection.send(request).await {
                             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
                                 trace.answered();
@@ -85,9 +90,7 @@ impl<'a> Way<'a> {
                         *request.version_mut() = Version::HTTP_2;
                         request.headers_mut().remove(TRANSFER_ENCODING);
                         *request.uri_mut() = self.uri.clone();
-                        if let Some(expectation) = &expectation {
-                            expectation.over_http2(&mut request);
-                        }
+                        listeners.over_http2(&mut request);
                         let asked =
                             (self.wish.wanted == Wanted::WebSocket).then(|| Asked::write(&mut request));
                         match stream.send(request).await {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use http::Request;
 use http::header::EXPECT;
-use http::{Request, StatusCode};
 use reveille_wire::hop;
 use tokio::sync::watch;
 
@@ -31,21 +31,20 @@ impl Expectation {
         hop::expects_continue(request.headers()).then(|| Self(watch::Sender::new(Stage::Unsent)))
     }
 
-    /// The head is about to be sent over HTTP/1.1: its peer's word opens the way.
-    pub(super) fn over_http1(&self, request: &mut Request<SendBody>) {
-        let asked = self.0.clone();
-        hyper::ext::on_informational(request, move |answer| {
-            if answer.status() == StatusCode::CONTINUE {
-                asked.send_replace(Stage::Asked);
-            }
-        });
+    /// The head is about to be sent: from now on its peer's word opens the way.
+    pub(super) fn sent(&self) {
         self.0.send_replace(Stage::Sent);
     }
 
-    /// The same over HTTP/2, of whose informational answers the library tells nothing: nobody is kept waiting.
-    pub(super) fn over_http2(&self, request: &mut Request<SendBody>) {
-        request.headers_mut().remove(EXPECT);
+    /// The peer asked for the body.
+    pub(super) fn asked(&self) {
         self.0.send_replace(Stage::Asked);
+    }
+
+    /// Nothing would be heard of such a word: the body goes without it.
+    pub(super) fn give_up(&self, request: &mut Request<SendBody>) {
+        request.headers_mut().remove(EXPECT);
+        self.asked();
     }
 
     /// Waits until the body is to go.
@@ -54,7 +53,7 @@ impl Expectation {
         // This holds the other end.
         let _ = stage.wait_for(|stage| *stage != Stage::Unsent).await;
         let _ = tokio::time::timeout(ASKS_IN, stage.wait_for(|stage| *stage == Stage::Asked)).await;
-        self.0.send_replace(Stage::Asked);
+        self.asked();
     }
 
     /// Whether nobody has asked for the body.
