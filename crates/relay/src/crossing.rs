@@ -2,27 +2,26 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use reveille::{Client, Error, Forwarded, Plane};
+use http_body_util::Full;
+use reveille::{Client, Forwarded, Plane};
 use reveille_wire::{Refusal, hop};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::answering::Answering;
 use crate::attempts::{self, ATTEMPTS};
 use crate::extended::Extended;
 use crate::loops::Name;
 use crate::passage::{Counted, Teller, Telling};
+use crate::received::Coming;
 use crate::settings::Credentials;
 use crate::{extended, received, refusal, strangers, tunnel};
 
-pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Error>>;
+pub(crate) type Answer = Response<Answering>;
 
 /// What every request passes.
 pub(crate) struct Crossing {
@@ -46,7 +45,7 @@ struct Exchange {
 }
 
 impl Crossing {
-    pub(crate) async fn serve(&self, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn serve(&self, request: Request<Coming>) -> Answer {
         let telling = self.teller.begin(request.method(), request.uri().path());
         let answer = match self.admit(&request) {
             Err(refusal) => refuse(refusal),
@@ -63,7 +62,7 @@ impl Crossing {
     }
 
     /// Lets a request in, where there is room for it and it has nothing against it.
-    fn admit(&self, request: &Request<Incoming>) -> Result<OwnedSemaphorePermit, Refusal> {
+    fn admit(&self, request: &Request<Coming>) -> Result<OwnedSemaphorePermit, Refusal> {
         if self.stop.is_cancelled() {
             return Err(refusal::stopping());
         }
@@ -74,23 +73,29 @@ impl Crossing {
         Arc::clone(&self.exchanges).try_acquire_owned().map_err(|_| refusal::full())
     }
 
-    async fn cross(&self, mut request: Request<Incoming>, exchange: Exchange) -> Answer {
+    async fn cross(&self, mut request: Request<Coming>, exchange: Exchange) -> Answer {
         let change = may_change(&request).then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
         let socket = match Extended::write(&mut head) {
             Ok(socket) => socket,
             Err(refusal) => return exchange.refuse(refusal, String::new()),
         };
+        if head.uri.path() == "*" {
+            return exchange.refuse(refusal::no_path(), String::new());
+        }
         if self.name.sign(&mut head.headers, head.version).is_err() {
             return exchange.refuse(refusal::loops(), String::new());
         }
-        if head.headers.contains_key(TRANSFER_ENCODING) && hop::strip(&mut head.headers.clone()).is_err() {
+        if matches!(body, Coming::Streamed(_))
+            && head.headers.contains_key(TRANSFER_ENCODING)
+            && hop::strip(&mut head.headers.clone()).is_err()
+        {
             return exchange.refuse(refusal::coded_body(), String::new());
         }
         let Ok(body) = received::take(&head.headers, body, exchange.telling.clone()).await else {
             return exchange.refuse(refusal::body_broken(), String::new());
         };
-        let (plane, uri) = split(&head.uri);
+        let (plane, uri) = split(head.uri);
         head.uri = uri;
         let mut call = self.client.forward(plane, Request::from_parts(head, body));
         if self.credentials == Credentials::Ours {
@@ -123,7 +128,7 @@ impl Crossing {
                 if socket.is_some() {
                     Extended::write_answer(&mut head);
                 }
-                Response::from_parts(head, empty())
+                Response::from_parts(head, Answering::Own(Full::default()))
             }
             _ => exchange.refuse(refusal::unasked_protocol(), line),
         }
@@ -141,7 +146,7 @@ impl Exchange {
             response.headers_mut().insert(ATTEMPTS, line);
         }
         let Self { telling, permit, .. } = self;
-        response.map(|body| Counted::down(body, telling, permit).boxed_unsync())
+        response.map(|body| Answering::Passing(Counted::down(body, telling, permit)))
     }
 
     fn refuse(&self, refusal: Refusal, line: String) -> Answer {
@@ -161,27 +166,24 @@ impl Exchange {
 }
 
 /// Whether a request asks to change over to another protocol.
-fn may_change(request: &Request<Incoming>) -> bool {
+fn may_change(request: &Request<Coming>) -> bool {
     extended::is_asked_for(request)
         || (request.version() == Version::HTTP_11 && hop::upgrade(request.headers()).is_some())
 }
 
 /// Which of the platform's addresses a path is for, and what is below that: the control plane's begins with `/v0`.
-fn split(uri: &Uri) -> (Plane, Uri) {
+fn split(uri: Uri) -> (Plane, Uri) {
     let whole = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let below = |path: &str| PathAndQuery::try_from(path).map(Uri::from).unwrap_or_default();
     match whole.strip_prefix("/v0") {
-        Some(rest) if rest.is_empty() || rest.starts_with(['/', '?']) => (Plane::Control, below(rest)),
-        _ => (Plane::Data, below(whole)),
+        Some(rest) if rest.is_empty() || rest.starts_with(['/', '?']) => {
+            (Plane::Control, PathAndQuery::try_from(rest).map(Uri::from).unwrap_or_default())
+        }
+        _ => (Plane::Data, uri.into_parts().path_and_query.map(Uri::from).unwrap_or_default()),
     }
 }
 
 fn refuse(refusal: Refusal) -> Answer {
-    refusal::respond(refusal).map(|body: Full<Bytes>| body.map_err(|never| match never {}).boxed_unsync())
-}
-
-fn empty() -> UnsyncBoxBody<Bytes, Error> {
-    Full::default().map_err(|never| match never {}).boxed_unsync()
+    refusal::respond(refusal).map(Answering::Own)
 }
 
 #[cfg(test)]
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn the_control_plane_is_below_v0_and_everything_else_is_not() {
         let parts = |uri: &str| {
-            let (plane, below) = split(&uri.parse().unwrap());
+            let (plane, below) = split(uri.parse().unwrap());
             (plane, below.path_and_query().map_or("", PathAndQuery::as_str).to_owned())
         };
         assert_eq!(parts("/v0/sandboxes?q=1"), (Plane::Control, "/sandboxes?q=1".to_owned()));

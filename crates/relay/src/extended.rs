@@ -2,7 +2,6 @@
 
 use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{HeaderMap, Method, Request, StatusCode, Version, request, response};
-use hyper::body::Incoming;
 use hyper::ext::Protocol;
 use reveille_wire::{Refusal, hop, websocket};
 
@@ -15,7 +14,7 @@ pub(crate) struct Extended {
 }
 
 /// Whether a request asks for another protocol on its stream.
-pub(crate) fn is_asked_for(request: &Request<Incoming>) -> bool {
+pub(crate) fn is_asked_for<B>(request: &Request<B>) -> bool {
     request.method() == Method::CONNECT && request.extensions().get::<Protocol>().is_some()
 }
 

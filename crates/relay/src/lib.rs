@@ -32,6 +32,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod answering;
 mod attempts;
 mod connection;
 mod crossing;

@@ -10,7 +10,11 @@ const MOST: usize = 32;
 
 /// The name by which one relay knows a request that has been here before, in `Via` (RFC 9110, section 7.6.3).
 #[derive(Clone, Debug)]
-pub(crate) struct Name(String);
+pub(crate) struct Name {
+    name: String,
+    /// How it signs what came over HTTP/1.1.
+    signature: HeaderValue,
+}
 
 /// The request has been here before, or everywhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +22,8 @@ pub(crate) struct Loops;
 
 impl Name {
     pub(crate) fn new() -> Self {
-        Self(format!("reveille-relay-{:016x}", fastrand::u64(..)))
+        let name = format!("reveille-relay-{:016x}", fastrand::u64(..));
+        Self { signature: signature("1.1", &name), name }
     }
 
     /// Adds this relay to those that a request has come by.
@@ -26,22 +31,32 @@ impl Name {
     /// # Errors
     /// When it is one of them.
     pub(crate) fn sign(&self, headers: &mut HeaderMap, version: Version) -> Result<(), Loops> {
-        let values = headers.get_all(VIA).iter().filter_map(|value| value.to_str().ok());
-        let stations: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
-        let is_here = |station: &&str| station.split_ascii_whitespace().nth(1) == Some(self.0.as_str());
-        if stations.len() >= MOST || stations.iter().any(is_here) {
+        // Few names are gone over faster than one is looked up.
+        if headers.keys().any(|name| name == VIA) && self.is_among(headers) {
             return Err(Loops);
         }
-        let version = match version {
-            Version::HTTP_2 => "2.0",
-            Version::HTTP_10 => "1.0",
-            _ => "1.1",
+        let signature = match version {
+            Version::HTTP_2 => signature("2.0", &self.name),
+            Version::HTTP_10 => signature("1.0", &self.name),
+            _ => self.signature.clone(),
         };
-        if let Ok(station) = HeaderValue::try_from(format!("{version} {}", self.0)) {
-            headers.append(VIA, station);
-        }
+        headers.append(VIA, signature);
         Ok(())
     }
+
+    /// Whether a request has come by this relay, or by more than anybody has.
+    fn is_among(&self, headers: &HeaderMap) -> bool {
+        let values = headers.get_all(VIA).iter().filter_map(|value| value.to_str().ok());
+        let stations: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+        let is_here = |station: &&str| station.split_ascii_whitespace().nth(1) == Some(self.name.as_str());
+        stations.len() >= MOST || stations.iter().any(is_here)
+    }
+}
+
+fn signature(version: &str, name: &str) -> HeaderValue {
+    // It is made of letters.
+    HeaderValue::try_from(format!("{version} {name}"))
+        .unwrap_or(HeaderValue::from_static("1.1 reveille-relay"))
 }
 
 /// Whether a URL leads to where a server of this machine listens.
@@ -79,7 +94,7 @@ mod tests {
     fn a_name_in_somebody_elses_comment_is_none() {
         let here = Name::new();
         let mut headers = HeaderMap::new();
-        headers.insert(VIA, HeaderValue::try_from(format!("1.1 other ({})", here.0)).unwrap());
+        headers.insert(VIA, HeaderValue::try_from(format!("1.1 other ({})", here.name)).unwrap());
         assert_eq!(here.sign(&mut headers, Version::HTTP_11), Ok(()));
     }
 

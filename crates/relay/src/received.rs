@@ -16,6 +16,14 @@ use crate::passage::{Counted, Telling};
 /// The longest body that is held, in bytes.
 const HELD: u64 = 64 * 1024;
 
+/// A body as it comes in.
+pub(crate) enum Coming {
+    /// It is here.
+    Whole(Bytes),
+    /// It is still to come.
+    Streamed(Incoming),
+}
+
 /// The client did not send what it announced.
 #[derive(Debug)]
 pub(crate) struct Broken;
@@ -24,9 +32,18 @@ pub(crate) struct Broken;
 /// it is to ask.
 pub(crate) async fn take(
     headers: &HeaderMap,
-    body: Incoming,
+    body: Coming,
     telling: Option<Arc<Telling>>,
 ) -> Result<Body, Broken> {
+    let body = match body {
+        Coming::Streamed(body) => body,
+        Coming::Whole(body) => {
+            if let Some(telling) = telling {
+                telling.sent(body.len());
+            }
+            return Ok(if body.is_empty() { Body::empty() } else { Body::from(body) });
+        }
+    };
     if body.is_end_stream() {
         return Ok(Body::empty());
     }

@@ -83,6 +83,12 @@ pub(crate) fn body_broken() -> Refusal {
         .action("send the body as its head announces it, and to its end")
 }
 
+/// 400: `OPTIONS *`, which is to a server as a whole and to no sandbox.
+pub(crate) fn no_path() -> Refusal {
+    Refusal::new(GatewayCode::BadRequest, "the relay: it passes requests to a path, and * is none")
+        .action("ask for the path of a sandbox")
+}
+
 /// 501: a transfer coding that would have to be undone (RFC 9112, section 6.1).
 pub(crate) fn coded_body() -> Refusal {
     let message = "the relay: the body of the request has a transfer coding other than chunked";

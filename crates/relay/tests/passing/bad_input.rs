@@ -127,6 +127,15 @@ fn a_connect_is_no_request_to_a_sandbox() {
 }
 
 #[test]
+fn a_request_to_no_path_leads_to_no_other_server() {
+    let platform = FaultServer::start(Step::ok("")).unwrap();
+    let relay = relay(plain(&platform.url()));
+    let answer = ask(&relay, "OPTIONS", "*", "");
+    assert_eq!((answer.status, answer.header("reveille-attempts")), (400, Some("")));
+    assert_eq!(platform.arrivals().len(), 0);
+}
+
+#[test]
 fn a_platform_that_is_the_relay_itself_is_refused_at_the_start() {
     let platform = FaultServer::start(Step::ok("")).unwrap();
     let taken = relay(plain(&platform.url()));

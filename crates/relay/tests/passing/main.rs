@@ -6,6 +6,8 @@ mod bounds;
 mod ends;
 mod expectations;
 mod place;
+mod raw;
 mod unchanged;
+mod ways;
 mod websockets;
 mod window;
