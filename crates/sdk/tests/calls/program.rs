@@ -154,7 +154,8 @@ fn e43_the_credentials_are_made_anew_for_each_attempt() {
     let script = Script::new().on("POST", "/oauth/token", tokens).on("GET", "/", health);
     let server = FaultServer::start(script).unwrap();
     let url = server.url();
-    let builder = Client::builder().client_credentials("id", "secret").workspace("acme").retry(quick());
+    let builder =
+        Client::builder().client_credentials("id", "secret").workspace("acme").retry(quick()).no_probe();
     let client = builder.api_url(&url).run_url(&url).build().unwrap();
     client.sandbox("box").system().health().wait().unwrap();
     let seen: Vec<_> = server
