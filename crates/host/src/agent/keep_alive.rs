@@ -39,7 +39,7 @@ impl Agent {
         let Ok(line) = self.connect_anew().await else { return KeepAlive::Unreachable };
         let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("sandbox"))]);
         let question = Question { method: &Method::GET, target: "/keep-alive", headers: &headers };
-        let response = match line.read(question, || {}).await {
+        let response = match line.read(question, || {}, |_, _| {}).await {
             Ok(response) if response.status() == StatusCode::OK => response,
             Ok(response) => return KeepAlive::Unknown(format!("it answered {}", response.status())),
             Err(NotAnswered::NeverWritten(_)) => return KeepAlive::Unreachable,

@@ -11,6 +11,7 @@ use reveille_wire::{Port, Refusal};
 
 use super::body::Crosses;
 use super::crossing::Crossing;
+use super::interim::Interims;
 use super::refusal::{self, respond};
 use super::route::{NoRoute, Route, Target};
 use super::visitor::Visitor;
@@ -30,6 +31,7 @@ pub(super) struct Forward<B> {
     body: Option<B>,
     upgrade: Option<Upgrade>,
     kind: Kind,
+    interims: Interims,
     /// The request as it was handed to a connection that did not write it.
     unsent: Option<Request<Outgoing>>,
 }
@@ -98,7 +100,17 @@ where
             Some((port, below)) => (Way::Port { port: *port, whole: route.target.clone() }, below.clone()),
             None => (Way::Agent, route.target.clone()),
         };
-        Ok(Self { method: head.method, target, way, headers, body: Some(body), upgrade, kind, unsent: None })
+        Ok(Self {
+            method: head.method,
+            target,
+            way,
+            headers,
+            body: Some(body),
+            upgrade,
+            kind,
+            interims: Interims::new(visitor.interim()),
+            unsent: None,
+        })
     }
 
     /// What it holds in memory while it waits, in bytes.
@@ -136,7 +148,8 @@ where
             let origin = line.origin();
             let target = self.target.text();
             let question = Question { method: &self.method, target: &target, headers: &self.headers };
-            match line.read(question, || crossing.forwarded()).await {
+            let tell = |status, headers| self.interims.tell(status, headers);
+            match line.read(question, || crossing.forwarded(), tell).await {
                 Ok(response) => return Ok(self.answer(response, crossing, agent)),
                 Err(error) => {
                     tracing::debug!(?error, ?origin, "a read was not answered");
@@ -232,6 +245,7 @@ where
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = target;
         *request.headers_mut() = std::mem::take(&mut self.headers);
+        self.interims.listen(&mut request);
         Ok(request)
     }
 

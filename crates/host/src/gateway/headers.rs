@@ -90,6 +90,7 @@ fn tell_of(visitor: &Visitor, headers: &mut HeaderMap) {
 mod tests {
     use super::*;
     use http::header::{CONNECTION, UPGRADE};
+    use reveille_http1::Interims;
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &'static str)| {
@@ -105,7 +106,7 @@ mod tests {
     fn forwarded(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = map(pairs);
         let upgrade = hop::upgrade(&headers);
-        let visitor = Visitor::new("10.0.0.9:4".parse().unwrap());
+        let visitor = Visitor::new("10.0.0.9:4".parse().unwrap(), Interims::default());
         to_agent(&mut headers, &Uri::from_static("/x"), &visitor, upgrade.as_ref()).unwrap();
         headers
     }

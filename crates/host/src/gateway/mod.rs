@@ -4,6 +4,7 @@ mod body;
 mod crossing;
 mod forward;
 mod headers;
+mod interim;
 pub(crate) mod refusal;
 mod route;
 mod tunnel;

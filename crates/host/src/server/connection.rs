@@ -53,7 +53,7 @@ pub(super) async fn serve(stream: std::net::TcpStream, visit: Visit) {
     let reset = Reset::default();
     let socket = Socket::new(stream, reset.clone());
     let interims = socket.interims();
-    let visitor = Arc::new(Visitor::new(visit.client));
+    let visitor = Arc::new(Visitor::new(visit.client, interims.clone()));
     let mut ends = pin!(when_woken(visit.ends(&reset)));
     let last = Last::default();
     let serve = |request| visit.front.serve(Exchange::whole(request), &visitor, visit.held.seat());

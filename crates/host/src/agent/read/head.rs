@@ -49,13 +49,14 @@ pub(super) fn write(question: Question<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Takes the head of an answer out of what came, and passes over those that announce it; `None`: it is not whole yet.
+/// Takes the head of an answer out of what came, and tells of those that come before it; `None`: it is not whole yet.
 ///
 /// The first `looked_at` bytes hold no end of a head: they are not gone through again with every byte that comes.
 pub(super) fn take(
     came: &mut BytesMut,
     method: &Method,
     looked_at: &mut usize,
+    interim: &mut impl FnMut(StatusCode, HeaderMap),
 ) -> Result<Option<Head>, Malformed> {
     loop {
         while came.starts_with(b"\r\n") || came.starts_with(b"\n") {
@@ -71,9 +72,15 @@ pub(super) fn take(
             return if came.len() > MAX_HEAD { Err("the head of the answer is too large") } else { Ok(None) };
         };
         *looked_at = 0;
-        if let Some(head) = parsed(&came.split_to(end).freeze(), method)? {
-            return Ok(Some(head));
+        let response = parsed(&came.split_to(end).freeze())?;
+        let status = response.status();
+        if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+            interim(status, response.into_parts().0.headers);
+            continue;
         }
+        let persistence = persistence(response.headers(), response.version());
+        let framing = framing(&response, method)?;
+        return Ok(Some(Head { response, framing, persistence }));
     }
 }
 
@@ -89,8 +96,8 @@ fn end(came: &[u8], looked_at: usize) -> Option<usize> {
     })
 }
 
-/// Reads a whole head; `None`: it only announces another.
-fn parsed(bytes: &Bytes, method: &Method) -> Result<Option<Head>, Malformed> {
+/// Reads a whole head.
+fn parsed(bytes: &Bytes) -> Result<Response<()>, Malformed> {
     const NO_HTTP: Malformed = "the head of the answer is no HTTP that can be read";
     let mut space = [const { MaybeUninit::uninit() }; hop::MAX_HEADERS];
     let mut found = httparse::Response::new(&mut []);
@@ -100,9 +107,6 @@ fn parsed(bytes: &Bytes, method: &Method) -> Result<Option<Head>, Malformed> {
         return Err(NO_HTTP);
     }
     let status = found.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(NO_HTTP)?;
-    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(None);
-    }
     let mut response = Response::new(());
     *response.status_mut() = status;
     let is_old = found.version == Some(0);
@@ -119,9 +123,7 @@ fn parsed(bytes: &Bytes, method: &Method) -> Result<Option<Head>, Malformed> {
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(header.value)).map_err(|_| NO_HTTP)?;
         headers.append(name, value);
     }
-    let persistence = persistence(response.headers(), response.version());
-    let framing = framing(&response, method)?;
-    Ok(Some(Head { response, framing, persistence }))
+    Ok(response)
 }
 
 fn persistence(headers: &HeaderMap, version: Version) -> Persistence {

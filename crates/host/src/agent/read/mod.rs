@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::io::AsyncWrite as _;
 use tokio::time::Sleep;
@@ -65,11 +65,13 @@ struct Asking<F> {
 }
 
 impl Line {
-    /// Asks, and waits for the head of the answer. `forwarded` is told when the first bytes have been written.
+    /// Asks, and waits for the head of the answer. `forwarded` is told when the first bytes have been written, and
+    /// `interim` of every answer that comes before.
     pub(crate) async fn read(
         mut self,
         question: Question<'_>,
         forwarded: impl FnOnce(),
+        mut interim: impl FnMut(StatusCode, HeaderMap),
     ) -> Result<Response<Answer>, NotAnswered> {
         self.asked.clear();
         head::write(question, &mut self.asked);
@@ -82,7 +84,7 @@ impl Line {
                 in_the_way = None;
                 self.home.clear();
             }
-            self.poll_head(question.method, &mut looked_at, cx)
+            self.poll_head(question.method, &mut looked_at, &mut interim, cx)
         })
         .await;
         let head = answered.map_err(|broken| match asking.written {
@@ -105,12 +107,13 @@ impl Line {
         &mut self,
         method: &Method,
         looked_at: &mut usize,
+        interim: &mut impl FnMut(StatusCode, HeaderMap),
         cx: &mut Context<'_>,
     ) -> Poll<Result<Head, Broken>> {
         loop {
             if !self.came.is_empty()
                 && let Some(head) =
-                    head::take(&mut self.came, method, looked_at).map_err(Broken::Malformed)?
+                    head::take(&mut self.came, method, looked_at, interim).map_err(Broken::Malformed)?
             {
                 return Poll::Ready(Ok(head));
             }

@@ -36,7 +36,7 @@ fn line() -> (Line, UnixStream, Arc<Pool>) {
 
 async fn ask(line: Line, method: Method) -> Result<Response<Answer>, NotAnswered> {
     let (target, headers) = ("/a?b=c", HeaderMap::from_iter([(HOST, HeaderValue::from_static("h"))]));
-    line.read(Question { method: &method, target, headers: &headers }, || {}).await
+    line.read(Question { method: &method, target, headers: &headers }, || {}, |_, _| {}).await
 }
 
 /// What becomes of an answer that comes in these pieces, before the other end closes: the body, where it came whole.
@@ -186,7 +186,7 @@ async fn it_is_written_as_it_was_asked_and_told_of_once() {
     theirs.write_all(b"HTTP/1.1 299 As You Like\r\ncontent-length: 0\r\n\r\n").await.unwrap();
     let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("h"))]);
     let question = Question { method: &Method::GET, target: "/a%20b?c", headers: &headers };
-    let response = line.read(question, || told += 1).await.unwrap();
+    let response = line.read(question, || told += 1, |_, _| {}).await.unwrap();
     let mut asked = [0; 64];
     let length = theirs.read(&mut asked).await.unwrap();
     assert_eq!(std::str::from_utf8(&asked[..length]), Ok("GET /a%20b?c HTTP/1.1\r\nhost: h\r\n\r\n"));
@@ -205,7 +205,7 @@ async fn a_question_that_nobody_took_was_never_written() {
     let mut told = 0;
     let headers = HeaderMap::new();
     let question = Question { method: &Method::GET, target: "/", headers: &headers };
-    let refused = line.read(question, || told += 1).await;
+    let refused = line.read(question, || told += 1, |_, _| {}).await;
     assert!(matches!(refused, Err(NotAnswered::NeverWritten(None))), "{refused:?}");
     assert_eq!(told, 0);
 }
