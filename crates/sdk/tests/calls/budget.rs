@@ -103,8 +103,7 @@ fn c30_a_deadline_cuts_a_body() {
 fn c30_an_attempt_timeout_leaves_room_for_another() {
     let script = || Script::new().step(Step::hang(Moment::AfterRequest)).then(Step::ok("ok"));
     everywhere(BOTH, script, |server, client, way| {
-        let fetch =
-            client.sandbox("box").network().fetch(3000, "/").attempt_timeout(Duration::from_millis(300));
+        let fetch = client.sandbox("box").network().fetch(3000, "/").attempt_timeout(Duration::from_secs(1));
         let (_, history) = way.finish(fetch.with_history()).unwrap();
         assert_eq!((history.to_string().as_str(), server.arrivals().len()), ("attempt time-out, 200", 2));
     });
