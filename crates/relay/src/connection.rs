@@ -37,7 +37,8 @@ pub(crate) async fn serve(stream: TcpStream, crossing: Arc<Crossing>) {
     let socket = Socket::new(stream);
     let (interims, last) = (socket.interims(), Last::default());
     let plain = Plain { socket, within: HEAD, last: &last, interims: &interims };
-    let pass = |request: Request<Bytes>| async { Some(crossing.serve(request.map(Coming::Whole)).await) };
+    let pass =
+        |request: Request<Bytes>| async { Some(crossing.serve(request.map(Coming::Whole), &interims).await) };
     let mut plain = pin!(plain.serve(pass));
     let course = tokio::select! {
         biased;
@@ -66,7 +67,7 @@ async fn by_library(socket: Socket<TcpStream>, crossing: Arc<Crossing>) {
         let (crossing, interims) = (Arc::clone(&crossing), interims.clone());
         async move {
             let version = request.version();
-            let serving = crossing.serve(request.map(Coming::Streamed));
+            let serving = crossing.serve(request.map(Coming::Streamed), &interims);
             Ok::<_, Infallible>(interims.during(version, serving).await)
         }
     });

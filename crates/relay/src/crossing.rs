@@ -7,6 +7,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::Full;
 use reveille::{Client, Forwarded, Plane};
+use reveille_http1::Interims;
 use reveille_wire::{Refusal, hop};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -45,14 +46,14 @@ struct Exchange {
 }
 
 impl Crossing {
-    pub(crate) async fn serve(&self, request: Request<Coming>) -> Answer {
+    pub(crate) async fn serve(&self, request: Request<Coming>, interims: &Interims) -> Answer {
         let telling = self.teller.begin(request.method(), request.uri().path());
         let answer = match self.admit(&request) {
             Err(refusal) => refuse(refusal),
             Ok(permit) => {
                 let exchange =
                     Exchange { method: request.method().clone(), telling: telling.clone(), permit };
-                return self.cross(request, exchange).await;
+                return self.cross(request, exchange, interims).await;
             }
         };
         if let Some(telling) = &telling {
@@ -73,7 +74,7 @@ impl Crossing {
         Arc::clone(&self.exchanges).try_acquire_owned().map_err(|_| refusal::full())
     }
 
-    async fn cross(&self, mut request: Request<Coming>, exchange: Exchange) -> Answer {
+    async fn cross(&self, mut request: Request<Coming>, exchange: Exchange, interims: &Interims) -> Answer {
         let change = may_change(&request).then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
         let socket = match Extended::write(&mut head) {
@@ -97,7 +98,15 @@ impl Crossing {
         };
         let (plane, uri) = split(head.uri);
         head.uri = uri;
+        let hears_interim = head.version == Version::HTTP_11;
         let mut call = self.client.forward(plane, Request::from_parts(head, body));
+        if hears_interim {
+            let interim = interims.now();
+            call = call.on_informational(move |hint| {
+                // What finds no room is no more than a hint.
+                interim.send(hint.status(), hint.headers());
+            });
+        }
         if self.credentials == Credentials::Ours {
             call = call.authorized();
         }

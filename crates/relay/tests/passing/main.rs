@@ -5,6 +5,7 @@ mod bad_input;
 mod bounds;
 mod ends;
 mod expectations;
+mod interim;
 mod place;
 mod raw;
 mod unchanged;

@@ -2,14 +2,14 @@
 //! hop, and all others, which are for whoever asked.
 
 use std::future::{Future, poll_fn};
-use std::sync::Arc;
-use std::task::Poll;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
+use futures_util::task::AtomicWaker;
 use http::header::{CONTENT_LENGTH, PROXY_AUTHENTICATE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use reveille_wire::hop;
-use tokio::sync::mpsc;
 
 use super::expectation::Expectation;
 use crate::core::SendBody;
@@ -23,15 +23,29 @@ const WAITING: usize = 16;
 
 /// Those of one request as they come, for its caller.
 pub(super) struct Interim {
-    come: mpsc::Receiver<Box<Response<()>>>,
+    way: Arc<Way>,
     tell: OnInformational,
+}
+
+/// From the connection to whoever waits for the final answer, who is not woken when there are none.
+#[derive(Default)]
+struct Way {
+    waiting: Mutex<Waiting>,
+    has_some: AtomicBool,
+    task: AtomicWaker,
+}
+
+#[derive(Default)]
+struct Waiting {
+    answers: Vec<Response<()>>,
+    is_over: bool,
 }
 
 /// Who is to hear of those of one request.
 #[derive(Clone, Default)]
 pub(super) struct Listeners {
     expectation: Option<Expectation>,
-    caller: Option<mpsc::Sender<Box<Response<()>>>>,
+    caller: Option<Arc<Way>>,
 }
 
 /// Has `tell` called with those of a request.
@@ -51,8 +65,8 @@ impl Listeners {
         let Some(Wish(tell)) = request.extensions_mut().remove() else {
             return (Self { expectation, caller: None }, None);
         };
-        let (caller, come) = mpsc::channel(WAITING);
-        (Self { expectation, caller: Some(caller) }, Some(Interim { come, tell }))
+        let way = Arc::<Way>::default();
+        (Self { expectation, caller: Some(Arc::clone(&way)) }, Some(Interim { way, tell }))
     }
 
     /// The head is about to be sent over HTTP/1.1.
@@ -66,8 +80,7 @@ impl Listeners {
             (StatusCode::CONTINUE, None, _) | (_, _, None) => {}
             (status, _, Some(caller)) => {
                 if let Some(answer) = for_caller(status, answer.headers()) {
-                    // Full, or its caller has left.
-                    let _ = caller.try_send(Box::new(answer));
+                    caller.send(answer);
                 }
             }
         });
@@ -98,76 +111,110 @@ fn for_caller(status: StatusCode, headers: &HeaderMap) -> Option<Response<()>> {
     Some(answer)
 }
 
+impl Way {
+    /// Hands one on; nothing where there is no room, or the call is over.
+    fn send(&self, answer: Response<()>) {
+        let mut waiting = self.waiting();
+        if waiting.is_over || waiting.answers.len() >= WAITING {
+            return;
+        }
+        waiting.answers.push(answer);
+        self.has_some.store(true, Ordering::Release);
+        drop(waiting);
+        self.task.wake();
+    }
+
+    fn take(&self) -> Vec<Response<()>> {
+        if !self.has_some.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.waiting().answers)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Interim {
     /// Tells of each until `exchange` is over, and of none after that.
-    pub(super) async fn told_during<F: Future + Unpin>(mut self, mut exchange: F) -> F::Output {
+    pub(super) async fn told_during<F: Future + Unpin>(self, mut exchange: F) -> F::Output {
         poll_fn(|cx| {
-            while let Poll::Ready(Some(answer)) = self.come.poll_recv(cx) {
-                (self.tell)(&answer);
-            }
+            self.way.task.register(cx.waker());
             let done = exchange.poll_unpin(cx);
-            if done.is_ready() {
-                // What came before the final answer is told before it.
-                while let Ok(answer) = self.come.try_recv() {
-                    (self.tell)(&answer);
-                }
-            }
+            // What came before the final answer is told before it.
+            self.way.take().iter().for_each(|answer| (self.tell)(answer));
             done
         })
         .await
     }
 }
 
+impl Drop for Interim {
+    fn drop(&mut self) {
+        self.way.waiting().is_over = true;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
 
-    fn answer() -> Box<Response<()>> {
-        Box::new(Response::new(()))
-    }
-
     /// What tells of those of one request, and how many it has told of.
-    fn told() -> (mpsc::Sender<Box<Response<()>>>, Interim, Arc<AtomicUsize>) {
-        let (caller, come) = mpsc::channel(WAITING);
+    fn told() -> (Arc<Way>, Interim, Arc<AtomicUsize>) {
+        let way = Arc::<Way>::default();
         let count = Arc::new(AtomicUsize::new(0));
         let counts = Arc::clone(&count);
         let tell: OnInformational = Arc::new(move |_| {
             counts.fetch_add(1, Ordering::Relaxed);
         });
-        (caller, Interim { come, tell }, count)
+        (Arc::clone(&way), Interim { way, tell }, count)
     }
 
     #[test]
     fn what_comes_in_one_turn_with_the_final_answer_is_told_before_it() {
-        let (caller, interim, count) = told();
+        let (way, interim, count) = told();
         let exchange = Box::pin(async move {
-            for _ in 0..WAITING {
-                caller.try_send(answer()).unwrap();
+            for _ in 0..2 * WAITING {
+                way.send(Response::new(()));
             }
         });
         interim.told_during(exchange).now_or_never().unwrap();
-        assert_eq!(count.load(Ordering::Relaxed), WAITING);
+        assert_eq!(count.load(Ordering::Relaxed), WAITING, "as many as wait");
+    }
+
+    #[tokio::test]
+    async fn one_that_comes_wakes_whoever_waits() {
+        let (way, interim, count) = told();
+        let call = tokio::spawn(interim.told_during(pending::<()>()));
+        tokio::task::yield_now().await;
+        for told in 1..=2 * WAITING {
+            way.send(Response::new(()));
+            tokio::task::yield_now().await;
+            assert_eq!(count.load(Ordering::Relaxed), told);
+        }
+        call.abort();
     }
 
     #[test]
     fn nothing_is_told_of_a_call_that_was_given_up() {
-        let (caller, interim, count) = told();
+        let (way, interim, count) = told();
         let mut call = Box::pin(interim.told_during(pending::<()>()));
         assert!((&mut call).now_or_never().is_none());
-        caller.try_send(answer()).unwrap();
+        way.send(Response::new(()));
         drop(call);
-        assert!(caller.try_send(answer()).is_err());
-        assert_eq!(count.load(Ordering::Relaxed), 0);
+        way.send(Response::new(()));
+        assert_eq!((count.load(Ordering::Relaxed), way.waiting().answers.len()), (0, 1), "nothing is added");
     }
 
     #[test]
     fn what_comes_after_the_final_answer_is_told_to_nobody() {
-        let (caller, interim, count) = told();
+        let (way, interim, count) = told();
         interim.told_during(ready(())).now_or_never().unwrap();
-        assert!(caller.try_send(answer()).is_err());
-        assert_eq!(count.load(Ordering::Relaxed), 0);
+        way.send(Response::new(()));
+        assert_eq!((count.load(Ordering::Relaxed), way.waiting().answers.len()), (0, 0));
     }
 }

@@ -1,0 +1,80 @@
+//! What the platform says before its answers (RFC 9110, section 15.2).
+
+use reveille_faults::{Answer, FaultServer, Script, Step};
+
+use crate::place::{BOX, plain, relay};
+use crate::raw::{Raw, asked};
+
+const HINT: [(&str, &str); 3] = [("link", "</a.css>"), ("connection", "x-near"), ("x-near", "1")];
+const SAID: &str = "HTTP/1.1 103 Early Hints\nlink: </a.css>\n\n";
+/// A body that the library reads.
+const CHUNKED: &str = "transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n";
+
+fn hinted() -> Answer {
+    Step::ok("page").informational_with(103, HINT).informational_with(199, [("x", "y")])
+}
+
+#[test]
+fn hints_come_before_the_answer_to_whatever_was_asked_and_to_each_its_own() {
+    let quiet = |script: Script, method, path| script.on(method, &format!("{BOX}{path}"), Step::ok("none"));
+    let script = quiet(quiet(Script::new(), "GET", "/none"), "POST", "/first");
+    let platform = FaultServer::start(script.then(hinted())).unwrap();
+    let relay = relay(plain(&platform.url()));
+    let asks = [
+        asked("GET", "/a", ""),
+        asked("POST", "/b", "content-length: 3\r\n") + "abc",
+        asked("POST", "/c", CHUNKED),
+        asked("HEAD", "/d", ""),
+        asked("GET", "/none", ""),
+    ];
+    let hear = |raw: &mut Raw, asked: &str| {
+        let method = asked.split(' ').next().unwrap();
+        if !asked.contains("/none") {
+            assert_eq!(raw.answer(method), SAID, "{asked}");
+            assert_eq!(raw.answer(method), "HTTP/1.1 199\nx: y\n\n", "{asked}");
+        }
+        assert!(raw.answer(method).starts_with("HTTP/1.1 200 OK\n"), "{asked}");
+    };
+    for mut raw in [Raw::to(&relay), Raw::by_library(&relay)] {
+        for asked in &asks {
+            raw.say(asked);
+            hear(&mut raw, asked);
+        }
+        raw.say(asks.concat());
+        for asked in &asks {
+            hear(&mut raw, asked);
+        }
+    }
+}
+
+#[test]
+fn hints_of_an_attempt_that_is_made_again_are_not_held_back() {
+    let window = Step::status(503).informational_with(103, HINT);
+    let platform = FaultServer::start(Script::new().step(window).then(hinted())).unwrap();
+    let relay = relay(plain(&platform.url()));
+    let mut raw = Raw::to(&relay);
+    raw.say(asked("GET", "/a", ""));
+    assert_eq!([raw.answer("GET"), raw.answer("GET")], [SAID, SAID]);
+    assert_eq!(raw.answer("GET"), "HTTP/1.1 199\nx: y\n\n");
+    assert!(raw.answer("GET").ends_with("\n\npage"));
+}
+
+#[test]
+fn a_client_that_knows_of_none_is_told_none() {
+    let platform = FaultServer::start(hinted()).unwrap();
+    let relay = relay(plain(&platform.url()));
+    let mut raw = Raw::to(&relay);
+    raw.say(format!("GET {BOX}/a HTTP/1.0\r\nhost: h\r\n\r\n"));
+    let answer = raw.answer("GET");
+    assert!(answer.starts_with("HTTP/1.0 200 OK\n") && answer.ends_with("\n\npage"), "{answer}");
+}
+
+#[test]
+fn hints_come_when_they_are_given() {
+    let platform = FaultServer::start(hinted().delay(std::time::Duration::from_secs(3_600))).unwrap();
+    let relay = relay(plain(&platform.url()));
+    for mut raw in [Raw::to(&relay), Raw::to(&relay)] {
+        raw.say(asked("GET", "/a", ""));
+        assert_eq!(raw.answer("GET"), SAID, "the answer is still to come");
+    }
+}
