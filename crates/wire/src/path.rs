@@ -48,6 +48,9 @@ impl AppPath {
     /// # Errors
     /// When it is longer than 60,000 bytes once encoded.
     pub fn new(path: &str) -> Result<Self, InvalidInput> {
+        if path.starts_with('/') && path.len() <= MAX && path.bytes().all(is_plain) {
+            return Ok(Self(path.to_owned()));
+        }
         let given = path.split('#').next().unwrap_or_default();
         let (path, query) = match given.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -94,6 +97,11 @@ impl fmt::Display for AppPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether a letter stands for itself wherever in a path it is.
+fn is_plain(letter: u8) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, b'/' | b'-' | b'_' | b'~')
 }
 
 /// The segments of a path without its dot segments.
