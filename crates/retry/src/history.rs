@@ -6,7 +6,7 @@ use http::StatusCode;
 use crate::{Dispatch, FaultKind, StopReason};
 
 /// How many attempts are kept without an allocation.
-const INLINE: usize = 2;
+const INLINE: usize = 1;
 /// How many attempts are kept at the most: the first ones and the newest. Those between are only counted.
 const KEPT: usize = 256;
 

@@ -102,6 +102,11 @@ impl Session {
         self
     }
 
+    /// The same of a call that is made already, when its time begins.
+    pub fn end_at(&mut self, deadline: Tick) {
+        self.deadline = Some(deadline);
+    }
+
     /// Begins an attempt.
     ///
     /// # Errors
@@ -222,6 +227,12 @@ impl Session {
         let limit = self.policy.limit.map(|limit| self.start.unwrap_or(now).after(limit));
         let end = [self.deadline, limit].into_iter().flatten().min()?;
         Some(end.since(now))
+    }
+
+    /// The policy that it is under.
+    #[must_use]
+    pub fn policy(&self) -> &RetryPolicy {
+        &self.policy
     }
 
     /// What was seen so far.
