@@ -34,8 +34,8 @@ enum Stage {
 }
 
 impl Changed {
-    pub(crate) fn of(answer: Begun) -> Self {
-        let Begun { headers, body, change, record, .. } = answer;
+    pub(crate) fn of(answer: Box<Begun>) -> Self {
+        let Begun { headers, body, change, record, .. } = *answer;
         let stage = change.map_or(Stage::Gone, Stage::Coming);
         let until = body.until().map(Instant::from_std);
         Self { headers, record, stage, until, alarm: None, runtime: Handle::try_current().ok() }

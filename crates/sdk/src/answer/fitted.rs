@@ -13,7 +13,7 @@ pub enum Fitted {
 }
 
 impl Fitted {
-    pub(crate) fn of(answer: Begun) -> Self {
+    pub(crate) fn of(answer: Box<Begun>) -> Self {
         if are_events(&answer.headers) {
             Self::Events(StreamResponse::of(answer))
         } else {

@@ -33,13 +33,13 @@ pub struct Forwarded {
 }
 
 impl Forwarded {
-    pub(crate) fn of(mut answer: Begun) -> Result<Self, Error> {
+    pub(crate) fn of(mut answer: Box<Begun>) -> Result<Self, Error> {
         let protocol = hop::upgrade(&answer.headers);
         if let Err(unknown) = hop::strip(&mut answer.headers) {
             let whole = answer.into_whole();
             return Err(Error::of_decode(whole.answered, whole.record, unknown));
         }
-        let Begun { status, version, mut headers, body, record, change } = answer;
+        let Begun { status, version, mut headers, body, record, change } = *answer;
         headers.remove(PROXY_AUTHENTICATE);
         let changes = status == StatusCode::SWITCHING_PROTOCOLS;
         if let Some(protocol) = protocol.filter(|_| changes) {

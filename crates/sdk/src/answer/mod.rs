@@ -35,16 +35,16 @@ pub(crate) enum Reading<T> {
     /// A success is read whole; of another status the beginning is enough for an error.
     Success(Make<Whole, T>),
     /// Its body is handed on as it comes, whatever its status.
-    Stream(Make<Begun, T>),
+    Stream(Make<Box<Begun>, T>),
     /// The body of a success is handed on as it comes; another status is an error.
-    SuccessStream(Make<Begun, T>),
+    SuccessStream(Make<Box<Begun>, T>),
     /// Events are handed on as they come, everything else is read whole.
-    Fitted(Make<Begun, T>),
+    Fitted(Make<Box<Begun>, T>),
     /// A body that is known to be short is read inside the attempt, every other is handed on as it comes.
-    Short(Make<Begun, T>),
+    Short(Make<Box<Begun>, T>),
     /// The connection is handed on, where it changes over to another protocol; another answer is an error.
     #[cfg(feature = "terminal")]
-    Changed(Make<Begun, T>),
+    Changed(Make<Box<Begun>, T>),
 }
 
 /// How an answer is taken.
@@ -105,6 +105,11 @@ impl Taking {
         }
     }
 
+    /// Whether the beginning of an answer that is no success is what an error is made of.
+    pub(crate) fn is_explained_by_beginning(self, by: AnsweredBy) -> bool {
+        self == Self::SuccessStream || (self == Self::Stream && by == AnsweredBy::Platform)
+    }
+
     /// Whether what is made of an answer may be a stream.
     pub(crate) fn may_stream(self) -> bool {
         !matches!(self, Self::Whole | Self::Success)
@@ -121,13 +126,13 @@ fn is_short(headers: &HeaderMap) -> bool {
 
 impl Begun {
     /// The answer with as much of its body as has been read.
-    pub(crate) fn into_whole(self) -> Whole {
-        let Self { status, version, headers, body, record, .. } = self;
+    pub(crate) fn into_whole(self: Box<Self>) -> Whole {
+        let Self { status, version, headers, body, record, .. } = *self;
         Whole { version, answered: Answered { status, headers, body: body.into_held() }, record }
     }
 
     #[cfg(feature = "terminal")]
-    fn changed(self) -> Result<Self, Error> {
+    fn changed(self: Box<Self>) -> Result<Box<Self>, Error> {
         if self.status == StatusCode::SWITCHING_PROTOCOLS && self.change.is_some() {
             return Ok(self);
         }
@@ -139,7 +144,7 @@ impl Begun {
         Err(Error::of_status(answered, record))
     }
 
-    fn success(self) -> Result<Self, Error> {
+    fn success(self: Box<Self>) -> Result<Box<Self>, Error> {
         if self.status.is_success() {
             return Ok(self);
         }
@@ -176,7 +181,7 @@ impl<T> Reading<T> {
     }
 
     /// Makes of an answer, taken in this way, what the caller gets.
-    pub(crate) fn make(self, answer: Begun) -> Result<T, Error> {
+    pub(crate) fn make(self, answer: Box<Begun>) -> Result<T, Error> {
         match self {
             Self::Whole(make) => make(answer.into_whole()),
             Self::Success(make) => make(answer.success()?.into_whole()),
@@ -190,7 +195,7 @@ impl<T> Reading<T> {
 
 impl<T> Reading<T> {
     /// The same, with the history of the call.
-    pub(crate) fn make_with_history(self, answer: Begun) -> Result<(T, History), Error> {
+    pub(crate) fn make_with_history(self, answer: Box<Begun>) -> Result<(T, History), Error> {
         let history = answer.record.history.clone();
         Ok((self.make(answer)?, history))
     }

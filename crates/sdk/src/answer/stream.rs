@@ -32,8 +32,8 @@ pub struct StreamResponse {
 }
 
 impl StreamResponse {
-    pub(crate) fn of(answer: Begun) -> Self {
-        let Begun { status, version, headers, body, record, .. } = answer;
+    pub(crate) fn of(answer: Box<Begun>) -> Self {
+        let Begun { status, version, headers, body, record, .. } = *answer;
         let expected = body.expected();
         let beginning = if status.is_success() { Bytes::new() } else { body.beginning() };
         let state = Pieces { body, received: 0, expected, record: record.clone() };

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::answer::{Begun, Reading};
 use crate::core::Core;
-use crate::core::runtime::{self, OnRuntime};
+use crate::core::runtime::{self, OnFound};
 use crate::core::transport::OnInformational;
 use crate::error::Error;
 use driver::Driver;
@@ -22,7 +22,7 @@ use operation::Probe;
 pub(crate) use operation::{Identity, OnAttempt, Operation, Patience, Readiness, Target, Tuning, segment};
 
 /// What is made of the answer in the end.
-type End<T, U> = fn(Reading<T>, Begun) -> Result<U, Error>;
+type End<T, U> = fn(Reading<T>, Box<Begun>) -> Result<U, Error>;
 
 /// The future of a call. It may be polled on any executor.
 pub type CallFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
@@ -68,7 +68,7 @@ impl<T> Call<T> {
 
     /// Tries this call under a policy of its own; the client's stays what it was.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.tuning.policy = Some(policy);
+        self.tuning.policy = Some(Box::new(policy));
         self
     }
 
@@ -129,25 +129,24 @@ impl<T> Call<T> {
     }
 
     /// Makes the call where it is awaited, and `end` what the caller gets.
-    async fn run<U>(self, end: End<T, U>) -> Result<U, Error> {
+    fn run<U>(self, end: End<T, U>) -> impl Future<Output = Result<U, Error>> {
         let may_stream = self.reading.taking().may_stream();
-        let place = if may_stream { runtime::here_for_long() } else { runtime::here() };
-        let place = place.map_err(Error::local)?;
-        let (driver, reading) = self.begin()?;
-        OnRuntime::new(place, async move { end(reading, *driver.drive().await?) }).await
+        let place = if may_stream { runtime::here_for_long } else { runtime::here };
+        OnFound::new(place, self.driven(end))
     }
 
-    fn begin(self) -> Result<(Box<Driver>, Reading<T>), Error> {
+    /// All that the call carries is in one place from here on, and is moved no more.
+    fn driven<U>(self, end: End<T, U>) -> impl Future<Output = Result<U, Error>> {
         let Self { core, operation, tuning, reading } = self;
-        Ok((Driver::new(core, operation, tuning, reading.taking())?, reading))
+        let driver = Driver::new(core, operation, tuning, reading.taking());
+        async move { end(reading, driver?.drive().await?) }
     }
 
     /// Makes the call, and waits for it on this thread.
     #[cfg(feature = "blocking")]
     fn run_waiting<U>(self, end: End<T, U>) -> Result<U, Error> {
         let may_stream = self.reading.taking().may_stream();
-        let (driver, reading) = self.begin()?;
-        let run = async move { end(reading, *driver.drive().await?) };
+        let run = self.driven(end);
         let done = if may_stream { runtime::wait_beside(run) } else { runtime::wait_for(run) };
         done.map_err(Error::local)?
     }
@@ -335,6 +334,6 @@ mod tests {
     fn a_call_on_its_way_is_light_enough_to_be_made_within_another() {
         let client = crate::Client::builder().api_key("k").workspace("w").build().unwrap();
         let size = size_of_val(&client.sandbox("box").system().health().run(crate::answer::Reading::make));
-        assert!(size < 3 * 1024, "{size} bytes");
+        assert!(size < 1024, "{size} bytes");
     }
 }

@@ -79,7 +79,8 @@ pub(crate) enum Readiness {
 #[derive(Clone, Default)]
 pub(crate) struct Tuning {
     pub(crate) probe: Probe,
-    pub(crate) policy: Option<RetryPolicy>,
+    /// Boxed, as few have one.
+    pub(crate) policy: Option<Box<RetryPolicy>>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) attempt_timeout: Option<Duration>,
     pub(crate) bounds: Bounds,

@@ -23,11 +23,14 @@ pub(crate) struct Watches {
 
 struct Kept {
     watch: Arc<Watch>,
-    used: Instant,
+    used: Tick,
 }
 
 /// One sandbox, as all the calls of the client see it.
-struct Watch(Mutex<Watched>);
+struct Watch {
+    origin: Instant,
+    watched: Mutex<Watched>,
+}
 
 struct Watched {
     readiness: Readiness,
@@ -44,11 +47,24 @@ impl Watches {
         Tick::ZERO.after(self.origin.elapsed())
     }
 
-    /// A seat for a call to the sandbox at `base`, which can wait until `until`.
-    pub(crate) fn seat(&self, base: &str, replay: Replay, until: Tick) -> Seat {
-        let watch = self.watch(base);
-        let ticket = watch.lock().readiness.arrive(replay, until);
-        Seat { watch, ticket, bell: None, origin: self.origin, told: None }
+    /// A seat for a call to the sandbox at `base`, which can wait until `until`, and what the call has to do.
+    pub(crate) fn seat(
+        &self,
+        now: Tick,
+        base: &str,
+        replay: Replay,
+        until: impl FnOnce() -> Tick,
+    ) -> (Seat, Order) {
+        let watch = self.watch(now, base);
+        let mut bell = None;
+        let (ticket, order) = watch.change(|watched| {
+            // One that is ready lets everybody go, however long they could wait.
+            let until = if watched.readiness.is_ready(now) { Tick::MAX } else { until() };
+            let mut ticket = watched.readiness.arrive(replay, until);
+            let order = watched.poll(now, &mut ticket, &mut bell);
+            (ticket, order)
+        });
+        (Seat { watch, ticket, bell, told: None }, order)
     }
 
     /// Nothing that was heard of the sandbox at `base` counts any more.
@@ -59,11 +75,10 @@ impl Watches {
         }
     }
 
-    fn watch(&self, base: &str) -> Arc<Watch> {
+    fn watch(&self, now: Tick, base: &str) -> Arc<Watch> {
         let mut kept = self.lock();
-        let used = Instant::now();
         if let Some(found) = kept.get_mut(base) {
-            found.used = used;
+            found.used = now;
             return Arc::clone(&found.watch);
         }
         if kept.len() >= MOST_KEPT {
@@ -71,8 +86,9 @@ impl Watches {
             oldest.and_then(|base| kept.remove(&base));
         }
         let readiness = Readiness::new(self.policy);
-        let watch = Arc::new(Watch(Mutex::new(Watched { readiness, bells: BTreeMap::new() })));
-        kept.insert(base.to_owned(), Kept { watch: Arc::clone(&watch), used });
+        let watched = Mutex::new(Watched { readiness, bells: BTreeMap::new() });
+        let watch = Arc::new(Watch { origin: self.origin, watched });
+        kept.insert(base.to_owned(), Kept { watch: Arc::clone(&watch), used: now });
         watch
     }
 
@@ -83,7 +99,7 @@ impl Watches {
 
 impl Watch {
     fn lock(&self) -> MutexGuard<'_, Watched> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does something to it, and wakes whom that concerns.
@@ -103,28 +119,32 @@ impl Watch {
     }
 }
 
+impl Watched {
+    /// What a call has to do now. One that is to wait gets a bell.
+    fn poll(&mut self, now: Tick, ticket: &mut Ticket, bell: &mut Option<Arc<Notify>>) -> Order {
+        let order = self.readiness.poll(now, ticket);
+        if matches!(order, Order::Wait { .. } | Order::Probe { .. }) && bell.is_none() {
+            let bell = bell.insert(Arc::default());
+            self.bells.insert(ticket.id(), Arc::clone(bell));
+        }
+        order
+    }
+}
+
 /// The place of one call with its sandbox, from its arrival to its end.
 pub(crate) struct Seat {
     watch: Arc<Watch>,
     ticket: Ticket,
     /// What wakes it, where it has had to wait.
     bell: Option<Arc<Notify>>,
-    origin: Instant,
-    told: Option<Instant>,
+    told: Option<Tick>,
 }
 
 impl Seat {
     /// What the call has to do now.
     pub(crate) fn poll(&mut self, now: Tick) -> Order {
         let Self { watch, ticket, bell, .. } = self;
-        watch.change(|watched| {
-            let order = watched.readiness.poll(now, ticket);
-            if matches!(order, Order::Wait { .. } | Order::Probe { .. }) && bell.is_none() {
-                let bell = bell.insert(Arc::default());
-                watched.bells.insert(ticket.id(), Arc::clone(bell));
-            }
-            order
-        })
+        watch.change(|watched| watched.poll(now, ticket, bell))
     }
 
     /// Rings when it is to be polled again. `None` where it was not told to wait.
@@ -144,9 +164,10 @@ impl Seat {
 
     /// The sandbox brings bytes on an open stream.
     pub(crate) fn brought(&mut self) {
-        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            self.told = Some(Instant::now());
-            self.answered(Tick::ZERO.after(self.origin.elapsed()));
+        let now = Tick::ZERO.after(self.watch.origin.elapsed());
+        if self.told.is_none_or(|told| now.since(told) >= TELL_EVERY) {
+            self.told = Some(now);
+            self.answered(now);
         }
     }
 
@@ -182,10 +203,14 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
+    fn seat(watches: &Watches, base: &str, replay: Replay) -> (Seat, Order) {
+        watches.seat(watches.now(), base, replay, || Tick::MAX)
+    }
+
     #[test]
     fn the_sandbox_that_nobody_used_for_longest_is_forgotten_first() {
         let watches = Watches::new(ReadinessPolicy::new());
-        let seat = |at: usize| watches.seat(&format!("http://h/{at}"), Replay::Read, Tick::MAX);
+        let seat = |at: usize| seat(&watches, &format!("http://h/{at}"), Replay::Read).0;
         for at in 0..MOST_KEPT {
             seat(at).answered(watches.now());
         }
@@ -199,13 +224,13 @@ mod tests {
     #[test]
     fn a_seat_that_is_given_up_leaves_nothing_behind() {
         let watches = Watches::new(ReadinessPolicy::new());
-        let mut looking = watches.seat("http://h", Replay::Never, Tick::MAX);
-        let mut waiting = watches.seat("http://h", Replay::Never, Tick::MAX);
-        assert!(matches!(looking.poll(watches.now()), Order::Probe { .. }));
-        assert!(matches!(waiting.poll(watches.now()), Order::Wait { .. }));
+        let (looking, order) = seat(&watches, "http://h", Replay::Never);
+        assert!(matches!(order, Order::Probe { .. }));
+        let (mut waiting, order) = seat(&watches, "http://h", Replay::Never);
+        assert!(matches!(order, Order::Wait { .. }));
         drop(looking);
         assert!(matches!(waiting.poll(watches.now()), Order::Probe { .. }), "the next one looks");
         drop(waiting);
-        assert!(watches.watch("http://h").lock().bells.is_empty());
+        assert!(watches.watch(Tick::ZERO, "http://h").lock().bells.is_empty());
     }
 }

@@ -17,6 +17,7 @@ use pin_project_lite::pin_project;
 use tokio::runtime::{Builder, Handle, Id, Runtime, RuntimeFlavor};
 
 use super::per_process::PerProcess;
+use crate::error::Error;
 
 static SHARED: PerProcess<io::Result<Runtime>> = PerProcess::new();
 
@@ -169,6 +170,36 @@ impl<F: Future> Future for OnRuntime<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let _entered = this.handle.enter();
+        this.inner.poll(cx)
+    }
+}
+
+pin_project! {
+    /// The same of a runtime that is found where the future is polled first.
+    pub(crate) struct OnFound<F> {
+        find: fn() -> io::Result<Handle>,
+        found: Option<Handle>,
+        #[pin]
+        inner: F,
+    }
+}
+
+impl<F> OnFound<F> {
+    pub(crate) fn new(find: fn() -> io::Result<Handle>, inner: F) -> Self {
+        Self { find, found: None, inner }
+    }
+}
+
+impl<T, F: Future<Output = Result<T, Error>>> Future for OnFound<F> {
+    type Output = Result<T, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let handle = match this.found {
+            Some(handle) => handle,
+            None => this.found.insert((this.find)().map_err(Error::local)?),
+        };
+        let _entered = handle.enter();
         this.inner.poll(cx)
     }
 }

@@ -4,12 +4,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use reveille_retry::{AttemptPlan, Dispatch, Fault, FaultKind, Limit, Proof, Refusal};
 use reveille_wire::{GatewayAnswer, refusal_of};
 
 use super::{Driver, identity};
-use crate::answer::{Arriving, Taking};
+use crate::answer::Arriving;
 use crate::core::SendBody;
 use crate::core::transport::{self, Broken, Incoming, Quiet, Trace};
 use crate::error::{Answered, Error};
@@ -28,6 +28,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    fn begin(response: Response<Incoming>, quiet: Quiet) -> Self {
+        let (parts, incoming) = response.into_parts();
+        Self { parts, refusal: None, body: Arriving::new(incoming, quiet) }
+    }
+
     /// The answer with as much of its body as has been read.
     pub(super) fn into_answered(self) -> Answered {
         Answered { status: self.parts.status, headers: self.parts.headers, body: self.body.into_held() }
@@ -51,7 +56,8 @@ impl Driver {
         // In one place, so that a call carries it once.
         let exchange = pin!(self.exchange(plan, &trace));
         let Some((most, limit)) = plan.limit else { return exchange.await };
-        match tokio::time::timeout(most, exchange).await {
+        // Boxed, as most attempts have no limit.
+        match Box::pin(tokio::time::timeout(most, exchange)).await {
             Ok(done) => done,
             Err(_) => {
                 match limit {
@@ -95,8 +101,8 @@ impl Driver {
         } else {
             transport.bound(sent, &mut quiet, trace).await
         };
-        match sent {
-            Ok(response) => Ok(self.take(response, quiet).await),
+        match sent.map(|response| self.open = Some(Box::new(Answer::begin(response, quiet)))) {
+            Ok(()) => Ok(self.take().await),
             Err(broken) => Ok(Err(broken)),
         }
     }
@@ -126,44 +132,33 @@ impl Driver {
         Ok(headers)
     }
 
-    /// Lets go of an access token that the platform did not take. An app's own 401 says nothing of it.
-    fn heed_refusal(&self, head: &http::response::Parts) {
-        let platforms = AnsweredBy::of(self.operation.target.site(), &head.headers) != AnsweredBy::App;
-        if let Some(token) = &self.token
-            && head.status == http::StatusCode::UNAUTHORIZED
-            && platforms
+    /// Reads as much of the open answer as is needed to judge it; all of it, where it is to be delivered whole. What
+    /// has come stays open where the reading is cut.
+    async fn take(&mut self) -> Result<Box<Answer>, Broken> {
+        let cut = || Broken { fault: Fault::answered(FaultKind::BodyCut), source: None };
+        let Self { core, operation, session, taking, token, open, .. } = self;
+        let Answer { parts, refusal, body } = &mut **open.as_mut().ok_or_else(cut)?;
+        let (site, status, headers) = (operation.target.site(), parts.status, &parts.headers);
+        let by = AnsweredBy::of(site, headers);
+        // An app's own 401 says nothing of the access token.
+        if let Some(token) = token
+            && status == StatusCode::UNAUTHORIZED
+            && by != AnsweredBy::App
         {
-            self.core.tokens.refused(token);
+            core.tokens.refused(token);
         }
-    }
-
-    /// Whether the beginning of an answer that is no success is what an error is made of.
-    fn explains(&self, parts: &http::response::Parts) -> bool {
-        let by = AnsweredBy::of(self.operation.target.site(), &parts.headers);
-        self.taking == Taking::SuccessStream || (self.taking == Taking::Stream && by == AnsweredBy::Platform)
-    }
-
-    /// Reads as much of an answer as is needed to judge it; all of it, where it is to be delivered whole. What
-    /// has come stands in `self.open`, also where the reading is cut.
-    async fn take(&mut self, response: Response<Incoming>, quiet: Quiet) -> Result<Box<Answer>, Broken> {
-        let (parts, incoming) = response.into_parts();
-        self.heed_refusal(&parts);
-        let named = refusal_of(parts.status, &parts.headers, None).is_some();
-        let explains = self.explains(&parts);
-        let answer = Answer { parts, refusal: None, body: Arriving::new(incoming, quiet) };
-        let Answer { parts, refusal, body } = &mut **self.open.insert(Box::new(answer));
-        if named {
-            body.peek(PROOF_TIME).await;
-            let said = refusal_of(parts.status, &parts.headers, body.whole_if_here());
-            *refusal = said.map(|answer| believed(self.operation.target.site(), answer));
-        } else if self.session.is_transient(parts.status) {
-            body.peek(PEEK_TIME).await;
-        } else if !parts.status.is_success() && explains {
-            body.peek(PROOF_TIME).await;
-        } else if !self.taking.streams(parts.status, &parts.headers) {
+        if refusal_of(status, headers, None).is_some() {
+            Box::pin(body.peek(PROOF_TIME)).await;
+            let said = refusal_of(status, headers, body.whole_if_here());
+            *refusal = said.map(|answer| believed(site, answer));
+        } else if session.is_transient(status) {
+            Box::pin(body.peek(PEEK_TIME)).await;
+        } else if !status.is_success() && taking.is_explained_by_beginning(by) {
+            Box::pin(body.peek(PROOF_TIME)).await;
+        } else if !taking.streams(status, headers) {
             body.whole().await?;
         }
-        self.open.take().ok_or_else(|| Broken { fault: Fault::answered(FaultKind::BodyCut), source: None })
+        open.take().ok_or_else(cut)
     }
 }
 

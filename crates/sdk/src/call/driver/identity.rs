@@ -52,8 +52,9 @@ pub(super) async fn show(
             (ready.map_or_else(|| core.said_with(Some(secret)), Ok)?, None)
         }
         (Some(Credentials::Client(pair)), _) => {
-            let fetched = core.tokens.current(|| fetch(Arc::clone(core), pair.clone())).await;
-            let token = fetched.map_err(Unshown::Token)?;
+            // Boxed, as most credentials are shown as they are.
+            let fetched = Box::pin(core.tokens.current(|| fetch(Arc::clone(core), pair.clone())));
+            let token = fetched.await.map_err(Unshown::Token)?;
             (core.said_with(Some(&token))?, Some(token))
         }
         (None, Identity::ClientIfAny) => (core.said_with(None)?, None),
@@ -82,5 +83,5 @@ async fn fetch(core: Arc<Core>, pair: Secret) -> Result<Granted, Error> {
     operation.accept_json();
     let reading = Reading::json();
     let answer = Box::pin(drive(core, operation, Tuning::default(), reading.taking())).await?;
-    reading.make(*answer)
+    reading.make(answer)
 }

@@ -8,10 +8,8 @@ mod word;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reveille_retry::{
-    AfterRefusal, AttemptPlan, FaultKind, Head, RetryPolicy, Session, StopReason, Tick, Verdict,
-};
-use tracing::Instrument;
+use reveille_retry::{AfterRefusal, AttemptPlan, FaultKind, Head, Order, Session, StopReason, Tick, Verdict};
+use tracing::{Instrument, Span};
 
 use super::operation::Probe;
 use super::{Operation, Patience, Readiness, Tuning};
@@ -47,7 +45,7 @@ pub(crate) struct Driver {
     seat: Option<Seat>,
     /// What its last probe brought.
     probed: Option<Probed>,
-    start: Instant,
+    began: Tick,
     quiet: Duration,
     /// The access token that the last attempt showed.
     token: Option<Secret>,
@@ -56,6 +54,8 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
+    /// A call that has not begun: its time runs from [`drive`](Self::drive) on.
+    ///
     /// Boxed, as all that a call remembers would be moved with each future around it.
     ///
     /// # Errors
@@ -71,31 +71,20 @@ impl Driver {
             return Err(error);
         }
         let uri = operation.target.uri()?;
-        let policy = tuning.policy.unwrap_or(core.settings.policy);
-        let policy: RetryPolicy = match tuning.attempt_timeout {
-            Some(timeout) => policy.with_attempt_timeout(timeout),
-            None => policy,
+        let own = tuning.policy.take();
+        let policy = own.as_deref().unwrap_or(&core.settings.policy);
+        let (replay, seed, resend) = (operation.replay(), fastrand::u64(..), operation.body.resend());
+        let session = match tuning.attempt_timeout {
+            Some(timeout) => Session::new(&policy.with_attempt_timeout(timeout), replay, seed),
+            None => Session::new(policy, replay, seed),
         };
-        let session =
-            Session::new(&policy, operation.replay(), fastrand::u64(..)).resend(operation.body.resend());
-        let now = core.watches.now();
-        let session = match tuning.deadline {
-            Some(deadline) => session.deadline(now.after(deadline)),
-            None => session,
-        };
+        let session = session.resend(resend);
         let quiet = match operation.patience {
             Patience::Usual => tuning.read_timeout.unwrap_or(core.transport.read_timeout()),
             Patience::Signs => core.transport.read_timeout().max(SIGNS),
             Patience::Waiting => Duration::MAX,
         };
-        let is_shared = operation.readiness == Readiness::OfTarget
-            && core.settings.readiness.is_some()
-            && tuning.probe == Probe::Usual
-            && policy.retries() > 0;
-        let seat = is_shared
-            .then(|| core.watches.seat(operation.target.base(), operation.replay(), session.last_send(now)));
-        let start = Instant::now();
-        let (probed, token, open) = (None, None, None);
+        let (seat, probed, began, token, open) = (None, None, Tick::ZERO, None, None);
         Ok(Box::new(Self {
             core,
             operation,
@@ -105,15 +94,35 @@ impl Driver {
             session,
             seat,
             probed,
-            start,
+            began,
             quiet,
             token,
             open,
         }))
     }
 
+    /// The call begins: it takes its place with the others to the same sandbox, and learns what it has to do.
+    fn set_out(&mut self, now: Tick) -> Order {
+        self.began = now;
+        if let Some(deadline) = self.tuning.deadline {
+            self.session.end_at(now.after(deadline));
+        }
+        let Self { core, operation, tuning, session, .. } = self;
+        let is_shared = operation.readiness == Readiness::OfTarget
+            && core.settings.readiness.is_some()
+            && tuning.probe == Probe::Usual
+            && session.policy().retries() > 0;
+        if !is_shared {
+            return Order::Go;
+        }
+        let until = || session.last_send(now);
+        let (seat, order) = core.watches.seat(now, operation.target.base(), operation.replay(), until);
+        self.seat = Some(seat);
+        order
+    }
+
     /// Sends as often as the session says.
-    pub(crate) async fn drive(self: Box<Self>) -> Result<Box<Begun>, Error> {
+    pub(crate) fn drive(self: Box<Self>) -> impl Future<Output = Result<Box<Begun>, Error>> {
         let span = tracing::debug_span!(
             "reveille.call",
             http.request.method = %self.operation.method,
@@ -121,7 +130,11 @@ impl Driver {
             http.request.resend_count = tracing::field::Empty,
             http.response.status_code = tracing::field::Empty,
         );
-        let outcome = self.run().instrument(span.clone()).await;
+        self.traced(span.clone()).instrument(span)
+    }
+
+    async fn traced(self: Box<Self>, span: Span) -> Result<Box<Begun>, Error> {
+        let outcome = self.run().await;
         let (history, status) = match &outcome {
             Ok(outcome) => (Some(&outcome.record.history), Some(outcome.status)),
             Err(error) => (error.history(), error.status()),
@@ -139,26 +152,34 @@ impl Driver {
         let sandbox = sandbox.clone();
         let core = Arc::clone(&self.core);
         core.watches.forget(&sandbox);
-        let ended = self.go().await;
+        // Boxed, as few calls are of this kind.
+        let ended = Box::pin(self.go()).await;
         // Whoever went meanwhile may have been answered before it fell asleep.
         core.watches.forget(&sandbox);
         ended
     }
 
     async fn go(mut self: Box<Self>) -> Result<Box<Begun>, Error> {
+        let mut now = self.now();
+        let mut order = self.set_out(now);
         loop {
-            if let Err(stop) = self.word().await {
-                let probed = self.probed;
-                return Err(Error::unsent(self.record(Some(stop)), probed));
+            if order != Order::Go {
+                // Boxed, as most need not wait.
+                if let Err(stop) = Box::pin(self.word(now, order)).await {
+                    let probed = self.probed;
+                    return Err(Error::unsent(self.record(Some(stop)), probed));
+                }
+                now = self.now();
             }
-            let plan = match self.session.begin(self.now()) {
+            let plan = match self.session.begin(now) {
                 Ok(plan) => plan,
                 Err(stop) => return Err(Error::of_fault(FaultKind::Deadline, self.record(Some(stop)), None)),
             };
             let brought = self.attempt(&plan).await?;
-            let verdict = self.judge(&brought);
+            now = self.now();
+            let verdict = self.judge(now, &brought);
             self.tell(&plan, verdict);
-            let after = self.tell_of_sandbox(&brought, verdict);
+            let after = self.tell_of_sandbox(now, &brought, verdict);
             let stop = match verdict {
                 Verdict::Retry { wait, .. } => {
                     // The answer goes first, so that no connection is held during the wait.
@@ -166,6 +187,8 @@ impl Driver {
                     if after == AfterRefusal::OwnSchedule {
                         tokio::time::sleep(wait).await;
                     }
+                    now = self.now();
+                    order = self.seat.as_mut().map_or(Order::Go, |seat| seat.poll(now));
                     continue;
                 }
                 Verdict::Deliver => None,
@@ -190,8 +213,7 @@ impl Driver {
         self.core.watches.now()
     }
 
-    fn judge(&mut self, brought: &Result<Box<Answer>, Broken>) -> Verdict {
-        let now = self.now();
+    fn judge(&mut self, now: Tick, brought: &Result<Box<Answer>, Broken>) -> Verdict {
         match brought {
             Ok(answer) => {
                 let head = Head::new(answer.parts.status, &answer.parts.headers).with_refusal(answer.refusal);
@@ -235,7 +257,9 @@ impl Driver {
             }
         }
         if self.taking.streams(status, &answer.parts.headers) {
-            answer.body.bound_by(self.tuning.deadline.and_then(|deadline| self.start.checked_add(deadline)));
+            let spent = self.now().since(self.began);
+            let left = self.tuning.deadline.map(|deadline| deadline.saturating_sub(spent));
+            answer.body.bound_by(left.and_then(|left| Instant::now().checked_add(left)));
             answer.body.told_by(self.seat.take());
         }
         let change = Change::of(&mut answer.parts.extensions);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::{Either, pending, select};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use reveille_retry::{
-    AfterRefusal, Dispatch, FaultKind, Order, Seen, StatusSet, StopReason, Verdict, Word, retry_after,
+    AfterRefusal, Dispatch, FaultKind, Order, Seen, StatusSet, StopReason, Tick, Verdict, Word, retry_after,
 };
 use reveille_wire::refusal_of;
 
@@ -26,19 +26,14 @@ type Probe = Pin<Box<dyn Future<Output = Told> + Send>>;
 type Told = (Word, Option<Seen>);
 
 impl Driver {
-    /// Waits until the call may go, and asks for the word of the sandbox where nobody else does.
+    /// Waits until the call may go, which was told at `since` what to do, and asks for the word of the sandbox where
+    /// nobody else does.
     ///
     /// # Errors
     /// When the call is not to be sent at all, and why.
-    pub(super) async fn word(&mut self) -> Result<(), StopReason> {
+    pub(super) async fn word(&mut self, since: Tick, mut order: Order) -> Result<(), StopReason> {
         let Some(mut seat) = self.seat.take() else { return Ok(()) };
-        let since = self.now();
         let mut probe: Option<Probe> = None;
-        let mut order = seat.poll(since);
-        if order == Order::Go {
-            self.seat = Some(seat);
-            return Ok(());
-        }
         let went = loop {
             let until = match order {
                 Order::Go => break Ok(()),
@@ -85,10 +80,10 @@ impl Driver {
     /// whether it waits for the word, or as its own schedule says.
     pub(super) fn tell_of_sandbox(
         &mut self,
+        now: Tick,
         brought: &Result<Box<Answer>, Broken>,
         verdict: Verdict,
     ) -> AfterRefusal {
-        let now = self.now();
         let says = self.says(brought);
         let Some(seat) = &mut self.seat else { return AfterRefusal::OwnSchedule };
         let Word::Asleep(asked) = says else {

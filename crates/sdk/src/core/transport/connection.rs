@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -52,8 +53,7 @@ impl Http1 {
         &mut self,
         request: Request<SendBody>,
     ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + use<> {
-        let answer = self.sender.try_send_request(request);
-        async { answer.await.map_err(Unanswered::from) }
+        self.sender.try_send_request(request).map_err(Unanswered::from)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -190,8 +190,7 @@ impl Stream {
         &self,
         request: Request<SendBody>,
     ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + use<> {
-        let answer = self.0.sender.clone().try_send_request(request);
-        async { answer.await.map_err(Unanswered::from) }
+        self.0.sender.clone().try_send_request(request).map_err(Unanswered::from)
     }
 
     pub(super) fn connection(&self) -> &Arc<Http2> {

@@ -24,7 +24,6 @@ use crate::core::{Pump, SendBody};
 pub(super) struct Way<'a> {
     pub(super) connector: &'a Connector,
     pub(super) host: Arc<Host>,
-    pub(super) uri: Uri,
     pub(super) wish: Wish,
 }
 
@@ -64,13 +63,13 @@ impl<'a> Way<'a> {
                 });
             }
             loop {
-                let leased = self.host.lease(self.connector, &self.uri, self.wish, trace).await;
+                let leased = self.host.lease(self.connector, self.wish, trace).await;
                 let Leased { lease, served, age } = leased.map_err(evidence::of_connect)?;
                 trace.leased(&self.host, &lease, served, age);
                 let hold = |on| Hold { host: Arc::clone(&self.host), age, served, on };
                 let unanswered = match lease {
                     Lease::Http1(mut connection) => {
-                        in_origin_form(&mut request, &self.uri, self.host.name());
+                        in_origin_form(&mut request, self.host.name());
                         listeners.over_http1(&mut request);
                         match connection.send(request).await {
                             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
@@ -89,7 +88,7 @@ impl<'a> Way<'a> {
                     Lease::Http2(stream) => {
                         *request.version_mut() = Version::HTTP_2;
                         request.headers_mut().remove(TRANSFER_ENCODING);
-                        *request.uri_mut() = self.uri.clone();
+                        in_absolute_form(&mut request, self.host.origin());
                         listeners.over_http2(&mut request);
                         let asked =
                             (self.wish.wanted == Wanted::WebSocket).then(|| Asked::write(&mut request));
@@ -169,7 +168,7 @@ where
 }
 
 /// The form of a request to an origin (RFC 9112, section 3.2.1), with the host in its header.
-fn in_origin_form(request: &mut Request<SendBody>, uri: &Uri, host: Option<&HeaderValue>) {
+fn in_origin_form(request: &mut Request<SendBody>, host: Option<&HeaderValue>) {
     *request.version_mut() = Version::HTTP_11;
     if let Some(host) = host {
         request.headers_mut().entry(HOST).or_insert_with(|| host.clone());
@@ -178,6 +177,18 @@ fn in_origin_form(request: &mut Request<SendBody>, uri: &Uri, host: Option<&Head
         // Said outright, so that a method that seldom has a body keeps its own.
         request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    let path = uri.path_and_query().cloned();
+    let path = std::mem::take(request.uri_mut()).into_parts().path_and_query;
     *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+}
+
+/// A request with its whole URL, also where it had been put in the other form already.
+fn in_absolute_form(request: &mut Request<SendBody>, origin: &Uri) {
+    if request.uri().authority().is_some() {
+        return;
+    }
+    let mut parts = origin.clone().into_parts();
+    parts.path_and_query = request.uri().path_and_query().cloned();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
 use reveille_retry::FaultKind;
 
@@ -20,6 +21,7 @@ const FRESH: Duration = Duration::from_millis(1);
 
 /// The connections to one address, on one runtime.
 pub(super) struct Host {
+    origin: Uri,
     /// What a request says in its `Host`.
     name: Option<HeaderValue>,
     connections: Mutex<Connections>,
@@ -115,6 +117,7 @@ impl Host {
     pub(super) fn new(uri: &Uri, protocol: Option<Protocol>, permits: &Arc<Permits>) -> Arc<Self> {
         let connections = Connections { protocol, idle: Vec::new(), shared: Vec::new() };
         let host = Arc::new(Self {
+            origin: origin_of(uri),
             name: name_of(uri),
             connections: Mutex::new(connections),
             connecting: tokio::sync::Mutex::new(()),
@@ -126,6 +129,11 @@ impl Host {
         host
     }
 
+    /// Where it is: a URL without a path.
+    pub(super) fn origin(&self) -> &Uri {
+        &self.origin
+    }
+
     pub(super) fn name(&self) -> Option<&HeaderValue> {
         self.name.as_ref()
     }
@@ -134,23 +142,24 @@ impl Host {
     pub(super) async fn lease(
         &self,
         connector: &Connector,
-        uri: &Uri,
         wish: Wish,
         trace: &Trace,
     ) -> Result<Leased, ConnectFault> {
-        if wish.wanted == Wanted::Any
-            && let Some(leased) = self.free().await
-        {
-            return Ok(leased);
+        if wish.wanted == Wanted::Any {
+            if let Some(leased) = self.ready() {
+                return Ok(leased);
+            }
+            if let Some(leased) = Box::pin(self.free()).await {
+                return Ok(leased);
+            }
         }
         // Boxed, as it is far more than what a call needs that finds a connection.
-        Box::pin(self.new_lease(connector, uri, wish, trace)).await
+        Box::pin(self.new_lease(connector, wish, trace)).await
     }
 
     async fn new_lease(
         &self,
         connector: &Connector,
-        uri: &Uri,
         wish: Wish,
         trace: &Trace,
     ) -> Result<Leased, ConnectFault> {
@@ -163,12 +172,10 @@ impl Host {
             }
         };
         match wish.wanted {
-            Wanted::Any => self.for_any(connector, uri, wish, trace).await,
-            Wanted::Fresh => self.connect(connector, uri, self.permit(wish, trace).await?).await,
-            Wanted::Upgradable => {
-                self.connect_upgradable(connector, uri, self.permit(wish, trace).await?).await
-            }
-            Wanted::WebSocket => self.for_websocket(connector, uri, wish, trace).await,
+            Wanted::Any => self.for_any(connector, wish, trace).await,
+            Wanted::Fresh => self.connect(connector, self.permit(wish, trace).await?).await,
+            Wanted::Upgradable => self.connect_upgradable(connector, self.permit(wish, trace).await?).await,
+            Wanted::WebSocket => self.for_websocket(connector, wish, trace).await,
         }
     }
 
@@ -176,13 +183,12 @@ impl Host {
     pub(super) async fn for_any(
         &self,
         connector: &Connector,
-        uri: &Uri,
         wish: Wish,
         trace: &Trace,
     ) -> Result<Leased, ConnectFault> {
         match self.admitted(wish, trace).await? {
             Admitted::Here(leased) => Ok(leased),
-            Admitted::Anew(permit) => self.made_for_any(connector, uri, permit).await,
+            Admitted::Anew(permit) => self.made_for_any(connector, permit).await,
         }
     }
 
@@ -216,14 +222,9 @@ impl Host {
     }
 
     /// A place on a connection that is made, or on one that others have made meanwhile.
-    async fn made_for_any(
-        &self,
-        connector: &Connector,
-        uri: &Uri,
-        permit: Permit,
-    ) -> Result<Leased, ConnectFault> {
+    async fn made_for_any(&self, connector: &Connector, permit: Permit) -> Result<Leased, ConnectFault> {
         if self.lock().protocol == Some(Protocol::Http1) {
-            return self.connect(connector, uri, permit).await;
+            return self.connect(connector, permit).await;
         }
         loop {
             let turn = self.connecting.lock().await;
@@ -236,21 +237,16 @@ impl Host {
                 }
                 Place::None if self.lock().protocol == Some(Protocol::Http1) => {
                     drop(turn);
-                    return self.connect(connector, uri, permit).await;
+                    return self.connect(connector, permit).await;
                 }
-                Place::None => return self.connect(connector, uri, permit).await,
+                Place::None => return self.connect(connector, permit).await,
             }
         }
     }
 
-    async fn connect(
-        &self,
-        connector: &Connector,
-        uri: &Uri,
-        permit: Permit,
-    ) -> Result<Leased, ConnectFault> {
+    async fn connect(&self, connector: &Connector, permit: Permit) -> Result<Leased, ConnectFault> {
         let age = self.age();
-        let (link, protocol) = connector.connect(uri, permit).await?;
+        let (link, protocol) = connector.connect(&self.origin, permit).await?;
         self.lock().protocol = Some(protocol);
         let lease = match protocol {
             Protocol::Http1 => Lease::Http1(Http1::new(link).await.map_err(evidence::of_handshake)?),
@@ -269,36 +265,50 @@ impl Host {
     pub(super) async fn connect_upgradable(
         &self,
         connector: &Connector,
-        uri: &Uri,
         permit: Permit,
     ) -> Result<Leased, ConnectFault> {
         let age = self.age();
-        let link = connector.connect_for_upgrade(uri, permit).await?;
+        let link = connector.connect_for_upgrade(&self.origin, permit).await?;
         let lease = Lease::Http1(Http1::new(link).await.map_err(evidence::of_handshake)?);
         Ok(Leased { lease, served: Served::Never, age })
     }
 
-    /// A place on a connection that is there, where nobody waits for it who came before.
-    async fn free(&self) -> Option<Leased> {
-        if !self.permits.is_queue() {
-            return self.idle().await;
+    /// A place on a connection that needs no look: it was given back just now, or is shared. Where nobody waits for it
+    /// who came before.
+    fn ready(&self) -> Option<Leased> {
+        if self.permits.is_queue() {
+            return None;
         }
+        let (age, fresh) = (self.age(), FRESH.min(self.permits.idle_for()));
+        let mut connections = self.lock();
+        if connections.idle.is_empty() {
+            drop(connections);
+            return self.stream();
+        }
+        let is_ready =
+            |idle: &mut Idle| idle.age == age && idle.connection.is_ready() && idle.since.elapsed() <= fresh;
+        let Idle { connection, .. } = connections.idle.pop_if(is_ready)?;
+        Some(Leased { lease: Lease::Http1(connection), served: Served::Before, age })
+    }
+
+    /// A stream on a connection that is there.
+    fn stream(&self) -> Option<Leased> {
         match self.shared() {
             Place::Found(leased) => Some(leased),
             Place::Greeting(_) | Place::None => None,
         }
     }
 
+    /// A place on a connection that is there, where nobody waits for it who came before.
+    async fn free(&self) -> Option<Leased> {
+        if self.permits.is_queue() { self.stream() } else { self.idle().await }
+    }
+
     /// The connection that was given back last, where it can still be used.
     async fn idle(&self) -> Option<Leased> {
         loop {
             let found = self.lock().idle.pop();
-            let Some(Idle { mut connection, since, age }) = found else {
-                return match self.shared() {
-                    Place::Found(leased) => Some(leased),
-                    Place::Greeting(_) | Place::None => None,
-                };
-            };
+            let Some(Idle { mut connection, since, age }) = found else { return self.stream() };
             let idle = since.elapsed();
             if idle > self.permits.idle_for() || age != self.age() || connection.is_closed() {
                 continue;
@@ -314,7 +324,7 @@ impl Host {
         }
     }
 
-    /// A stream on a connection that is there.
+    /// What there is of shared connections.
     fn shared(&self) -> Place {
         let (age, now) = (self.age(), Instant::now());
         let mut connections = self.lock();
@@ -417,6 +427,12 @@ async fn in_queue<T>(work: impl Future<Output = T>, wish: Wish, trace: &Trace) -
     };
     trace.queued();
     done.map_err(|late| ConnectFault::new(FaultKind::PoolTimeout, late))
+}
+
+fn origin_of(uri: &Uri) -> Uri {
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = parts.path_and_query.map(|_| PathAndQuery::from_static("/"));
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
 /// Host and port, where that is not the one that the scheme stands for (RFC 9112, section 3.2).

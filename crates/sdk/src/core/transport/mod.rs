@@ -200,13 +200,12 @@ impl Transport {
         bounds: Bounds,
         trace: &'a Trace,
     ) -> Sending<'a> {
-        let uri = request.uri().clone();
         let pool = self.pools.get(|| Pools::new(self.limits)).here();
-        match pool.and_then(|pool| pool.host(&uri, &self.connector)) {
+        match pool.and_then(|pool| pool.host(request.uri(), &self.connector)) {
             Some(host) => {
                 let Bounds { connect, pool } = bounds;
                 let wish = Wish { wanted, connect_in: connect, pool_in: pool.or(self.pool_timeout) };
-                let way = Way { connector: &self.connector, host, uri, wish };
+                let way = Way { connector: &self.connector, host, wish };
                 way.send(request, trace)
             }
             None => Box::pin(ready(Err(nowhere()))),

@@ -15,7 +15,8 @@ use tokio::time::{Instant, Sleep};
 /// is it looked how long it has been quiet.
 pub(crate) struct Quiet {
     most: Duration,
-    since: Instant,
+    /// Since when it is quiet, where somebody has waited since.
+    since: Option<Instant>,
     progress: Arc<AtomicU64>,
     /// How much of the request had gone when that was looked at last.
     gone: u64,
@@ -23,9 +24,9 @@ pub(crate) struct Quiet {
 }
 
 impl Quiet {
-    /// A bound that begins now.
+    /// A bound that begins when somebody has to wait.
     pub(crate) fn new(most: Duration) -> Self {
-        Self { most, since: Instant::now(), progress: Arc::default(), gone: 0, timer: None }
+        Self { most, since: None, progress: Arc::default(), gone: 0, timer: None }
     }
 
     /// What the body of the request counts its progress in.
@@ -35,7 +36,7 @@ impl Quiet {
 
     /// Something came.
     pub(crate) fn heard(&mut self) {
-        self.since = Instant::now();
+        self.since = None;
     }
 
     /// Waits for `work`, or until it was quiet for too long.
@@ -58,7 +59,8 @@ impl Quiet {
 
     fn poll_silence(&mut self, most: Duration, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let end = self.since.checked_add(most);
+            let since = *self.since.get_or_insert_with(Instant::now);
+            let end = since.checked_add(most);
             let timer = match &mut self.timer {
                 Some(timer) => timer,
                 None => self.timer.insert(Box::pin(sleep_until(end))),
@@ -70,12 +72,11 @@ impl Quiet {
                 Some(end) if end <= now && gone == self.gone => return Poll::Ready(()),
                 Some(end) if end <= now => {
                     self.gone = gone;
-                    self.since = now;
+                    self.since = Some(now);
+                    timer.as_mut().set(sleep_until(now.checked_add(most)));
                 }
-                _ => {}
+                _ => timer.as_mut().set(sleep_until(end)),
             }
-            let next = self.since.checked_add(most);
-            timer.as_mut().set(sleep_until(next));
         }
     }
 }

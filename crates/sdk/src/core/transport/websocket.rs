@@ -7,7 +7,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, TRANSFER_ENCODING,
     UPGRADE,
 };
-use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode};
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use reveille_wire::{hop, websocket};
@@ -95,32 +95,30 @@ impl Host {
     pub(super) async fn for_websocket(
         &self,
         connector: &Connector,
-        uri: &Uri,
         wish: Wish,
         trace: &Trace,
     ) -> Result<Leased, ConnectFault> {
-        if connector.knows_http2(uri) || self.is_http2_only() {
-            if let Some(leased) = self.extended(connector, uri, wish, trace).await? {
+        if connector.knows_http2(self.origin()) || self.is_http2_only() {
+            if let Some(leased) = self.extended(connector, wish, trace).await? {
                 return Ok(leased);
             }
-            return self.connect_upgradable(connector, uri, self.permit(wish, trace).await?).await;
+            return self.connect_upgradable(connector, self.permit(wish, trace).await?).await;
         }
-        match self.connect_upgradable(connector, uri, self.permit(wish, trace).await?).await {
+        match self.connect_upgradable(connector, self.permit(wish, trace).await?).await {
             Err(fault) if evidence::is_refused_version(&fault) => self.note_http2_only(),
             made => return made,
         }
-        self.extended(connector, uri, wish, trace).await?.ok_or_else(evidence::of_no_websocket)
+        self.extended(connector, wish, trace).await?.ok_or_else(evidence::of_no_websocket)
     }
 
     /// A stream on a connection whose peer takes WebSockets on it.
     async fn extended(
         &self,
         connector: &Connector,
-        uri: &Uri,
         wish: Wish,
         trace: &Trace,
     ) -> Result<Option<Leased>, ConnectFault> {
-        let leased = self.for_any(connector, uri, wish, trace).await?;
+        let leased = self.for_any(connector, wish, trace).await?;
         let takes = match &leased.lease {
             Lease::Http1(_) => true,
             Lease::Http2(stream) => stream.connection().takes_websockets().await,

@@ -12,7 +12,7 @@ use tokio::fs;
 use super::Files;
 use super::local::{self, Listener, Progress, unread, unwritten};
 use crate::call::CallFuture;
-use crate::core::runtime::{self, OnRuntime};
+use crate::core::runtime::{self, OnFound};
 use crate::error::{Error, ErrorKind};
 
 /// How many files are on their way at once when nothing was said.
@@ -61,9 +61,7 @@ macro_rules! like_a_transfer {
             type IntoFuture = CallFuture<Moved>;
 
             fn into_future(self) -> CallFuture<Moved> {
-                Box::pin(async move {
-                    OnRuntime::new(runtime::here_for_long().map_err(Error::local)?, self.run()).await
-                })
+                Box::pin(OnFound::new(runtime::here_for_long, self.run()))
             }
         }
     };

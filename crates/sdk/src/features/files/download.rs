@@ -11,7 +11,7 @@ use super::local::{Coming, Listener, Progress, unwritten};
 use super::{Files, not_a_file};
 use crate::answer::{Begun, Reading, StreamResponse};
 use crate::call::{Call, CallFuture};
-use crate::core::runtime::{self, OnRuntime};
+use crate::core::runtime::{self, OnFound};
 use crate::error::Error;
 
 /// A file that is to be brought here; by [`Files::download`].
@@ -37,7 +37,7 @@ pub struct Download {
 
 impl Download {
     pub(super) fn new(files: &Files, path: &[u8]) -> Self {
-        let reading = Reading::SuccessStream(Box::new(|answer: Begun| {
+        let reading = Reading::SuccessStream(Box::new(|answer: Box<Begun>| {
             match not_a_file(&answer.headers, answer.version) {
                 Some(why) => Err(Error::no_file(why, answer.record)),
                 None => Ok(StreamResponse::of(answer)),
@@ -114,9 +114,7 @@ pub struct Transfer(CallFuture<u64>);
 
 impl Transfer {
     pub(super) fn new(work: impl Future<Output = Result<u64, Error>> + Send + 'static) -> Self {
-        Self(Box::pin(
-            async move { OnRuntime::new(runtime::here_for_long().map_err(Error::local)?, work).await },
-        ))
+        Self(Box::pin(OnFound::new(runtime::here_for_long, work)))
     }
 
     /// Waits for it on this thread.

@@ -102,7 +102,7 @@ impl Watch {
         if !self.ignored.is_empty() {
             operation.query("ignore", &self.ignored.join(","));
         }
-        let reading = Reading::SuccessStream(Box::new(|answer: Begun| Ok(StreamResponse::of(answer))));
+        let reading = Reading::SuccessStream(Box::new(|answer: Box<Begun>| Ok(StreamResponse::of(answer))));
         Call::new(sandbox.core(), operation, reading)
     }
 }

@@ -13,7 +13,7 @@ use reveille_wire::{ProcessRequest, ProcessResponse};
 use super::{Output, PATH, ProcessStream, Processes};
 use crate::answer::{Reading, StreamResponse};
 use crate::call::{Call, CallFuture, OnAttempt, Operation, Patience};
-use crate::core::runtime::{self, OnRuntime};
+use crate::core::runtime::{self, OnFound};
 use crate::error::Error;
 
 /// A command to be run in a sandbox, as [`std::process::Command`] is one to be run here. Nothing is sent until it is
@@ -215,10 +215,7 @@ impl IntoFuture for Exec {
     type IntoFuture = CallFuture<Output>;
 
     fn into_future(self) -> CallFuture<Output> {
-        Box::pin(async move {
-            let runtime = runtime::here_for_long().map_err(Error::local)?;
-            OnRuntime::new(runtime, self.run()).await
-        })
+        Box::pin(OnFound::new(runtime::here_for_long, self.run()))
     }
 }
 

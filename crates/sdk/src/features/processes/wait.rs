@@ -6,7 +6,7 @@ use reveille_wire::{ProcessResponse, ProcessStatus};
 
 use super::{Processes, of};
 use crate::call::{Call, CallFuture, Patience};
-use crate::core::runtime::{self, OnRuntime};
+use crate::core::runtime::{self, OnFound};
 use crate::error::{Error, ErrorKind};
 
 /// How long one request waits, in seconds; a gateway may give up on a silent one after a minute.
@@ -81,9 +81,6 @@ impl IntoFuture for WaitForEnd {
     type IntoFuture = CallFuture<ProcessResponse>;
 
     fn into_future(self) -> CallFuture<ProcessResponse> {
-        Box::pin(async move {
-            let runtime = runtime::here_for_long().map_err(Error::local)?;
-            OnRuntime::new(runtime, self.run()).await
-        })
+        Box::pin(OnFound::new(runtime::here_for_long, self.run()))
     }
 }

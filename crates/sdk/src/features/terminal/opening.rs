@@ -15,7 +15,7 @@ use super::shown::Terminal;
 use super::socket::{Socket, Wish};
 use crate::answer::{Changed, Reading};
 use crate::call::{Call, CallFuture, OnAttempt};
-use crate::core::runtime::{self, OnRuntime};
+use crate::core::runtime::{self, OnFound};
 use crate::error::Error;
 use crate::features::Sandbox;
 
@@ -208,10 +208,7 @@ impl IntoFuture for OpenTerminal {
     type IntoFuture = CallFuture<Terminal>;
 
     fn into_future(self) -> CallFuture<Terminal> {
-        Box::pin(async move {
-            let runtime = runtime::here_for_long().map_err(Error::local)?;
-            OnRuntime::new(runtime, self.run()).await
-        })
+        Box::pin(OnFound::new(runtime::here_for_long, self.run()))
     }
 }
 
