@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
+use jiff::civil::{DateTime, Time};
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset;
 use tokio::sync::watch;
 
 /// The machine's clock, which can be set ahead.
@@ -76,14 +80,16 @@ pub(crate) fn stamp(time: SystemTime) -> String {
     humantime::format_rfc3339_micros(time).to_string()
 }
 
-/// A time from text as RFC 3339 or ISO 8601 write it; a date without a time is its first moment in UTC.
+/// A time from text as RFC 3339 or ISO 8601 write it; a date without a time is its first moment in UTC, and what is
+/// written to mean "never" in the year 9999 is as late as a clock can say.
 pub(crate) fn read(text: &str) -> Option<SystemTime> {
-    let time = match text.parse::<jiff::Timestamp>() {
+    let said = Pieces::parse(text).ok()?;
+    let moment = DateTime::from_parts(said.date(), said.time().unwrap_or(Time::midnight()));
+    let offset = said.to_numeric_offset().unwrap_or(Offset::UTC);
+    let time = match offset.to_timestamp(moment) {
         Ok(time) => time,
-        Err(_) => {
-            let date: jiff::civil::DateTime = text.parse().ok()?;
-            date.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?.timestamp()
-        }
+        Err(_) if moment.year() > 0 => Timestamp::MAX,
+        Err(_) => return None,
     };
     SystemTime::try_from(time).ok()
 }
@@ -110,6 +116,12 @@ mod tests {
             assert_eq!(seconds(text), None, "{text}");
         }
         assert_eq!(read(&stamp(SystemTime::UNIX_EPOCH)), Some(SystemTime::UNIX_EPOCH));
+        for never in
+            ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59", "9999-12-31"]
+        {
+            let time = read(never).unwrap();
+            assert!(time > read("9999-01-01").unwrap() && !stamp(time).is_empty(), "{never}");
+        }
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use super::asked::{self, Path};
 use super::snapshots::{id_of, refused};
 use super::spec;
 use super::state::Control;
-use crate::engine::{Engine, EngineError, SnapshotId};
+use crate::engine::SnapshotId;
 use crate::image::Pinned;
 
 pub(super) fn routes() -> Router<Arc<Control>> {
@@ -104,9 +104,10 @@ async fn made(
     spec::check(&draft)?;
     // Whoever asked may go away; a fork that has begun is made.
     let making = tokio::spawn(async move {
-        let engine = Arc::clone(&control.terms.engine);
-        let copied = target.clone();
-        let copy = async move { copy(&*engine, &files, &copied).await.map_err(|error| refused(&error)) };
+        let copy = {
+            let control = Arc::clone(&control);
+            async move { copy(&control, &files, &target).await }
+        };
         control.create_with(draft, image, copy).await
     });
     let record = making.await.map_err(|_| Failure::broken_off())??;
@@ -121,15 +122,25 @@ async fn made(
     Ok(Json(answer))
 }
 
-async fn copy(engine: &dyn Engine, files: &Files, target: &SandboxName) -> Result<(), EngineError> {
+async fn copy(control: &Control, files: &Files, target: &SandboxName) -> Result<(), Failure> {
+    let engine = &control.terms.engine;
     let source = match files {
-        Files::Snapshot(id) => return engine.restore(target, id).await,
+        Files::Snapshot(id) => return engine.restore(target, id).await.map_err(|error| refused(&error)),
         Files::Sandbox(source) => source,
     };
     let passing = SnapshotId::random();
-    engine.snapshot(source, &passing).await?;
-    let restored = engine.restore(target, &passing).await;
-    engine.forget(&passing).await.and(restored)
+    let noted = control.note_passing(&passing, source).await?;
+    let copied = match engine.snapshot(source, &passing).await {
+        Ok(()) => engine.restore(target, &passing).await,
+        Err(error) => Err(error),
+    };
+    let forgotten = engine.forget(&passing).await;
+    if forgotten.is_ok()
+        && let Err(unwritten) = noted.remove().await
+    {
+        tracing::warn!(%passing, ?unwritten, "that a copy is gone could not be written down");
+    }
+    copied.and(forgotten).map_err(|error| refused(&error))
 }
 
 /// Variables that are there get the new values, the others are added.

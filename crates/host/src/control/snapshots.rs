@@ -18,7 +18,7 @@ use super::paging::{Key, Paging};
 use super::state::Control;
 use crate::engine::{EngineError, EngineErrorKind, SnapshotId};
 use crate::image::Pinned;
-use crate::store::Document;
+use crate::store::{Document, Turn};
 
 const MAX_NAME: usize = 128;
 
@@ -44,6 +44,8 @@ pub(crate) struct Snapshot {
 enum Stage {
     Pending,
     Ready,
+    /// It is copied only on its way into another sandbox, and shown to nobody.
+    Passing,
 }
 
 impl Document for Snapshot {
@@ -86,6 +88,7 @@ async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<Response, Failure> {
     let mut found = control.snapshots.all();
+    found.retain(|snapshot| snapshot.stage != Stage::Passing);
     found.retain(|snapshot| filter.q.as_ref().is_none_or(|q| snapshot.name.contains(q)));
     let page = paging.page(&headers, found, |it| Key { created: it.created.clone(), name: it.id.clone() })?;
     Ok(page.answer(move |snapshot| {
@@ -236,6 +239,28 @@ impl Control {
         snapshot.stage = Stage::Ready;
         turn.put(snapshot).await?;
         turn.read().ok_or_else(Failure::broken_off)
+    }
+
+    /// Writes down what is copied only on its way into another sandbox, so that the next start removes what is cut off in
+    /// the middle.
+    pub(super) async fn note_passing(
+        &self,
+        id: &SnapshotId,
+        source: &SandboxName,
+    ) -> Result<Turn<Snapshot>, Failure> {
+        let turn = self.snapshots.turn(id.as_str()).await;
+        turn.put(Snapshot {
+            id: id.to_string(),
+            name: id.to_string(),
+            source: source.to_string(),
+            source_made: None,
+            spec: SandboxSpec::default(),
+            image: None,
+            created: self.clock.stamp(),
+            stage: Stage::Passing,
+        })
+        .await?;
+        Ok(turn)
     }
 
     async fn forget_snapshot(&self, id: &str) -> Result<(), Failure> {

@@ -90,6 +90,11 @@ async fn what_cannot_be_a_sandbox_is_refused_with_a_reason() {
         (r#"{"metadata":{"name":"../x"}}"#.to_owned(), "lower case"),
         (format!(r#"{{"metadata":{{"externalId":"{long}"}}}}"#), "externalId"),
         (r#"{"spec":{"runtime":{"envs":[{"name":"A=B","value":""}]}}}"#.to_owned(), "environment variable"),
+        (
+            json!({"spec": {"runtime": {"envs": [{"name": "LONG", "value": "x".repeat(131_067)}]}}})
+                .to_string(),
+            "131073 bytes",
+        ),
     ] {
         let refused = stand.client.post("/v0/sandboxes", &body).await;
         assert_eq!(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -300,4 +301,57 @@ pub(crate) async fn killed_while_it_takes_over() {
     let (_, list) = victim.ask("GET", "/v0/sandboxes", &Value::Null).await.unwrap();
     assert_eq!(list["meta"]["total"], OF_BEFORE);
     assert!(!records.exists());
+}
+
+/// Kills hosts while they copy a sandbox into another, and looks whether the next one starts and nothing is left of it.
+pub(crate) async fn killed_while_it_copies() {
+    // First the copy of the one, then the copy into the other.
+    for part in ["snapshots", "sandboxes"] {
+        let place = Place::new();
+        let (source, fork) = (place.name(0), place.name(1));
+        let programs = tempfile::tempdir().unwrap();
+        // It copies for as long as it lives, and not beyond this test.
+        let endless = format!(
+            "#!/bin/sh\nfor to; do :; done\ncase $to in */{part}/*) ;; *) exec /bin/cp \"$@\" ;; esac\n\
+             /bin/mkdir \"$to\"\nwhile [ -e \"$0\" ]; do n=$((n+1)); : > \"$to/$n\"; done\n"
+        );
+        let program = programs.path().join("cp");
+        fs::write(&program, endless).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut victim = Victim::with_programs(&place, Lifetime::OfTheHost, programs.path());
+        let made = json!({"metadata": {"name": source}});
+        assert_eq!(victim.ask("POST", "/v0/sandboxes", &made).await.unwrap().0, 200);
+        let path = format!("/v0/sandboxes/{source}/fork");
+        let asked = json!({"targetName": fork});
+        let copying = victim.ask("POST", &path, &asked);
+        let below = place.data.path().join(part);
+        let is_copying = || {
+            let begun = fs::read_dir(&below).into_iter().flatten().flatten();
+            begun.map(|it| it.path()).any(|it| {
+                it.to_string_lossy().ends_with(".unfinished")
+                    && fs::read_dir(it).is_ok_and(|mut it| it.next().is_some())
+            })
+        };
+        tokio::select! {
+            answered = copying => panic!("it copies for ever: {answered:?}"),
+            () = stand::until(is_copying) => {}
+        }
+        victim.process.kill().unwrap();
+        victim.process.wait().unwrap();
+
+        let victim = Victim::start(&place, Lifetime::OfTheHost);
+        assert!(victim.run(&source, "true").await.is_some());
+        stand::until(|| {
+            let left = |part| fs::read_dir(place.data.path().join(part)).unwrap().count();
+            (left("snapshots"), left("sandboxes")) == (0, 1)
+        })
+        .await;
+        assert_eq!(victim.ask("POST", &path, &asked).await.unwrap().0, 200, "its name is free");
+        for name in [&source, &fork] {
+            let deleted = victim.ask("DELETE", &format!("/v0/sandboxes/{name}"), &Value::Null).await;
+            assert_eq!(deleted.unwrap().0, 200);
+        }
+        victim.stop();
+        place.is_empty();
+    }
 }

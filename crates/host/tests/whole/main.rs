@@ -254,6 +254,11 @@ fn trials() -> Vec<Trial> {
                 Ok(())
             },
         ),
+        Trial::test("a host that is killed while it copies leaves nothing of the copy", || {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(crash::killed_while_it_copies());
+            Ok(())
+        }),
         trial(
             "a read may use a connection again, and a mutation has its own",
             passage::a_read_may_use_a_connection_again_and_a_mutation_has_its_own,

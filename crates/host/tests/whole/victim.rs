@@ -1,7 +1,7 @@
 //! A host in a process of its own, and what it leaves behind.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -48,6 +48,15 @@ pub(crate) struct Victim {
 
 impl Victim {
     pub(crate) fn start(place: &Place, lifetime: Lifetime) -> Self {
+        Self::begin(place, lifetime, &std::env::var_os("PATH").unwrap_or_default())
+    }
+
+    /// One that finds its programs in a directory of its own.
+    pub(crate) fn with_programs(place: &Place, lifetime: Lifetime, programs: &Path) -> Self {
+        Self::begin(place, lifetime, programs.as_os_str())
+    }
+
+    fn begin(place: &Place, lifetime: Lifetime, programs: &OsStr) -> Self {
         // It goes into its cgroup before it is a host.
         let line = "[ -z \"$1\" ] || echo $$ > \"$1/cgroup.procs\"; exec \"$0\" host \"$2\" \"$3\"";
         let mut command = Command::new("/bin/sh");
@@ -55,7 +64,8 @@ impl Victim {
         command
             .arg(place.cgroup.as_deref().unwrap_or(Path::new("")))
             .arg(place.data.path())
-            .arg(word(lifetime));
+            .arg(word(lifetime))
+            .env("PATH", programs);
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -37,6 +37,8 @@ pub(super) struct Answer<'a, B> {
     piece: Bytes,
     /// What ends that piece.
     tail: &'static [u8],
+    /// Why nothing more comes of it than what has come.
+    broken: Option<io::Error>,
 }
 
 /// How the client tells where the body ends.
@@ -65,18 +67,22 @@ where
             written: 0,
             piece: Bytes::new(),
             tail: b"",
+            broken: None,
         }
     }
 
-    /// Writes it to its end. Whatever of it is there goes out at once.
+    /// Writes it to its end. Whatever of it is there goes out at once, also where it breaks off behind that.
     pub(super) fn poll_write(
         &mut self,
         socket: &mut (impl AsyncWrite + Unpin),
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Afterwards>> {
         loop {
-            let starves = self.poll_body(cx)?.is_pending();
+            let starves = self.poll_body(cx).is_pending();
             if self.written == self.out.len() && self.piece.is_empty() && self.tail.is_empty() {
+                if let Some(broken) = self.broken.take() {
+                    return Poll::Ready(Err(broken));
+                }
                 if starves {
                     return Poll::Pending;
                 }
@@ -113,16 +119,21 @@ where
     }
 
     /// Takes what is there of the body, as far as there is room; pending: there is nothing now.
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.framing != Framing::Over && self.has_room() {
-            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
-                return Poll::Ready(self.end());
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.framing != Framing::Over && self.broken.is_none() && self.has_room() {
+            let taken = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => self.take(bytes),
+                    // What may come behind the body is for those who said that they would read it: none of these
+                    // clients.
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => Err(io::Error::other(error)),
+                None => self.end(),
             };
-            // What may come behind the body is for those who said that they would read it: none of these clients.
-            let Ok(bytes) = frame.map_err(io::Error::other)?.into_data() else { continue };
-            self.take(bytes)?;
+            self.broken = taken.err();
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(())
     }
 
     fn take(&mut self, bytes: Bytes) -> io::Result<()> {
@@ -233,3 +244,6 @@ fn write_head(
     out.extend_from_slice(b"\r\n");
     afterwards
 }
+
+#[cfg(test)]
+mod tests;

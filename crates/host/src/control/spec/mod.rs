@@ -33,6 +33,8 @@ const MAX_EXTERNAL_ID: usize = 64;
 const MAX_DISPLAY_NAME: usize = 63;
 const MAX_LABELS: usize = 256;
 const MAX_PORTS: usize = 100;
+/// How long a variable may be with its name, in bytes, for a program to start with it (`MAX_ARG_STRLEN`).
+const MAX_VARIABLE: usize = 128 * 1024;
 const MAX_VOLUMES: usize = 32;
 const MAX_POLICIES: usize = 16;
 
@@ -128,13 +130,7 @@ fn check_runtime(runtime: &SandboxRuntime) -> Result<(), Failure> {
     }
     check_extra_args(runtime)?;
     check_grace(runtime)?;
-    match runtime.envs.iter().find(|env| !can_be_set(env)) {
-        Some(env) => Err(Failure::bad_request(format!(
-            "{:?} cannot be an environment variable: the name must not be empty or hold =, and nothing may hold a NUL",
-            env.name
-        ))),
-        None => Ok(()),
-    }
+    runtime.envs.iter().try_for_each(check_variable)
 }
 
 fn check_extra_args(runtime: &SandboxRuntime) -> Result<(), Failure> {
@@ -178,6 +174,21 @@ fn bounded(what: &str, count: usize, most: usize) -> Result<(), Failure> {
     Err(Failure::bad_request(format!("{what} holds {count}: at most {most}")))
 }
 
-fn can_be_set(env: &EnvVar) -> bool {
-    !env.name.is_empty() && !env.name.contains(['=', '\0']) && !env.value.contains('\0')
+fn check_variable(env: &EnvVar) -> Result<(), Failure> {
+    if env.name.is_empty() || env.name.contains(['=', '\0']) || env.value.contains('\0') {
+        return Err(Failure::bad_request(format!(
+            "{:?} cannot be an environment variable: the name must not be empty or hold =, and nothing may hold a NUL",
+            env.name
+        )));
+    }
+    let length = env.name.len() + env.value.len() + "=\0".len();
+    if length > MAX_VARIABLE {
+        let message = format!(
+            "{:.40} cannot be an environment variable: with its value it is {length} bytes long, and no program of Linux \
+             starts with one of more than {MAX_VARIABLE}",
+            env.name
+        );
+        return Err(Failure::bad_request(message));
+    }
+    Ok(())
 }

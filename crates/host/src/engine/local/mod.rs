@@ -119,7 +119,7 @@ impl LocalEngine {
         let room = records.directory().join("mounts");
         let volumes = Volumes::open(settings.volumes, room, kind, isolation.namespaces)
             .map_err(|error| EngineError::system("the directory of volumes cannot be used", error))?;
-        let snapshots = Snapshots::open(settings.snapshots)
+        let snapshots = Snapshots::open(settings.snapshots, &settings.sandboxes)
             .map_err(|error| EngineError::system("the directory of snapshots cannot be used", error))?;
         let ground = Arc::new(Ground {
             agent: settings.agent,

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with, syncfs};
 use rustix::io::Errno;
+use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::remove::remove_directory;
 use crate::engine::SnapshotId;
@@ -23,14 +25,13 @@ pub(super) struct Snapshots {
 }
 
 impl Snapshots {
-    /// Opens the directory, which is made where it is missing, and removes what was never finished.
-    pub(super) fn open(directory: PathBuf) -> io::Result<Self> {
+    /// Opens the directory, which is made where it is missing, and removes what was never finished there and beside
+    /// sandboxes.
+    pub(super) fn open(directory: PathBuf, sandboxes: &Path) -> io::Result<Self> {
         fs::create_dir_all(&directory)?;
-        for entry in fs::read_dir(&directory)? {
-            let entry = entry?;
-            if entry.file_name().as_encoded_bytes().ends_with(UNFINISHED.as_bytes()) {
-                remove_directory(&entry.path())?;
-            }
+        remove_unfinished(&directory)?;
+        if sandboxes.exists() {
+            remove_unfinished(sandboxes)?;
         }
         Ok(Self { directory })
     }
@@ -70,6 +71,20 @@ impl Snapshots {
     }
 }
 
+/// What cannot be removed keeps no host from starting; the next one tries again.
+fn remove_unfinished(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().ends_with(UNFINISHED.as_bytes())
+            && let Err(error) = remove_directory(&entry.path())
+        {
+            let place = entry.path();
+            tracing::warn!(place = %place.display(), %error, "what was never finished could not be removed");
+        }
+    }
+    Ok(())
+}
+
 /// A name beside a directory that no sandbox has.
 fn beside(path: &Path) -> io::Result<PathBuf> {
     let mut name = std::ffi::OsString::from(".");
@@ -86,6 +101,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     remove_directory(&unfinished)?;
     let mut command = Command::new("cp");
     command.args(["--archive", "--reflink=auto", "--no-target-directory", "--"]).arg(from).arg(&unfinished);
+    dies_with_this_thread(&mut command);
     let done = command.stdin(Stdio::null()).env("LC_ALL", "C").output().map_err(|error| {
         io::Error::new(error.kind(), format!("cp, which copies files, cannot be run: {error}"))
     })?;
@@ -97,6 +113,17 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         return Err(io::Error::new(kind, said.trim().chars().take(SAID).collect::<String>()));
     }
     fs::rename(&unfinished, to)
+}
+
+/// Has a program end with the thread that waits for it: the copy of a host that was killed would go on below the next
+/// one's hands.
+fn dies_with_this_thread(command: &mut Command) {
+    let order = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
+    #[expect(unsafe_code, reason = "no safe way to have a child say this of itself")]
+    // SAFETY: between fork and exec the child makes one system call, which neither allocates nor locks.
+    unsafe {
+        command.pre_exec(order);
+    }
 }
 
 fn sync(directory: &Path) -> io::Result<()> {
@@ -118,7 +145,7 @@ mod tests {
         fs::write(from.join("deep/file"), [0xff, 0, b'\n']).unwrap();
         fs::set_permissions(from.join("deep/file"), fs::Permissions::from_mode(0o751)).unwrap();
         symlink("/etc/passwd", from.join("link")).unwrap();
-        let snapshots = Snapshots::open(root.path().join("snapshots")).unwrap();
+        let snapshots = Snapshots::open(root.path().join("snapshots"), root.path()).unwrap();
         let id = SnapshotId::random();
         snapshots.take(&id, &from).unwrap();
         fs::write(from.join("deep/file"), "changed").unwrap();
@@ -139,12 +166,16 @@ mod tests {
 
     #[test]
     fn what_was_never_finished_is_removed() {
-        let root = tempfile::tempdir().unwrap();
+        let (root, sandboxes) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::create_dir(root.path().join("snap-0000000000000000.unfinished")).unwrap();
-        Snapshots::open(root.path().to_owned()).unwrap();
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
-        let snapshots = Snapshots::open(root.path().to_owned()).unwrap();
+        for name in [".box.unfinished", ".box.unfinished.unfinished", "box"] {
+            fs::create_dir_all(sandboxes.path().join(name).join("files")).unwrap();
+        }
+        let snapshots = Snapshots::open(root.path().to_owned(), sandboxes.path()).unwrap();
+        let left = |directory: &Path| fs::read_dir(directory).unwrap().count();
+        assert_eq!((left(root.path()), left(sandboxes.path())), (0, 1));
+        assert!(sandboxes.path().join("box/files").is_dir());
         assert!(snapshots.take(&SnapshotId::random(), Path::new("/nonexistent")).is_err());
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+        assert_eq!(left(root.path()), 0);
     }
 }
