@@ -39,7 +39,7 @@ struct Ending {
 
 /// The bell that a call rings when it has ended, and for whom.
 struct Rings {
-    bell: Py<Bell>,
+    bell: Bell,
     waits: Mutex<Option<Py<PyAny>>>,
 }
 
@@ -92,7 +92,7 @@ impl Call {
     }
 
     /// Begins the call. When it has ended, `bell` rings with `waits`.
-    fn begin(&self, bell: Py<Bell>, waits: Py<PyAny>) -> PyResult<()> {
+    fn begin(&self, bell: Bell, waits: Py<PyAny>) -> PyResult<()> {
         self.begin_with(Some(Rings { bell, waits: Mutex::new(Some(waits)) })).map(drop)
     }
 
@@ -128,7 +128,7 @@ impl Ending {
         if let Some(Rings { bell, waits }) = &self.rings
             && let Some(waits) = lock(waits).take()
         {
-            bell.get().ring(waits);
+            bell.ring(waits);
         }
     }
 

@@ -28,7 +28,10 @@ mod _native {
     #[pymodule_export]
     use super::answer::Answer;
     #[pymodule_export]
-    use super::bell::Bell;
+    use super::bell::CallingBell;
+    #[cfg(unix)]
+    #[pymodule_export]
+    use super::bell::WatchedBell;
     #[pymodule_export]
     use super::body::BodySender;
     #[pymodule_export]

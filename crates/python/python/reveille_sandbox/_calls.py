@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import weakref
-from typing import Any, Callable, Generic, Optional, TypeVar
+from typing import Any, Callable, Generic, List, Optional, TypeVar
 
 from . import _native
 
@@ -48,17 +49,40 @@ async def finish(call: "_native.Call[_T]") -> _T:
 
 
 def _bell_of(loop: asyncio.AbstractEventLoop) -> _native.Bell:
-    """The bell that an event loop listens to. It is let go of with the loop."""
+    """The bell of an event loop. It is let go of with the loop."""
     bell = _of_loops.get(loop)
     if bell is None:
-        bell = _native.Bell()
-        loop.add_reader(bell.fileno(), _answer, bell)
-        _of_loops[loop] = bell
+        bell = _of_loops[loop] = _watched_by(loop) or _native.CallingBell(_tell_by(loop))
     return bell
 
 
-def _answer(bell: _native.Bell) -> None:
-    for future in bell.answer():
+def _watched_by(loop: asyncio.AbstractEventLoop) -> Optional[_native.Bell]:
+    """A bell that a loop watches. Not every loop watches anything."""
+    if sys.platform == "win32":
+        return None
+    bell = _native.WatchedBell()
+    try:
+        loop.add_reader(bell.fileno(), lambda: _tell(bell.answer()))
+    except NotImplementedError:
+        return None
+    return bell
+
+
+def _tell_by(loop: asyncio.AbstractEventLoop) -> Callable[[List[Any]], None]:
+    """What a thread may call with futures that a loop is to complete. It keeps no loop alive."""
+    of_loop = weakref.ref(loop)
+
+    def tell(futures: List[Any]) -> None:
+        there = of_loop()
+        if there is not None:
+            with contextlib.suppress(RuntimeError):  # It is closed: nobody waits.
+                there.call_soon_threadsafe(_tell, futures)
+
+    return tell
+
+
+def _tell(futures: List[Any]) -> None:
+    for future in futures:
         if not future.done():
             future.set_result(None)
 
@@ -77,21 +101,43 @@ def _begin_in_trio(call: "_native.Call[Any]") -> Callable[[], Any]:
 
 
 def _bell_of_trio(trio: Any) -> _native.Bell:
-    """The bell of the run that goes on, which a task of its own listens to."""
+    """The bell of the run that goes on."""
     global _of_trio
     of_run: Any = _of_trio or trio.lowlevel.RunVar("reveille_sandbox bell")
     _of_trio = of_run
-    there: Optional[_native.Bell] = of_run.get(None)
-    if there is not None:
-        return there
-    bell = _native.Bell()
+    bell: Optional[_native.Bell] = of_run.get(None)
+    if bell is None:
+        bell = _watched_by_trio(trio) or _native.CallingBell(_tell_by_trio(trio))
+        of_run.set(bell)
+    return bell
+
+
+def _watched_by_trio(trio: Any) -> Optional[_native.Bell]:
+    """A bell that a task of its own listens to. On Windows it could watch nothing but what comes by the network."""
+    if sys.platform == "win32":
+        return None
+    bell = _native.WatchedBell()
 
     async def listen() -> None:
         while True:
             await trio.lowlevel.wait_readable(bell.fileno())
-            for event in bell.answer():
-                event.set()
+            _set(bell.answer())
 
     trio.lowlevel.spawn_system_task(listen)
-    of_run.set(bell)
     return bell
+
+
+def _tell_by_trio(trio: Any) -> Callable[[List[Any]], None]:
+    """What a thread may call with events that the run is to set."""
+    token = trio.lowlevel.current_trio_token()
+
+    def tell(events: List[Any]) -> None:
+        with contextlib.suppress(trio.RunFinishedError):
+            token.run_sync_soon(_set, events)
+
+    return tell
+
+
+def _set(events: List[Any]) -> None:
+    for event in events:
+        event.set()

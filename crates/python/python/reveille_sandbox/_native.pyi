@@ -1,4 +1,5 @@
-from typing import Any, Generic, List, Optional, TypeVar, Union
+import sys
+from typing import Any, Callable, Generic, List, Optional, TypeVar, Union
 
 _T = TypeVar("_T")
 
@@ -31,10 +32,23 @@ class History:
     def waited_for_probe(self) -> float: ...
     def __len__(self) -> int: ...
 
-class Bell:
-    def __new__(cls) -> Bell: ...
-    def fileno(self) -> int: ...
-    def answer(self) -> list[Any]: ...
+if sys.platform != "win32":
+    class WatchedBell:
+        """Its file descriptor can be read once it rings."""
+
+        def __new__(cls) -> WatchedBell: ...
+        def fileno(self) -> int: ...
+        def answer(self) -> list[Any]: ...
+
+class CallingBell:
+    """Calls ``tell`` with what has ended, on a thread of its own."""
+
+    def __new__(cls, tell: Callable[[list[Any]], object]) -> CallingBell: ...
+
+if sys.platform != "win32":
+    Bell = Union[WatchedBell, CallingBell]
+else:
+    Bell = CallingBell
 
 class Call(Generic[_T]):
     def start(self) -> None: ...
