@@ -19,8 +19,9 @@ const INPUT: usize = 64 << 10;
 ///
 /// Its output is shown as it comes, byte for byte, and its exit code is the exit code of reveille; 128 and the number
 /// of the signal that ended it. A single argument is read by the sandbox's shell; several are the command and its
-/// arguments, as they are. Ctrl-C asks the command to end, a second one kills it. With -t the command has a terminal:
-/// every key goes there, Ctrl-C too, and Enter, ~ and . leave it.
+/// arguments, as they are. Ctrl-C asks the command to end, a second one kills it; it is asked to end, too, when it
+/// writes what nobody reads any more. With -t the command has a terminal: every key goes there, Ctrl-C too, and Enter,
+/// ~ and . leave it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples
@@ -233,10 +234,26 @@ impl Followed<'_> {
                 return Err(Failure::new("the output ended before the command did"));
             };
             let event = event.map_err(|error| self.asking.failed_with(&error, self.name))?;
-            if let Some(exit) = shown.show(&event)? {
-                return Ok(exit);
+            match shown.show(&event) {
+                Ok(None) => {}
+                Ok(Some(exit)) => return Ok(exit),
+                Err(failure) => return self.unheard(stream.id(), failure).await,
             }
         }
+    }
+
+    /// What it says cannot be shown any more. Where nobody reads it, it ends as a command of this machine would.
+    async fn unheard(&self, id: &str, failure: Failure) -> Result<Exit, Failure> {
+        if let Failure::NobodyReads = failure {
+            if let Err(error) = self.processes.stop(id).await
+                && error.kind() != reveille::ErrorKind::NotFound
+            {
+                self.screen.warning(error);
+            }
+            return Ok(Exit::Unheard);
+        }
+        self.screen.note(format_args!("the command may go on inside the sandbox, as {}", self.name));
+        Err(failure)
     }
 
     /// Asks the command to end; false where that can be waited for no longer.

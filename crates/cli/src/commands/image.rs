@@ -10,7 +10,7 @@ use tokio_util::io::{ReaderStream, SyncIoBridge};
 use crate::connection::Connection;
 use crate::listing::{self, Listed};
 use crate::output::Screen;
-use crate::report::{Exit, Failure, Request};
+use crate::report::{Asked, Exit, Failure, Request};
 
 /// Import, list and remove the images that sandboxes on this machine are made of
 #[derive(Debug, Args)]
@@ -65,7 +65,7 @@ pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Image)
 }
 
 async fn import(screen: &Screen, connection: &Connection, asked: &Import) -> Result<Exit, Failure> {
-    let asking = connection.asking(&asked.name, Request::new("PUT", format!("/images/{}", asked.name)));
+    let asking = about(connection, Request::new("PUT", format!("/images/{}", asked.name)));
     let call = connection.client().images().import(&asked.name, body(&asked.from)?).with_history();
     let (image, history) = call.await.map_err(|error| asking.failed(&error))?;
     screen.explain(&asking.request, &history);
@@ -82,7 +82,7 @@ async fn list(screen: &Screen, connection: &Connection) -> Result<Exit, Failure>
 }
 
 async fn remove(screen: &Screen, connection: &Connection, asked: &Remove) -> Result<Exit, Failure> {
-    let asking = connection.asking(&asked.name, Request::new("DELETE", format!("/images/{}", asked.name)));
+    let asking = about(connection, Request::new("DELETE", format!("/images/{}", asked.name)));
     let call = connection.client().images().delete(&asked.name).with_history();
     let (image, history) = call.await.map_err(|error| asking.failed(&error))?;
     screen.explain(&asking.request, &history);
@@ -116,4 +116,8 @@ fn packed(directory: PathBuf) -> impl Stream<Item = io::Result<Bytes>> + Send + 
         Err(error) => Some(Err(io::Error::other(error))),
     });
     ReaderStream::new(from).chain(end)
+}
+
+fn about(connection: &Connection, request: Request) -> Asked {
+    connection.asking("", request).listed_by("reveille image list")
 }

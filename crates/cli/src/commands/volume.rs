@@ -3,7 +3,7 @@ use clap::{Args, Subcommand};
 use crate::connection::Connection;
 use crate::listing::{self, Listed};
 use crate::output::Screen;
-use crate::report::{Exit, Failure, Request};
+use crate::report::{Asked, Exit, Failure, Request};
 use crate::typed::megabytes;
 
 /// Make, list, enlarge and delete volumes: files that outlive sandboxes
@@ -68,7 +68,7 @@ pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Volume
 }
 
 async fn create(screen: &Screen, connection: &Connection, asked: &Create) -> Result<Exit, Failure> {
-    let asking = connection.asking(&asked.name, Request::new("POST", "/volumes"));
+    let asking = about(connection, Request::new("POST", "/volumes"));
     let mut call = connection.client().volumes().create(asked.name.as_str());
     if let Some(size) = asked.size {
         call = call.size(size);
@@ -90,10 +90,10 @@ async fn list(screen: &Screen, connection: &Connection) -> Result<Exit, Failure>
 async fn resize(screen: &Screen, connection: &Connection, asked: &Resize) -> Result<Exit, Failure> {
     let volumes = connection.client().volumes();
     let path = format!("/volumes/{}", asked.name);
-    let asking = connection.asking(&asked.name, Request::new("GET", &path));
+    let asking = about(connection, Request::new("GET", &path));
     let mut volume = volumes.get(&asked.name).await.map_err(|error| asking.failed(&error))?;
     volume.spec.size = Some(asked.size);
-    let asking = connection.asking(&asked.name, Request::new("PUT", &path));
+    let asking = about(connection, Request::new("PUT", &path));
     let call = volumes.update(&volume).with_history();
     let (volume, history) = call.await.map_err(|error| asking.failed(&error))?;
     screen.explain(&asking.request, &history);
@@ -102,10 +102,14 @@ async fn resize(screen: &Screen, connection: &Connection, asked: &Resize) -> Res
 }
 
 async fn delete(screen: &Screen, connection: &Connection, asked: &Delete) -> Result<Exit, Failure> {
-    let asking = connection.asking(&asked.name, Request::new("DELETE", format!("/volumes/{}", asked.name)));
+    let asking = about(connection, Request::new("DELETE", format!("/volumes/{}", asked.name)));
     let call = connection.client().volumes().delete(&asked.name).with_history();
     let (volume, history) = call.await.map_err(|error| asking.failed(&error))?;
     screen.explain(&asking.request, &history);
     screen.volume("is gone, with its files", &volume, &history)?;
     Ok(Exit::Done)
+}
+
+fn about(connection: &Connection, request: Request) -> Asked {
+    connection.asking("", request).listed_by("reveille volume list")
 }

@@ -17,6 +17,8 @@ pub(crate) struct Asked {
     sandbox: String,
     pub(crate) request: Request,
     place: Place,
+    /// What lists the likes of what was asked for, where that is no sandbox.
+    lists: Option<&'static str>,
     /// How long all of it may take, where somebody said so.
     deadline: Option<Duration>,
 }
@@ -45,7 +47,12 @@ enum Obstacle {
 
 impl Asked {
     pub(crate) fn new(sandbox: impl Into<String>, request: Request, place: Place) -> Self {
-        Self { sandbox: sandbox.into(), request, place, deadline: None }
+        Self { sandbox: sandbox.into(), request, place, lists: None, deadline: None }
+    }
+
+    /// Says which command lists the likes of what was asked for.
+    pub(crate) fn listed_by(self, command: &'static str) -> Self {
+        Self { lists: Some(command), ..self }
     }
 
     pub(crate) fn within(self, deadline: Option<Duration>) -> Self {
@@ -212,6 +219,12 @@ impl Asked {
     }
 
     fn advice(&self, error: &Error) -> Option<String> {
+        if let Some(command) = self.lists
+            && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict)
+            && is_of_the_platform(error)
+        {
+            return Some(format!("see what there is: {command}"));
+        }
         let advice = match (error.kind(), error.status().map(|status| status.as_u16())) {
             (ErrorKind::Settings, _) => {
                 "run sandboxes here: reveille host -d; or set BL_API_KEY and BL_WORKSPACE"

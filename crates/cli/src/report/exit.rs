@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Unavailable,
     /// Ctrl-C, as a shell counts it: 128 and the signal's number.
     Interrupted,
+    /// Nobody read what a command said, before it had ended: as a shell counts SIGPIPE.
+    Unheard,
     /// What the command inside the sandbox said.
     Command(u8),
 }
@@ -28,6 +30,7 @@ impl Exit {
             Self::BadStatus => 22,
             Self::Unavailable => 75,
             Self::Interrupted => 130,
+            Self::Unheard => 141,
             Self::Command(code) => code,
         }
     }

@@ -1,10 +1,10 @@
 //! Commands in a sandbox, as a person runs them: every byte, the true end, and nothing left behind.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::place::{Host, Place, eventually, signal};
+use crate::place::{Host, Place, eventually, line, signal};
 
 fn with_box(flags: &[&str]) -> (Place, Host) {
     let place = Place::new();
@@ -125,6 +125,24 @@ fn processes_are_listed_followed_and_ended() {
     }
     let said = place.run(["logs", "-f", "box", "nobody"]);
     assert!(said.code == Some(1) && said.err.contains("nobody"), "{said:?}");
+}
+
+#[test]
+fn a_command_whose_output_nobody_reads_any_more_is_asked_to_end() {
+    let (place, _host) = with_box(&[]);
+    let endless = "trap 'echo asked > asked; exit' TERM; while :; do echo x; sleep 0.01; done";
+    let mut command = place.command();
+    command.args(["exec", "--name", "yes", "box", "--", endless]);
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(running.stdout.take().unwrap());
+    assert_eq!(line(&mut out), "x\n");
+    drop(out);
+    let said = running.wait_with_output().unwrap();
+    assert_eq!((said.status.code(), said.stderr), (Some(141), Vec::new()));
+    eventually("it has ended as it was asked to", || {
+        place.run(["exec", "box", "--", "cat asked && rm asked"]).text() == "asked\n"
+    });
+    assert!(!place.run(["ps", "box"]).done().text().contains("yes"));
 }
 
 #[test]

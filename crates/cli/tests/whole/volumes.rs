@@ -10,6 +10,10 @@ fn a_volume_is_made_attached_enlarged_and_deleted() {
     assert_eq!(place.run(["volume", "resize", "data", "128m"]).done().text(), "data has its new size\n");
     let smaller = place.run(["volume", "resize", "data", "1m"]);
     assert!(smaller.code == Some(1) && smaller.err.contains("shrink"), "{smaller:?}");
+    for (command, name) in [("create", "data"), ("delete", "none")] {
+        let refused = place.run(["volume", command, name]);
+        assert!(refused.code == Some(1) && refused.err.contains("reveille volume list"), "{refused:?}");
+    }
     let mount = format!("data:{}", place.path().join("inside").display());
     let made = place.run(["create", "box", "--volume", &mount]);
     if made.err.contains("mount") {
