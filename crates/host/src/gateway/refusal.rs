@@ -99,6 +99,11 @@ pub(super) fn body_broken() -> Refusal {
         .action("send the body as its head announces it, and to its end")
 }
 
+/// 400: whose it is, is left to whoever reads it.
+pub(crate) fn two_hosts() -> Refusal {
+    Refusal::new(GatewayCode::BadRequest, "the request names two hosts").action("send one Host")
+}
+
 /// 501: the client's body has a transfer coding that would have to be undone.
 pub(super) fn coded_body() -> Refusal {
     let message = "the body of the request has a transfer coding other than chunked";

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
 use axum::response::IntoResponse as _;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use reveille_wire::{GatewayCode, Refusal, header};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
@@ -97,6 +97,9 @@ impl Front {
         id: &Id,
         seat: &Seat,
     ) -> Option<Response<Body>> {
+        if !request.body().is_whole() && names_two_hosts(request.headers()) {
+            return Some(respond(refusal::two_hosts()));
+        }
         if room == Room::Preview
             && let Some(workspace) = self.workspace_of_preview(&request)
             && let Some(visit) = workspace.previews.visit(&mut request)
@@ -209,6 +212,11 @@ async fn visited(
         response.headers_mut().insert(header::REQUEST_ID, id.value());
     }
     Some(response)
+}
+
+/// Whether two servers may take it for two hosts' (RFC 9112, section 3.2).
+fn names_two_hosts(headers: &HeaderMap) -> bool {
+    headers.get_all(HOST).iter().nth(1).is_some()
 }
 
 /// The first part of a path.

@@ -65,6 +65,13 @@ impl Progress {
     }
 }
 
+impl Received {
+    /// Whether it was there with its head, which then leaves no choice of how it is read.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self.body, Source::Whole(_))
+    }
+}
+
 impl Exchange {
     /// Of a request whose body is still to come.
     pub(super) fn begin(request: Request<Incoming>) -> (Request<Received>, Self) {

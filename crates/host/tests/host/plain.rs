@@ -263,6 +263,17 @@ async fn answered(stand: &Stand, first: Option<&str>, bytes: &[u8]) -> (String, 
 }
 
 #[tokio::test]
+async fn a_request_to_two_hosts_is_handed_to_nobody() {
+    let stand = Stand::with_box(|_| {}).await;
+    for more in ["Host: other\r\n", "Host: h\r\n", "Host: other\r\nTransfer-Encoding: chunked\r\n"] {
+        let mut raw = Raw::to(&stand).await;
+        raw.say(&(asked("POST", "/x", more) + "0\r\n\r\n")).await;
+        assert!(raw.head().await.starts_with("http/1.1 400"), "{more}");
+    }
+    assert_eq!(stand.engine.app("box").arrived(), 0);
+}
+
+#[tokio::test]
 async fn what_is_served_without_the_library_is_served_as_with_it() {
     let stand = Stand::with_box(|_| {}).await;
     // From here on the connection is the library's.
