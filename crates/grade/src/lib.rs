@@ -43,7 +43,7 @@ mod seen;
 pub use error::Error;
 pub use grade::Grade;
 pub use own::{Own, OwnFinding};
-pub use real::{Arrived, Sleeper};
+pub use real::{Arrivals, Arrived, Sleeper};
 pub use report::{Finding, Report, Verdict};
 pub use rule::{Rule, UnknownRule};
 pub use scenario::{Operation, Scenario};

@@ -18,7 +18,16 @@ pub trait Sleeper: fmt::Debug + Send + Sync {
     fn nap(&self) -> BoxFuture<'_, Result<String, String>>;
 
     /// What has arrived at its gateway since.
-    fn arrived(&self) -> Vec<Arrived>;
+    fn arrived(&self) -> Arrivals;
+}
+
+/// What arrived at the gateway of a real sandbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arrivals {
+    /// What is known of it, in its order.
+    pub requests: Vec<Arrived>,
+    /// How much of what happened is not known, as more came than could be counted. Then no rule counts as kept.
+    pub missed: u64,
 }
 
 /// A request that arrived at the gateway of a real sandbox.
@@ -37,19 +46,21 @@ pub(crate) fn rule(operation: Operation) -> Rule {
     if operation.is_read() { Rule::R1 } else { Rule::M5 }
 }
 
-pub(crate) fn judge(operation: Operation, ended: &Ended, arrived: &[Arrived]) -> Finding {
+pub(crate) fn judge(operation: Operation, ended: &Ended, arrived: &Arrivals) -> Finding {
     let (method, path) = operation.known_by();
     let of_it = |it: &&Arrived| it.method == method && it.path.starts_with(path);
-    let sends = arrived.iter().filter(of_it).count();
-    let inside = arrived.iter().filter(of_it).filter(|it| it.is_inside).count();
+    let sends = arrived.requests.iter().filter(of_it).count();
+    let inside = arrived.requests.iter().filter(of_it).filter(|it| it.is_inside).count();
     // A mutation that was refused was sent all the same.
-    let is_kept = ended.how == How::Success && inside == 1 && (operation.is_read() || sends == 1);
+    let is_once = inside == 1 && (operation.is_read() || sends == 1);
+    let is_kept = ended.how == How::Success && is_once && arrived.missed == 0;
     let end = match ended.how {
         How::Success => "success",
         How::Failure => "an error",
         How::TooLate => "no end",
     };
     let took = ended.took.as_secs_f64();
+    let more = if arrived.missed == 0 { "" } else { " at least" };
     let times = |count| if count == 1 { "once".to_owned() } else { format!("{count} times") };
     Finding {
         rule: rule(operation),
@@ -57,8 +68,8 @@ pub(crate) fn judge(operation: Operation, ended: &Ended, arrived: &[Arrived]) ->
         scenario: "a real sandbox that sleeps".to_owned(),
         verdict: if is_kept { Verdict::Kept } else { Verdict::Broken },
         sends,
-        requests: arrived.len(),
-        seen: format!("sent {}, inside {}, {end} after {took:.1} s", times(sends), times(inside)),
+        requests: arrived.requests.len(),
+        seen: format!("sent{more} {}, inside{more} {}, {end} after {took:.1} s", times(sends), times(inside)),
         said: if ended.how == How::Success { String::new() } else { last_words(&ended.error) },
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
-use reveille_grade::{Arrived, Error, Grade, Operation, Own, Report, Rule, Sleeper, Verdict};
+use reveille_grade::{Arrivals, Arrived, Error, Grade, Operation, Own, Report, Rule, Sleeper, Verdict};
 
 /// One request, its status in `$status` and its body in `$body`; false where there was no status.
 const ASK: &str = r#"
@@ -186,14 +186,14 @@ fn what_is_no_scenario_is_refused_with_the_reason() {
 
 /// A sandbox of which only what arrived is known.
 #[derive(Debug)]
-struct Asleep(Vec<Arrived>);
+struct Asleep(Arrivals);
 
 impl Sleeper for Asleep {
     fn nap(&self) -> BoxFuture<'_, Result<String, String>> {
         async { Ok("http://127.0.0.1:9".to_owned()) }.boxed()
     }
 
-    fn arrived(&self) -> Vec<Arrived> {
+    fn arrived(&self) -> Arrivals {
         self.0.clone()
     }
 }
@@ -210,14 +210,17 @@ fn what_arrives_at_a_real_sandbox_counts_like_everything_else() {
     let once = [arrived("GET", "/health", false), arrived("POST", "/process", true)];
     let again = [arrived("POST", "/process", false), arrived("POST", "/process", true)];
     let twice = [arrived("POST", "/process", true), arrived("POST", "/process", true)];
-    for (arrived, verdict) in [
-        (&once[..], Verdict::Kept),
-        (&again, Verdict::Broken),
-        (&twice, Verdict::Broken),
-        (&[], Verdict::Broken),
+    for (arrived, missed, verdict) in [
+        (&once[..], 0, Verdict::Kept),
+        // What is not known may be anything.
+        (&once, 1, Verdict::Broken),
+        (&again, 0, Verdict::Broken),
+        (&twice, 0, Verdict::Broken),
+        (&[], 0, Verdict::Broken),
     ] {
+        let arrived = Arrivals { requests: arrived.to_vec(), missed };
         let Some(grade) = grade(&client) else { return };
-        let report = report(&grade.only([Rule::M5]).sleeper(Arc::new(Asleep(arrived.to_vec())))).unwrap();
+        let report = report(&grade.only([Rule::M5]).sleeper(Arc::new(Asleep(arrived.clone())))).unwrap();
         let real =
             report.findings.iter().find(|it| it.scenario.contains("real") && it.operation == Operation::Exec);
         assert_eq!(real.unwrap().verdict, verdict, "{arrived:?}");

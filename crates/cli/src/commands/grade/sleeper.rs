@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use reveille::Client;
-use reveille_grade::Arrived;
+use reveille_grade::{Arrivals, Arrived};
 use reveille_host::engine::Namespaces;
 use reveille_host::observer::{Events, Seen, What};
 use reveille_host::{Host, HostSettings, Refuse, WhileWaking};
@@ -97,11 +97,18 @@ impl reveille_grade::Sleeper for Sleeper {
         .boxed()
     }
 
-    fn arrived(&self) -> Vec<Arrived> {
+    fn arrived(&self) -> Arrivals {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut arrived = BTreeMap::new();
+        let (mut arrived, mut missed) = (BTreeMap::new(), 0);
         while let Some(seen) = events.try_next() {
-            let Seen::Event(event) = seen else { continue };
+            let event = match seen {
+                Seen::Event(event) => event,
+                Seen::Missed(events) => {
+                    missed += events;
+                    continue;
+                }
+                _ => continue,
+            };
             match event.what {
                 What::RequestBegan(began) => {
                     let (method, path) = (began.method.to_string(), began.path);
@@ -115,7 +122,7 @@ impl reveille_grade::Sleeper for Sleeper {
                 _ => {}
             }
         }
-        arrived.into_values().collect()
+        Arrivals { requests: arrived.into_values().collect(), missed }
     }
 }
 
