@@ -37,6 +37,9 @@ impl fmt::Display for DriveName {
     }
 }
 
+/// What a sandbox cannot live without.
+const RESERVED: [&str; 4] = ["/dev", "/proc", "/run", "/sys"];
+
 /// Where a drive is mounted: an absolute path of at most 512 bytes without `..`, and not the root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MountPath(String);
@@ -68,6 +71,22 @@ impl MountPath {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What of a sandbox lies there that it cannot live without, so that nothing can be mounted over it.
+    ///
+    /// ```
+    /// # use reveille_wire::MountPath;
+    /// assert_eq!(MountPath::new("/proc/1")?.reserved(), Some("/proc"));
+    /// assert_eq!(MountPath::new("/mnt/data")?.reserved(), None);
+    /// # Ok::<(), reveille_wire::InvalidInput>(())
+    /// ```
+    #[must_use]
+    pub fn reserved(&self) -> Option<&'static str> {
+        let holds = |reserved: &&str| {
+            self.0.strip_prefix(reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        RESERVED.into_iter().find(holds)
     }
 
     /// The path as it stands in a URL below `endpoint`: each of its bytes stands for itself.
@@ -191,6 +210,19 @@ mod tests {
         assert_eq!(MountPath::new("mnt/a//b/").unwrap().as_str(), "/mnt/a/b");
         for bad in ["", "/", "//", "/mnt/../etc", &format!("/{}", "a".repeat(512))] {
             assert!(MountPath::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_a_sandbox_needs_is_reserved_with_all_below_it() {
+        let reserved = |path| MountPath::new(path).unwrap().reserved();
+        for (path, by) in
+            [("/proc", "/proc"), ("proc/./1", "/proc"), ("/dev/shm", "/dev"), ("//run/x/", "/run")]
+        {
+            assert_eq!(reserved(path), Some(by), "{path}");
+        }
+        for path in ["/process", "/mnt/proc", "/running"] {
+            assert_eq!(reserved(path), None, "{path}");
         }
     }
 

@@ -4,6 +4,7 @@ mod endpoints;
 pub(crate) mod place;
 mod reach;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,6 +126,14 @@ enum Placed {
 }
 
 fn place_drive(reach: &Reach, wanted: &DriveMount, known: &[DriveMount]) -> Result<Placed, Failure> {
+    // Links may lead there.
+    let leads_to = std::fs::canonicalize(&wanted.path).ok();
+    for path in [Some(&*wanted.path), leads_to.as_deref().and_then(Path::to_str)].into_iter().flatten() {
+        if let Some(reserved) = MountPath::new(path).ok().and_then(|path| path.reserved()) {
+            let why = format!("nothing can be mounted at {}: a sandbox needs its {reserved}", wanted.path);
+            return Err(Failure::bad(why));
+        }
+    }
     if place::is_mounted(&wanted.path) {
         return match known.iter().find(|mount| mount.path == wanted.path) {
             Some(mount) if mount == wanted => Ok(Placed::Before),

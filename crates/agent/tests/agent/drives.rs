@@ -45,6 +45,22 @@ fn a_drive_is_mounted_into_the_running_sandbox_and_out_of_it_again() {
 }
 
 #[test]
+fn nothing_is_mounted_over_what_a_sandbox_cannot_live_without() {
+    let [drives, place] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let Some(agent) = agent(drives.path().to_str().unwrap()) else { return };
+    let link = place.path().join("link");
+    std::os::unix::fs::symlink("/proc/self", &link).unwrap();
+    for path in ["/proc/self", "/proc/1", "/proc", "/sys/kernel", "/dev/x", link.to_str().unwrap()] {
+        let wanted = json!({"driveName": "data", "mountPath": path});
+        let (status, body) = agent.ask("POST", "/drives/mount", Some(&wanted));
+        assert_eq!(status, 400, "{path}: {body}");
+        assert!(body["error"].as_str().unwrap().contains("a sandbox needs its /"), "{body}");
+    }
+    assert_eq!(agent.ask("POST", "/upgrade", None).0, 200);
+    agent.upgraded(1);
+}
+
+#[test]
 fn a_read_only_part_of_a_drive_cannot_be_written_to() {
     let [drives, place] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let Some(agent) = agent(drives.path().to_str().unwrap()) else { return };

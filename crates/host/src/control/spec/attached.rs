@@ -9,8 +9,6 @@ use crate::engine::{Access, Attached, Attachment};
 
 /// How large an empty place may be, in MB. It is kept in memory.
 const MAX_SCRATCH: u64 = 1024 * 1024;
-/// What a sandbox cannot live without.
-const RESERVED: [&str; 4] = ["/dev", "/proc", "/run", "/sys"];
 
 /// What is to be attached, in the order in which it is named.
 ///
@@ -39,10 +37,7 @@ fn attachment(volume: &VolumeAttachment) -> Result<Attachment, String> {
     if !volume.mount_path.starts_with('/') {
         return Err(format!("spec.volumes: {:?} is no absolute path", volume.mount_path));
     }
-    let below = |reserved: &&&str| {
-        path.as_str().strip_prefix(**reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    if let Some(reserved) = RESERVED.iter().find(below) {
+    if let Some(reserved) = path.reserved() {
         return Err(format!(
             "spec.volumes: nothing can be mounted at {path}: a sandbox needs its {reserved}"
         ));
