@@ -22,17 +22,20 @@ impl SandboxName {
     /// When it holds anything else, or too much.
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidInput> {
         let name = name.into();
-        let letters = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if name.is_empty()
-            || name.len() > Self::MAX
-            || !letters
-            || name.starts_with('-')
-            || name.ends_with('-')
-        {
+        if !Self::is_one(&name) {
             let rule = "use 1 to 49 lower case letters, digits and hyphens, with no hyphen at an end";
             return Err(InvalidInput::new("sandbox name", name, rule));
         }
         Ok(Self(name))
+    }
+
+    pub(crate) fn is_one(name: &str) -> bool {
+        let letters = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        !name.is_empty()
+            && name.len() <= Self::MAX
+            && letters
+            && !name.starts_with('-')
+            && !name.ends_with('-')
     }
 
     /// The name.

@@ -29,11 +29,7 @@ impl<'a> SandboxPath<'a> {
         let path = path_and_query.split('?').next().unwrap_or_default();
         let mut segments = path.strip_prefix('/')?.splitn(4, '/');
         let (workspace, kind, name) = (segments.next()?, segments.next()?, segments.next()?);
-        if workspace.is_empty()
-            || is_dots(workspace)
-            || kind != "sandboxes"
-            || SandboxName::new(name).is_err()
-        {
+        if workspace.is_empty() || is_dots(workspace) || kind != "sandboxes" || !SandboxName::is_one(name) {
             return None;
         }
         let length = "/".len() + workspace.len() + "/sandboxes/".len() + name.len();
@@ -45,6 +41,9 @@ impl<'a> SandboxPath<'a> {
     /// to arrive there.
     #[must_use]
     pub fn may_lead_to_app(&self) -> bool {
+        if self.below.starts_with("/port/") {
+            return true;
+        }
         let path = self.below.split('?').next().unwrap_or_default();
         let mut segments = path.split('/').skip(1);
         let is_port = segments.next().is_some_and(|first| {
@@ -59,7 +58,7 @@ impl<'a> SandboxPath<'a> {
 }
 
 fn is_dots(segment: &str) -> bool {
-    matches!(&*percent_decode_str(segment).decode_utf8_lossy(), "." | "..")
+    segment.starts_with(['.', '%']) && matches!(&*percent_decode_str(segment).decode_utf8_lossy(), "." | "..")
 }
 
 fn is_up(segment: &str) -> bool {

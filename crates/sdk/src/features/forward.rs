@@ -194,7 +194,7 @@ fn aimed(core: &Core, plane: Plane, method: Method, path: &str, headers: &Header
             (Target::new(core.settings.api_url.as_str(), path, Site::ControlPlane), readiness)
         }
         (Plane::Data, Some(named)) => {
-            let base = format!("{}{}", core.settings.run_url, named.sandbox);
+            let base = [&*core.settings.run_url, named.sandbox].concat();
             return to_sandbox(method, base, named.below).readiness(Readiness::OfTarget);
         }
         (Plane::Data, None) => {
@@ -223,8 +223,12 @@ fn ended(core: &Core, method: &Method, path: &str, headers: &HeaderMap) -> Optio
 fn for_next_hop(headers: &mut HeaderMap, version: Version) -> Result<Option<HeaderValue>, UnknownCoding> {
     let protocol = hop::upgrade(headers).filter(|_| version == Version::HTTP_11);
     hop::strip(headers)?;
-    for name in [HOST, EXPECT, PROXY_AUTHORIZATION] {
-        headers.remove(name);
+    headers.remove(HOST);
+    for name in [EXPECT, PROXY_AUTHORIZATION] {
+        // Few names are gone over faster than one is looked up.
+        if headers.keys().any(|other| *other == name) {
+            headers.remove(name);
+        }
     }
     hop::join_cookies(headers);
     if let Some(protocol) = &protocol {

@@ -11,7 +11,7 @@ use reveille_wire::{GatewayAnswer, refusal_of};
 use super::{Driver, identity};
 use crate::answer::Arriving;
 use crate::core::SendBody;
-use crate::core::transport::{self, Broken, Incoming, Quiet, Trace};
+use crate::core::transport::{Broken, Incoming, Quiet, Trace};
 use crate::error::{Answered, Error};
 use crate::record::{AnsweredBy, Site};
 
@@ -95,7 +95,8 @@ impl Driver {
         };
         let core = Arc::clone(&self.core);
         let transport = &core.transport;
-        let sent = transport.send(request, self.operation.wanted(), self.tuning.bounds, trace);
+        let tell = self.tuning.on_informational.as_ref();
+        let sent = transport.send(request, self.operation.wanted(), self.tuning.bounds, tell, trace);
         let sent = if self.may_race() {
             self.raced(plan, sent, &mut quiet, trace).await
         } else {
@@ -117,9 +118,6 @@ impl Driver {
         *request.method_mut() = self.operation.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = headers;
-        if let Some(tell) = &self.tuning.on_informational {
-            transport::listen(&mut request, tell);
-        }
         Ok(request)
     }
 

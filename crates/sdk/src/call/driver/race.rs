@@ -55,7 +55,8 @@ impl Driver {
         let mut quiet = Quiet::new(self.quiet);
         let Ok(request) = self.request(&quiet).await else { return first.await };
         let core = Arc::clone(&self.core);
-        let second = Box::pin(core.transport.send_fresh(request, self.tuning.bounds, &mut quiet));
+        let tell = self.tuning.on_informational.as_ref();
+        let second = Box::pin(core.transport.send_fresh(request, self.tuning.bounds, tell, &mut quiet));
         match select(first, second).await {
             Either::Left((Ok(answer), _)) => Ok(answer),
             Either::Left((Err(_), second)) => second.await,

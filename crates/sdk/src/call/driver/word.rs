@@ -134,7 +134,7 @@ async fn ask(core: Arc<Core>, base: String, identity: Identity, asker: HeaderMap
     *request.method_mut() = Method::GET;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    let (word, seen) = match core.transport.send_fresh(request, bounds, &mut quiet).await {
+    let (word, seen) = match core.transport.send_fresh(request, bounds, None, &mut quiet).await {
         Ok(answer) => {
             let (status, headers) = (answer.status(), answer.headers());
             let is_window =

@@ -15,7 +15,7 @@ use super::connection::Unanswered;
 use super::expectation::Expectation;
 use super::host::{Host, Lease, Leased, Served, Wanted, Wish};
 use super::incoming::{Hold, Incoming, On};
-use super::interim::Listeners;
+use super::interim::{Listeners, OnInformational};
 use super::websocket::{Asked, Place};
 use super::{Broken, Sending, Trace, evidence};
 use crate::core::{Pump, SendBody};
@@ -29,10 +29,15 @@ pub(super) struct Way<'a> {
 
 impl<'a> Way<'a> {
     /// Sends a request, and makes its body meanwhile, until the head of the answer comes.
-    pub(super) fn send(self, mut request: Request<SendBody>, trace: &'a Trace) -> Sending<'a> {
+    pub(super) fn send(
+        self,
+        mut request: Request<SendBody>,
+        tell: Option<&OnInformational>,
+        trace: &'a Trace,
+    ) -> Sending<'a> {
         let pump = request.body_mut().part();
         let expectation = pump.as_ref().and_then(|_| Expectation::of(&request));
-        let (listeners, interim) = Listeners::of(&mut request, expectation.clone());
+        let (listeners, interim) = Listeners::new(expectation.clone(), tell);
         let exchange: Sending<'a> = Box::pin(self.exchange(request, listeners, trace));
         let exchange = match pump {
             Some(pump) => Box::pin(beside(pump, expectation, exchange)),

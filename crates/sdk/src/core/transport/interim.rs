@@ -48,21 +48,13 @@ pub(super) struct Listeners {
     caller: Option<Arc<Way>>,
 }
 
-/// Has `tell` called with those of a request.
-pub(crate) fn listen(request: &mut Request<SendBody>, tell: &OnInformational) {
-    request.extensions_mut().insert(Wish(Arc::clone(tell)));
-}
-
-#[derive(Clone)]
-struct Wish(OnInformational);
-
 impl Listeners {
-    /// Those of a request, and what its caller hears.
-    pub(super) fn of(
-        request: &mut Request<SendBody>,
+    /// Those of a request, and what its caller hears, who has `tell` called.
+    pub(super) fn new(
         expectation: Option<Expectation>,
+        tell: Option<&OnInformational>,
     ) -> (Self, Option<Interim>) {
-        let Some(Wish(tell)) = request.extensions_mut().remove() else {
+        let Some(tell) = tell.map(Arc::clone) else {
             return (Self { expectation, caller: None }, None);
         };
         let way = Arc::<Way>::default();

@@ -43,7 +43,7 @@ use pool::Pools;
 pub(crate) use evidence::of_body;
 pub(crate) use host::{Served, Wanted};
 pub(crate) use incoming::Incoming;
-pub(crate) use interim::{OnInformational, listen};
+pub(crate) use interim::OnInformational;
 pub use permits::ConnectionLimits;
 pub(crate) use proxy::is_spoken;
 pub(crate) use quiet::Quiet;
@@ -184,13 +184,15 @@ impl Transport {
         &self,
         request: Request<SendBody>,
         bounds: Bounds,
+        tell: Option<&OnInformational>,
         quiet: &mut Quiet,
     ) -> Result<Response<Incoming>, Broken> {
         let trace = Trace::default();
-        self.bound(self.send(request, Wanted::Fresh, bounds, &trace), quiet, &trace).await
+        self.bound(self.send(request, Wanted::Fresh, bounds, tell, &trace), quiet, &trace).await
     }
 
-    /// Sends a request and waits for the head of the final answer, however long that takes.
+    /// Sends a request and waits for the head of the final answer, however long that takes. Informational answers that
+    /// are for the caller are told to `tell`.
     ///
     /// Boxed, as it is the bulk of what a call carries, and would be moved with all that surround it.
     pub(crate) fn send<'a>(
@@ -198,6 +200,7 @@ impl Transport {
         request: Request<SendBody>,
         wanted: Wanted,
         bounds: Bounds,
+        tell: Option<&OnInformational>,
         trace: &'a Trace,
     ) -> Sending<'a> {
         let pool = self.pools.get(|| Pools::new(self.limits)).here();
@@ -206,7 +209,7 @@ impl Transport {
                 let Bounds { connect, pool } = bounds;
                 let wish = Wish { wanted, connect_in: connect, pool_in: pool.or(self.pool_timeout) };
                 let way = Way { connector: &self.connector, host, wish };
-                way.send(request, trace)
+                way.send(request, tell, trace)
             }
             None => Box::pin(ready(Err(nowhere()))),
         }
