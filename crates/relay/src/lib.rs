@@ -48,6 +48,7 @@ mod relay;
 mod settings;
 mod strangers;
 mod tunnel;
+mod workers;
 
 pub use attempts::ATTEMPTS;
 pub use error::{Error, ErrorKind};

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::connection;
 use crate::crossing::Crossing;
 use crate::refusal;
+use crate::workers::Workers;
 
 /// How long to wait where no connection can be accepted: until a file is closed somewhere.
 const NO_ROOM: Duration = Duration::from_millis(50);
@@ -22,6 +23,7 @@ pub(crate) async fn serve(
     drain: Duration,
 ) {
     let (places, running) = (Arc::new(Semaphore::new(connections)), TaskTracker::new());
+    let workers = Workers::start();
     let (stop, cut) = (crossing.stop.clone(), crossing.cut.clone());
     let tunnels = crossing.tunnels.clone();
     loop {
@@ -32,11 +34,12 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
                 Ok(place) => {
-                    let serving = connection::serve(stream, Arc::clone(&crossing));
-                    running.spawn(async move {
-                        serving.await;
+                    let crossing = Arc::clone(&crossing);
+                    let serve = async move |stream| {
+                        connection::serve(stream, crossing).await;
                         drop(place);
-                    });
+                    };
+                    workers.serve(stream, serve, &running);
                 }
                 Err(_) => turn_away(&stream),
             },

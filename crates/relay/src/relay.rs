@@ -22,7 +22,7 @@ const SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A relay that passes requests on until it is stopped.
 ///
-/// It runs on the tokio runtime that it is started on. Dropped instead of stopped it passes nothing more, but does not
+/// It listens on the tokio runtime that it is started on, and serves connections on threads of its own. Dropped instead of stopped it passes nothing more, but does not
 /// wait for anything to end.
 ///
 /// ```
