@@ -55,7 +55,7 @@ pub(crate) fn eat(megabytes: &str) -> ExitCode {
 }
 
 fn processes(rung: &Rung) -> Result<(), Failed> {
-    let ground = Ground::new(rung, "\"$0\" multiply 300 > had\n");
+    let ground = Ground::new(rung, "\"$0\" multiply 100 > had\n");
     if limiters(&ground).processes == Limiter::None {
         return skipped("nothing binds processes");
     }
@@ -64,7 +64,7 @@ fn processes(rung: &Rung) -> Result<(), Failed> {
     ground.create(&other);
     let had: usize = ground.written(&bound, "had").trim().parse()?;
     assert!((8..48).contains(&had), "{had} were started");
-    assert_eq!(ground.written(&other, "had"), "300\n");
+    assert_eq!(ground.written(&other, "had"), "100\n");
     assert!(matches!(ground.condition(&bound), Condition::Awake(_)));
     Ok(())
 }
