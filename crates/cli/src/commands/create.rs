@@ -2,6 +2,7 @@ use clap::Args;
 use reveille::CreateSandbox;
 
 use crate::connection::Connection;
+use crate::interrupt::asked_to_end;
 use crate::output::{SandboxView, Screen};
 use crate::report::{Exit, Failure, Request};
 use crate::typed::{Access, Attachment, attachment, lifetime, lifetime_or_never, megabytes, pair};
@@ -54,8 +55,16 @@ pub(crate) struct Create {
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Create) -> Result<Exit, Failure> {
     let asking = connection.asking(&asked.name, Request::new("POST", "/sandboxes"));
-    let call = wanted(connection, asked).with_history();
-    let (sandbox, history) = call.await.map_err(|error| asking.failed(&error))?;
+    let interrupted = asked_to_end()?;
+    let made = tokio::select! {
+        made = wanted(connection, asked).with_history().into_future() => made,
+        () = interrupted => {
+            let name = &asked.name;
+            screen.note(format_args!("the sandbox may be there: reveille get {name}, or reveille delete {name}"));
+            return Ok(Exit::Interrupted);
+        }
+    };
+    let (sandbox, history) = made.map_err(|error| asking.failed(&error))?;
     screen.explain(&asking.request, &history);
     screen.sandbox(SandboxView::Sentence("is awake"), &sandbox, &history)?;
     Ok(Exit::Done)

@@ -54,7 +54,7 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
         Command::Try(asked) => r#try::run(screen, &asked),
         Command::Host(asked) => host::run(screen, global, &asked),
         Command::Doctor(asked) => doctor::run(screen, &asked),
-        Command::Create(asked) => interruptible(create::run(screen, &connect()?, &asked)),
+        Command::Create(asked) => run_to_end(create::run(screen, &connect()?, &asked)),
         Command::Key(asked) => interruptible(key::run(screen, &connect()?, &asked)),
         Command::Status(asked) => interruptible(status::run(screen, &connect()?, &asked)),
         Command::List(asked) => interruptible(list::run(screen, &connect()?, &asked)),

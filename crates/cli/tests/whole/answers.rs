@@ -1,12 +1,12 @@
 //! What is said of an answer: whose it is, what it means, and what helps.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reveille_faults::{Answer, Body, End, FaultServer, Moment, Script, Step};
 use serde_json::{Value, json};
 
-use crate::place::{Host, Place, Said, said};
+use crate::place::{Host, Place, Said, said, signal};
 
 /// A time that no test waits for.
 const LONG: Duration = Duration::from_secs(20);
@@ -220,7 +220,7 @@ fn a_long_error_breaks_between_words_on_a_narrow_terminal() {
     for (name, value) in at(&place, &server).get_envs() {
         command.env(name, value.unwrap_or_default());
     }
-    let text = said(command.stdin(std::process::Stdio::null())).text();
+    let text = said(command.stdin(Stdio::null())).text();
     let plain = anstream::adapter::strip_str(&text).to_string();
     let lines: Vec<&str> = plain.lines().map(str::trim_end).collect();
     assert!(lines.len() > 3 && lines.iter().all(|line| line.chars().count() <= 40), "{lines:?}");
@@ -237,4 +237,18 @@ fn a_mutation_whose_sandbox_does_not_wake_was_not_sent_and_says_so() {
     assert!(said.err.contains("sandbox \"box\" did not wake in time: 503"), "{said:?}");
     assert!(said.err.contains("the request was not sent: nothing ran"), "{said:?}");
     assert!(server.arrivals_of("POST").is_empty());
+}
+
+#[test]
+fn whoever_gives_up_on_a_new_sandbox_is_told_that_it_may_be_there() {
+    let place = Place::new();
+    let server = server(Step::hang(Moment::AfterRequest));
+    let mut command = at(&place, &server);
+    let creating = command.args(["create", "new"]).stderr(Stdio::piped()).spawn().unwrap();
+    server.wait_for_arrivals(1).wait().unwrap();
+    signal(creating.id(), "INT");
+    let said = creating.wait_with_output().unwrap();
+    assert_eq!(said.status.code(), Some(130), "{said:?}");
+    let err = String::from_utf8(said.stderr).unwrap();
+    assert!(err.contains("may be there: reveille get new"), "{err}");
 }
