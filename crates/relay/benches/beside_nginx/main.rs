@@ -1,9 +1,13 @@
 //! What the relay costs, beside nginx as a plain proxy to the same server: `cargo bench -p reveille-relay`.
 //!
 //! Server, proxy and relay are processes of their own. The three ways take turns with every request, so that what else
-//! the machine does falls on all of them alike.
+//! the machine does falls on all of them alike. Where `valgrind` is there, the instructions of one request stand beside
+//! that, which no other load changes.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
+mod counted;
+
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -32,8 +36,8 @@ fn main() {
     }
     let place = tempfile::tempdir().unwrap();
     let server = Nginx::server(place.path());
-    let proxy = Nginx::proxy(place.path(), server.address);
-    let relay = Running::relay(server.address);
+    let proxy = Nginx::proxy(place.path(), server.address, Way::Plain);
+    let relay = Running::relay(server.address, Way::Plain);
     let ways = [("direct", server.address), ("nginx", proxy.address), ("relay", relay.address)];
 
     let latency = ways.map(|(_, address)| Connection::open(address));
@@ -51,6 +55,29 @@ fn main() {
     println!("one body of {} MiB, the best of {LARGE_ROUNDS} turns", LARGE_SIZE >> 20);
     let rates = ways.map(|(_, address)| address).map(|address| move || download(address));
     report("MiB/s", &ways, best(&rates.map(|rate| Box::new(rate) as Box<dyn Fn() -> f64>)));
+    counted::print(place.path(), server.address);
+}
+
+/// How a program is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Plain,
+    /// Under `valgrind`, which says in the end how many instructions there were.
+    Counted,
+}
+
+impl Way {
+    fn command(self, program: impl AsRef<OsStr>) -> Command {
+        match self {
+            Self::Plain => Command::new(program),
+            Self::Counted => {
+                let mut command = Command::new("valgrind");
+                command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program.as_ref());
+                command.stderr(Stdio::piped());
+                command
+            }
+        }
+    }
 }
 
 /// Passes requests on until it is killed.
@@ -71,8 +98,8 @@ struct Running {
 }
 
 impl Running {
-    fn relay(platform: SocketAddr) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+    fn relay(platform: SocketAddr, way: Way) -> Self {
+        let mut command = way.command(std::env::current_exe().unwrap());
         command.args(["relay", &format!("http://{platform}")]).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
@@ -101,26 +128,28 @@ impl Nginx {
              location {LARGE} {{ alias {}; }}",
             large.display()
         );
-        Self::start(place, "server", &locations, "")
+        Self::start(place, "server", &locations, "", Way::Plain)
     }
 
-    fn proxy(place: &Path, server: SocketAddr) -> Running {
+    fn proxy(place: &Path, server: SocketAddr, way: Way) -> Running {
         let upstream =
             format!("upstream platform {{ server {server}; keepalive 64; keepalive_requests 1000000; }}");
         let locations = "location / { proxy_pass http://platform; proxy_http_version 1.1;
              proxy_set_header Connection ''; }";
-        Self::start(place, "proxy", locations, &upstream)
+        let name = if way == Way::Counted { "counted" } else { "proxy" };
+        Self::start(place, name, locations, &upstream, way)
     }
 
-    fn start(place: &Path, name: &str, locations: &str, upstream: &str) -> Running {
+    fn start(place: &Path, name: &str, locations: &str, upstream: &str, way: Way) -> Running {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
         let home = place.join(name);
-        std::fs::create_dir(&home).unwrap();
+        std::fs::create_dir_all(&home).unwrap();
         let home = home.display();
+        let master = if way == Way::Counted { "off" } else { "on" };
         let text = format!(
-            "daemon off; pid {home}/pid; error_log {home}/errors; worker_processes 2;
+            "daemon off; master_process {master}; pid {home}/pid; error_log {home}/errors; worker_processes 2;
              events {{ worker_connections 1024; }}
              http {{ access_log off; client_body_temp_path {home}/a; proxy_temp_path {home}/b; fastcgi_temp_path {home}/c;
                 uwsgi_temp_path {home}/d; scgi_temp_path {home}/e; sendfile on; keepalive_requests 1000000; {upstream}
@@ -128,7 +157,7 @@ impl Nginx {
         );
         let file = place.join(format!("{name}.conf"));
         std::fs::write(&file, text).unwrap();
-        let mut command = Command::new("nginx");
+        let mut command = way.command("nginx");
         command.arg("-c").arg(&file).arg("-e").arg(place.join("start"));
         let running = Running { child: command.spawn().unwrap(), address };
         while TcpStream::connect(address).is_err() {
