@@ -29,7 +29,7 @@ fn with(ground: &Ground, name: &SandboxName, allow: impl FnOnce(&mut Allowance))
 }
 
 fn memory(rung: &Rung) -> Result<(), Failed> {
-    let ground = Ground::new(rung, "\"$0\" eat 400 > eaten\necho $? > status\n");
+    let ground = Ground::new(rung, "( \"$0\" eat 400 > eaten; echo $? > status ) &\n");
     if limiters(&ground).memory == Limiter::None {
         return skipped("nothing binds memory");
     }
