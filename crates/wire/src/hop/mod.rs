@@ -52,6 +52,9 @@ const ALWAYS: [HeaderName; 6] = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, T
 /// # Ok::<(), hop::UnknownCoding>(())
 /// ```
 pub fn strip(headers: &mut HeaderMap) -> Result<Framing, UnknownCoding> {
+    if is_only_kept_alive(headers) {
+        headers.remove(CONNECTION);
+    }
     if !headers.keys().any(|name| ALWAYS.contains(name)) {
         // Most have nothing of the kind, and are gone over twice.
         if headers.keys().any(|name| name == CONTENT_LENGTH) {
@@ -82,6 +85,17 @@ pub fn strip(headers: &mut HeaderMap) -> Result<Framing, UnknownCoding> {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     Ok(framing)
+}
+
+/// Whether a message says of its connection that it stays, as many do, and nothing else.
+fn is_only_kept_alive(headers: &HeaderMap) -> bool {
+    let mut near = headers.keys().filter(|name| ALWAYS.contains(name));
+    if near.next() != Some(&CONNECTION) || near.next().is_some() {
+        return false;
+    }
+    let mut words = headers.get_all(CONNECTION).iter();
+    words.next().is_some_and(|word| word.as_bytes().eq_ignore_ascii_case(b"keep-alive"))
+        && words.next().is_none()
 }
 
 /// The protocol that a message changes over to, where `Connection` says that it does.

@@ -32,6 +32,18 @@ fn what_belongs_to_one_connection_stays_there() {
 }
 
 #[test]
+fn that_a_connection_stays_is_not_told_on() {
+    for said in ["keep-alive", "Keep-Alive"] {
+        let left = stripped(&[("connection", said), ("accept", "*/*"), ("content-length", "3")]);
+        assert_eq!(left, map(&[("accept", "*/*"), ("content-length", "3")]));
+    }
+    let twice = [("connection", "keep-alive"), ("connection", "x-mine"), ("x-mine", "1"), ("accept", "*/*")];
+    assert_eq!(stripped(&twice), map(&[("accept", "*/*")]));
+    let with_time = [("keep-alive", "timeout=5"), ("connection", "keep-alive"), ("accept", "*/*")];
+    assert_eq!(stripped(&with_time), map(&[("accept", "*/*")]));
+}
+
+#[test]
 fn the_promise_to_read_trailers_goes_on() {
     assert_eq!(stripped(&[("te", "gzip;q=1, Trailers"), ("connection", "te")]), map(&[("te", "trailers")]));
 }
