@@ -22,8 +22,8 @@ const SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A relay that passes requests on until it is stopped.
 ///
-/// It listens on the tokio runtime that it is started on, and serves connections on threads of its own. Dropped instead of stopped it passes nothing more, but does not
-/// wait for anything to end.
+/// It listens on the tokio runtime that it is started on, and serves connections on threads of its own. Dropped instead
+/// of stopped it passes nothing more, but does not wait for anything to end.
 ///
 /// ```
 /// use reveille::Client;
