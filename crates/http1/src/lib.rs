@@ -4,7 +4,7 @@
 //! [`Plain`] reads, serves and answers those in the task of their connection, and gives the connection back with the
 //! first that is anything else, together with all that came of it. [`Lingering`] closes one without taking its last
 //! answer back. [`Socket`] is what both stand on where requests have interim answers ([`Interims`]), which go out under
-//! an HTTP library as well.
+//! an HTTP library as well. [`Workers`] are the threads that all of it happens on.
 #![forbid(unsafe_code)]
 
 mod interim;
@@ -12,6 +12,7 @@ mod lingering;
 mod plain;
 mod readable;
 mod socket;
+mod workers;
 mod written;
 
 pub use interim::{Interim, Interims};
@@ -19,4 +20,5 @@ pub use lingering::{Lingering, Unread};
 pub use plain::{Course, Last, Plain};
 pub use readable::Readable;
 pub use socket::Socket;
+pub use workers::Workers;
 pub use written::{close, written_out};

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
-use http_body_util::Full;
-use reveille::{Client, Forwarded, Plane};
+use http_body_util::{Either, Full};
+use reveille::{Client, Forwarded, ForwardedBody, Plane};
 use reveille_http1::Interims;
 use reveille_wire::{Refusal, hop};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::answering::Answering;
 use crate::attempts::{self, ATTEMPTS};
 use crate::extended::Extended;
 use crate::loops::Name;
@@ -23,6 +23,9 @@ use crate::settings::Credentials;
 use crate::{extended, received, refusal, strangers, tunnel};
 
 pub(crate) type Answer = Response<Answering>;
+
+/// The body of an answer: what passes, or what the relay says itself.
+pub(crate) type Answering = Either<Counted<ForwardedBody, OwnedSemaphorePermit>, Full<Bytes>>;
 
 /// What every request passes.
 pub(crate) struct Crossing {
@@ -137,7 +140,7 @@ impl Crossing {
                 if socket.is_some() {
                     Extended::write_answer(&mut head);
                 }
-                Response::from_parts(head, Answering::Own(Full::default()))
+                Response::from_parts(head, Answering::Right(Full::default()))
             }
             _ => exchange.refuse(refusal::unasked_protocol(), line),
         }
@@ -155,7 +158,7 @@ impl Exchange {
             response.headers_mut().insert(ATTEMPTS, line);
         }
         let Self { telling, permit, .. } = self;
-        response.map(|body| Answering::Passing(Counted::down(body, telling, permit)))
+        response.map(|body| Answering::Left(Counted::down(body, telling, permit)))
     }
 
     fn refuse(&self, refusal: Refusal, line: String) -> Answer {
@@ -192,7 +195,7 @@ fn split(uri: Uri) -> (Plane, Uri) {
 }
 
 fn refuse(refusal: Refusal) -> Answer {
-    refusal::respond(refusal).map(Answering::Own)
+    refusal::respond(refusal).map(Answering::Right)
 }
 
 #[cfg(test)]

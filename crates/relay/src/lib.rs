@@ -32,7 +32,6 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod answering;
 mod attempts;
 mod connection;
 mod crossing;
@@ -48,7 +47,6 @@ mod relay;
 mod settings;
 mod strangers;
 mod tunnel;
-mod workers;
 
 pub use attempts::ATTEMPTS;
 pub use error::{Error, ErrorKind};

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reveille_http1::Workers;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::connection;
 use crate::crossing::Crossing;
 use crate::refusal;
-use crate::workers::Workers;
 
 /// How long to wait where no connection can be accepted: until a file is closed somewhere.
 const NO_ROOM: Duration = Duration::from_millis(50);
@@ -23,7 +24,8 @@ pub(crate) async fn serve(
     drain: Duration,
 ) {
     let (places, running) = (Arc::new(Semaphore::new(connections)), TaskTracker::new());
-    let workers = Workers::start();
+    // Of the kind on which the SDK leaves the streams that begin there.
+    let workers = Workers::start(&RuntimeFlavor::MultiThread, &Handle::current());
     let (stop, cut) = (crossing.stop.clone(), crossing.cut.clone());
     let tunnels = crossing.tunnels.clone();
     loop {

@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use reveille_http1::{Course, Last, Plain};
 use reveille_wire::hop;
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -42,11 +43,7 @@ pub(super) struct Visit {
 
 /// Serves one connection to its end: requests that are whole by ourselves, and from the first other one on by the
 /// library.
-pub(super) async fn serve(stream: std::net::TcpStream, visit: Visit) {
-    let stream = match tokio::net::TcpStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(error) => return tracing::debug!(%error, "a connection could not be served"),
-    };
+pub(super) async fn serve(stream: TcpStream, visit: Visit) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection delays small writes");
     }

@@ -8,19 +8,19 @@ mod entry;
 mod front;
 mod received;
 mod socket;
-mod workers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reveille_http1::Workers;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connection::Visit;
 use self::crowd::Crowd;
-use self::workers::Workers;
 use crate::gateway::refusal;
 
 pub(crate) use access::AccessLog;
@@ -48,7 +48,7 @@ pub(crate) struct Bounds {
 pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>, bounds: Bounds, stop: CancellationToken) {
     let server = Server {
         crowd: Crowd::new(bounds.connections),
-        workers: Workers::start(),
+        workers: Workers::start(&RuntimeFlavor::CurrentThread, &Handle::current()),
         listener,
         front,
         head: bounds.head,
@@ -115,11 +115,7 @@ impl Server {
             stop: self.stop.clone(),
             cut: self.cut.clone(),
         };
-        // Its thread registers it anew, with its own runtime.
-        match stream.into_std() {
-            Ok(stream) => self.workers.serve(connection::serve(stream, visit), connections),
-            Err(error) => tracing::debug!(%error, "a connection could not be served"),
-        }
+        self.workers.serve(stream, |stream| connection::serve(stream, visit), connections);
     }
 }
 
