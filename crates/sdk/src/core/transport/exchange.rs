@@ -13,9 +13,10 @@ use reveille_retry::{Fault, FaultKind, Proof};
 use super::connect::Connector;
 use super::connection::Unanswered;
 use super::expectation::Expectation;
-use super::host::{Host, Lease, Leased, Served, Wanted, Wish};
+use super::host::{Host, Wanted, Wish};
 use super::incoming::{Hold, Incoming, On};
 use super::interim::{Listeners, OnInformational};
+use super::kept::{Lease, Leased, Served};
 use super::websocket::{Asked, Place};
 use super::{Broken, Sending, Trace, evidence};
 use crate::core::{Pump, SendBody};
@@ -123,7 +124,7 @@ impl<'a> Way<'a> {
                     }
                     Unanswered { error, .. } => {
                         if served == Served::Before {
-                            self.host.distrust(age);
+                            self.host.kept.distrust(age);
                         }
                         return Err(evidence::of_send(error));
                     }

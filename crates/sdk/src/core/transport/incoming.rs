@@ -9,7 +9,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::connection::{Http1, Stream};
-use super::host::{Age, Host, Served};
+use super::host::Host;
+use super::kept::{Age, Served};
 
 /// The body of an answer.
 pub(crate) struct Incoming {
@@ -66,13 +67,13 @@ impl Incoming {
             self.hold = None;
         }
         if let Some(Hold { host, age, on: On::Http1(connection), .. }) = self.hold.take() {
-            host.give_back(connection, age);
+            host.kept.give_back(connection, age);
         }
     }
 
     fn broke(&mut self) {
         if let Some(Hold { host, age, served: Served::Before, .. }) = self.hold.take() {
-            host.distrust(age);
+            host.kept.distrust(age);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The one way to the network, and what it says when an attempt fails.
 //!
-//! [`exchange`](mod@exchange) takes a request to its peer over one of the connections of a [`host`](mod@host), which
-//! [`connect`](mod@connect) makes; [`evidence`](mod@evidence) reads what an attempt that failed proves.
+//! [`exchange`](mod@exchange) takes a request to its peer over one of the connections of a [`host`](mod@host), which are
+//! [`kept`](mod@kept), or which [`connect`](mod@connect) makes; [`evidence`](mod@evidence) reads what an attempt that
+//! failed proves.
 
 mod connect;
 mod connection;
@@ -11,6 +12,7 @@ mod expectation;
 mod host;
 mod incoming;
 mod interim;
+mod kept;
 mod link;
 mod permits;
 mod pool;
@@ -37,11 +39,12 @@ use crate::error::Source;
 use connect::Connector;
 use connection::Http2;
 use exchange::Way;
-use host::{Age, Host, Lease, Wish};
+use host::{Host, Wish};
+use kept::{Age, Lease, Served};
 use pool::Pools;
 
 pub(crate) use evidence::of_body;
-pub(crate) use host::{Served, Wanted};
+pub(crate) use host::Wanted;
 pub(crate) use incoming::Incoming;
 pub(crate) use interim::OnInformational;
 pub use permits::ConnectionLimits;
@@ -338,7 +341,7 @@ impl Trace {
     pub(crate) fn distrust_connection(&self) {
         self.abandon_connection();
         if let Some(Leasing { host, age, served: Served::Before, .. }) = &self.lock().on {
-            host.distrust(*age);
+            host.kept.distrust(*age);
         }
     }
 

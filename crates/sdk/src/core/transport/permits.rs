@@ -131,10 +131,10 @@ impl Permits {
 
     /// Closes the connection that has been idle for longest, wherever it leads to.
     pub(super) fn make_room(&self) {
-        let idle = |host: Arc<Host>| Some((host.idle_since()?, host));
+        let idle = |host: Arc<Host>| Some((host.kept.idle_since()?, host));
         let hosts: Vec<(Instant, Arc<Host>)> = self.live_hosts().into_iter().filter_map(idle).collect();
         if let Some((_, host)) = hosts.into_iter().min_by_key(|(since, _)| *since) {
-            host.close_one();
+            host.kept.close_one();
         }
     }
 
@@ -165,7 +165,7 @@ impl Permits {
     /// A connection rests: closes what is more than may be idle.
     pub(super) fn rests(&self) {
         if let Some(most) = self.most_idle() {
-            let idle = || self.live_hosts().iter().map(|host| host.idle_count()).sum::<usize>();
+            let idle = || self.live_hosts().iter().map(|host| host.kept.idle_count()).sum::<usize>();
             for _ in most..idle() {
                 self.make_room();
             }

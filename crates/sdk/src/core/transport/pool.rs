@@ -80,7 +80,7 @@ impl Pool {
     fn sweep(&self) -> bool {
         let mut hosts = lock(&self.hosts);
         hosts.last = None;
-        hosts.all.retain(|_, host| host.sweep() || Arc::strong_count(host) > 1);
+        hosts.all.retain(|_, host| host.kept.sweep() || Arc::strong_count(host) > 1);
         !hosts.all.is_empty()
     }
 }

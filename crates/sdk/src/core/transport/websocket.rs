@@ -14,7 +14,8 @@ use reveille_wire::{hop, websocket};
 
 use super::connect::{ConnectFault, Connector};
 use super::connection::Stream;
-use super::host::{Host, Lease, Leased, Wish};
+use super::host::{Host, Wish};
+use super::kept::{Lease, Leased};
 use super::{Trace, evidence};
 use crate::core::SendBody;
 
