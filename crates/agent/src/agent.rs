@@ -10,6 +10,7 @@ use crate::domain::Domain;
 use crate::drives::Drives;
 use crate::network::Monitors;
 use crate::process::Processes;
+use crate::system::HealthReport;
 use crate::terminal::Sessions;
 use crate::upgrade::{Taken, Upgrades};
 
@@ -23,6 +24,7 @@ pub(crate) struct Agent {
 struct Inner {
     started: SystemTime,
     boot: Boot,
+    health_report: HealthReport,
     processes: Processes,
     drives: Drives,
     terminals: Sessions,
@@ -33,9 +35,11 @@ struct Inner {
 impl Agent {
     /// An agent that begins with nothing.
     pub(crate) fn fresh(arguments: &Arguments, domain: Domain) -> Self {
+        let (started, boot) = (SystemTime::now(), Boot::new());
         let inner = Inner {
-            started: SystemTime::now(),
-            boot: Boot::new(),
+            started,
+            health_report: HealthReport::new(started, &boot),
+            boot,
             processes: Processes::new(arguments.output_kept, domain, arguments.user.clone()),
             drives: Drives::new(arguments.drives.clone(), Vec::new()),
             terminals: Sessions::default(),
@@ -55,6 +59,7 @@ impl Agent {
         terminals.restore(taken.state.terminals, &mut taken.output, files.collect(), &processes)?;
         let inner = Inner {
             started,
+            health_report: HealthReport::new(started, &taken.state.boot),
             boot: taken.state.boot,
             processes,
             drives: Drives::new(arguments.drives.clone(), taken.state.mounts),
@@ -93,6 +98,11 @@ impl Agent {
     /// Which life of the sandbox this is.
     pub(crate) fn boot(&self) -> &Boot {
         &self.inner.boot
+    }
+
+    /// What it says of its health.
+    pub(crate) fn health_report(&self) -> &HealthReport {
+        &self.inner.health_report
     }
 
     /// When it started. An upgrade is no start.

@@ -57,6 +57,11 @@ impl Upgrades {
         self.lock().clone()
     }
 
+    /// Lets `hear` look at what is told of them now.
+    pub(crate) fn tell(&self, hear: impl FnOnce(&Told)) {
+        hear(&self.lock());
+    }
+
     /// Asks for an upgrade. One that is under way already serves as well.
     fn ask(&self, version: &str) {
         let mut told = self.lock();
