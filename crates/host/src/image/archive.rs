@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tar::Archive;
 
 use super::layer::Root;
-use super::{Config, Unpacked, damaged, packed};
+use super::{Config, Unpacked, damaged, packed, unreadable};
 
 /// The longest text of JSON that an image may have.
 const JSON: u64 = 8 << 20;
@@ -55,7 +55,10 @@ impl Kind {
         let mut kind = None;
         let mut entries = 0_u64;
         for entry in Archive::new(packed::open(archive)?).entries()? {
-            let entry = entry.map_err(|error| damaged(format!("it is no tar archive: {error}")))?;
+            let entry = entry.map_err(|error| match entries {
+                0 => unreadable("it is no tar archive, plain or packed by gzip or zstd", error),
+                _ => unreadable(format!("the archive is damaged behind its entry {entries}"), error),
+            })?;
             entries += 1;
             let path = entry.path()?;
             let name = path.strip_prefix("./").unwrap_or(&path);
@@ -76,7 +79,7 @@ impl Kind {
 /// Writes the files of an archive into `parts`, and nothing else of it.
 fn take_apart(archive: &Path, parts: &Path) -> io::Result<()> {
     for entry in Archive::new(packed::open(archive)?).entries()? {
-        let mut entry = entry?;
+        let mut entry = entry.map_err(|error| unreadable("the archive is damaged", error))?;
         let kind = entry.header().entry_type();
         if kind.is_file() || kind.is_dir() || kind.is_hard_link() || kind.is_symlink() {
             // It refuses what would lead out of the directory.

@@ -17,7 +17,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use tar::{Archive, Entry, EntryType};
 
-use super::damaged;
+use super::{damaged, unreadable};
 
 /// What marks a name that a layer takes away (OCI image specification, Layer Filesystem Changeset).
 const WHITEOUT: &[u8] = b".wh.";
@@ -54,7 +54,7 @@ impl Root {
     /// When it is damaged or cannot be written.
     pub(super) fn lay(&self, layer: impl Fn() -> io::Result<Box<dyn Read>>) -> io::Result<u64> {
         for entry in Archive::new(layer()?).entries()? {
-            let path = path_of(&entry?)?;
+            let path = path_of(&entry.map_err(no_layer)?)?;
             if let Some(name) = path.file_name().filter(|name| name.as_bytes().starts_with(WHITEOUT)) {
                 self.take_away(path.parent().unwrap_or(Path::new("")), name)?;
             }
@@ -62,7 +62,7 @@ impl Root {
         let mut size = 0;
         let mut directories = Vec::new();
         for entry in Archive::new(layer()?).entries()? {
-            let mut entry = entry?;
+            let mut entry = entry.map_err(no_layer)?;
             let path = path_of(&entry)?;
             if path.file_name().is_some_and(|name| name.as_bytes().starts_with(WHITEOUT)) {
                 continue;
@@ -93,9 +93,10 @@ impl Root {
         directories: &mut Vec<(PathBuf, Mode, u64)>,
     ) -> io::Result<u64> {
         let header = entry.header();
-        let mode = Mode::from_raw_mode(header.mode()? & 0o7777);
-        let modified = header.mtime()?;
-        let (uid, gid) = (header.uid()?, header.gid()?);
+        let number = |error| unreadable("what should be a number is none", error);
+        let mode = Mode::from_raw_mode(header.mode().map_err(number)? & 0o7777);
+        let modified = header.mtime().map_err(number)?;
+        let (uid, gid) = (header.uid().map_err(number)?, header.gid().map_err(number)?);
         let Some(name) = path.file_name() else {
             directories.push((PathBuf::new(), mode, modified));
             return Ok(0);
@@ -188,6 +189,10 @@ impl Root {
         make_directory(above.as_fd(), name)?;
         self.find(path)?.ok_or_else(|| damaged("it stands in no directory"))
     }
+}
+
+fn no_layer(error: io::Error) -> io::Error {
+    unreadable("a layer is no tar archive, or a damaged one", error)
 }
 
 /// The path of an entry inside the root.

@@ -90,6 +90,11 @@ pub(crate) fn unpack(archive: &Path, root: &Path) -> io::Result<Unpacked> {
     }
 }
 
+/// That an archive cannot be read on. What its library says quotes the bytes that it stumbled over, whatever they are.
+fn unreadable(what: impl Into<String>, error: io::Error) -> io::Error {
+    if error.raw_os_error().is_some() { error } else { damaged(what) }
+}
+
 fn damaged(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }

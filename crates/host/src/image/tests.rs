@@ -241,6 +241,34 @@ fn what_is_no_image_is_refused_with_the_reason_and_leaves_nothing() {
 }
 
 #[test]
+fn what_an_archive_is_made_of_is_not_quoted_where_it_is_no_image() {
+    let junk: Vec<u8> = (0..4_000_u32).map(|at| (at * 151 % 251) as u8 | 1).collect();
+    let behind = |before: &[u8]| [before, &junk].concat();
+    let whole = Tar::new().file("a", "x").done();
+    let manifest = json!([{"Config": "config.json", "Layers": ["layer"]}]).to_string();
+    let image = Tar::new().file("config.json", "{}").file("layer", &junk).file("manifest.json", manifest);
+    let mut header = Header::new_gnu();
+    header.set_path("a").unwrap();
+    header.as_old_mut().mode = *b"\x1b[2J\x07\x01\x02z";
+    header.set_size(0);
+    header.set_cksum();
+    let mut no_number = Tar::new();
+    no_number.0.append(&header, io::empty()).unwrap();
+    for archive in [
+        junk.clone(),
+        gzip(&junk),
+        behind(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0"),
+        behind(b"hello\x1b[2J\n"),
+        behind(&whole[..1024]),
+        image.done(),
+        no_number.done(),
+    ] {
+        let error = Ground::new().unpack(archive).unwrap_err().to_string();
+        assert!(error.bytes().all(|byte| matches!(byte, b' '..=b'~')) && error.len() < 100, "{error:?}");
+    }
+}
+
+#[test]
 fn a_directory_that_may_not_be_written_to_is_filled_first() {
     let mut header = Header::new_gnu();
     header.set_path("closed").unwrap();
