@@ -50,6 +50,12 @@ impl Connection {
         }
     }
 
+    /// Whether the sandbox that somebody typed is one of the platform's, of which it has a record.
+    pub(crate) fn is_on_the_platform(&self, typed: &str) -> bool {
+        let elsewhere = |url: String| !url.starts_with(self.client.run_url());
+        !typed.contains("://") && !self.client.sandbox(typed).url().is_ok_and(elsewhere)
+    }
+
     /// What a call is about, for what is said of it.
     pub(crate) fn asking(&self, sandbox: &str, request: Request) -> Asked {
         let place = match self.client.origin() {

@@ -46,6 +46,7 @@ struct Way {
 type Answer = Response<UnsyncBoxBody<Bytes, reveille::Error>>;
 
 pub(crate) async fn run(screen: &Screen, connection: Connection, asked: &Forward) -> Result<Exit, Failure> {
+    look(screen, &connection, &asked.sandbox).await?;
     let mut listeners = Vec::new();
     for Forwarding { local, port } in &asked.ports {
         let listener = TcpListener::bind(("127.0.0.1", *local)).await;
@@ -60,6 +61,18 @@ pub(crate) async fn run(screen: &Screen, connection: Connection, asked: &Forward
         tokio::spawn(accept(listener, way));
     }
     std::future::pending().await
+}
+
+/// Looks whether there is such a sandbox, and leaves it asleep. What answers at a URL of its own is seen when it is asked.
+async fn look(screen: &Screen, connection: &Connection, sandbox: &str) -> Result<(), Failure> {
+    if !connection.is_on_the_platform(sandbox) {
+        return Ok(());
+    }
+    let asking = connection.asking(sandbox, report::Request::new("GET", format!("/sandboxes/{sandbox}")));
+    let call = connection.client().sandboxes().get(sandbox).with_history();
+    let (_there, history) = call.await.map_err(|error| asking.failed(&error))?;
+    screen.explain(&asking.request, &history);
+    Ok(())
 }
 
 async fn accept(listener: TcpListener, way: Arc<Way>) {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -19,8 +19,11 @@ struct Forward {
 
 impl Forward {
     fn start(place: &Place, sandbox: &str, ports: &[u16]) -> Self {
+        Self::by(place.command(), sandbox, ports)
+    }
+
+    fn by(mut command: Command, sandbox: &str, ports: &[u16]) -> Self {
         let typed: Vec<String> = ports.iter().map(|port| format!("0:{port}")).collect();
-        let mut command = place.command();
         command.args(["forward", "--json", sandbox]).args(&typed).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().take(ports.len());
@@ -134,6 +137,32 @@ fn a_websocket_goes_through_both_ways() {
     while !screen.contains("a2b") {
         let Message::Text(text) = socket.read().unwrap() else { continue };
         screen.push_str(serde_json::from_str::<Value>(&text).unwrap()["data"].as_str().unwrap());
+    }
+}
+
+#[test]
+fn a_sandbox_that_is_not_there_is_said_at_once_and_one_that_sleeps_sleeps_on() {
+    let (place, _host) = with_box();
+    let said = place.run(["forward", "nobody", "0:3000"]);
+    assert!(said.code == Some(1) && said.out.is_empty(), "{said:?}");
+    assert!(said.err.contains("nobody") && said.err.contains("reveille list"), "{said:?}");
+    assert_eq!(place.run(["forward", "No Name", "0:3000"]).code, Some(2));
+    place.run(["sleep", "box"]).done();
+    let forward = Forward::start(&place, "box", &[3000]);
+    assert_eq!(place.run(["get", "box", "--json"]).done().json()["state"], "STANDBY");
+    drop(forward);
+}
+
+#[test]
+fn what_answers_at_an_address_of_its_own_is_forwarded_to_without_a_record() {
+    let place = Place::new();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", server.local_addr().unwrap());
+    for (typed, forced) in [(url.as_str(), None), ("box", Some(url.as_str()))] {
+        let mut command = place.command();
+        command.envs(forced.map(|url| ("BL_SANDBOX_BOX_URL", url)));
+        let forward = Forward::by(command, typed, &[3000]);
+        assert_eq!(forward.addresses.len(), 1);
     }
 }
 
