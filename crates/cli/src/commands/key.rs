@@ -1,3 +1,5 @@
+use std::io;
+
 use clap::{Args, Subcommand};
 use reveille::{Method, Response};
 use serde::Deserialize;
@@ -61,20 +63,34 @@ pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Key) -
                 wanted["expiresIn"] = expires.as_str().into();
             }
             let made = send(connection, Method::POST, "/keys", Some(&wanted)).await?;
-            screen.key_made(&read(&made)?, &read::<Value>(&made)?)?;
+            if let Err(unshown) = screen.key_made(&read(&made)?, &read::<Value>(&made)?) {
+                return Err(unseen(connection, &asked.name, &unshown).await);
+            }
         }
         What::List => {
             let list = send(connection, Method::GET, "/keys", None).await?;
             screen.keys(&read::<List>(&list)?.data, &read::<Value>(&list)?)?;
         }
         What::Revoke(asked) => {
-            let name: String = url::form_urlencoded::byte_serialize(asked.name.as_bytes()).collect();
-            let path = format!("/keys/{}", name.replace('+', "%20"));
-            let gone = send(connection, Method::DELETE, &path, None).await?;
+            let gone = revoke(connection, &asked.name).await?;
             screen.key_revoked(&read(&gone)?, &read::<Value>(&gone)?)?;
         }
     }
     Ok(Exit::Done)
+}
+
+async fn revoke(connection: &Connection, name: &str) -> Result<Response, Failure> {
+    let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    send(connection, Method::DELETE, &format!("/keys/{}", name.replace('+', "%20")), None).await
+}
+
+/// Takes a key away that nobody has seen: nobody could use it, and its name would be taken.
+async fn unseen(connection: &Connection, name: &str, unshown: &io::Error) -> Failure {
+    match revoke(connection, name).await {
+        Ok(_gone) => Failure::io("the key could not be shown, so it was revoked", unshown),
+        Err(_stays) => Failure::io("the key could not be shown, and is good all the same", unshown)
+            .next(format!("revoke it: reveille key revoke {name}")),
+    }
 }
 
 async fn send(

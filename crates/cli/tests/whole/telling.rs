@@ -1,6 +1,6 @@
 //! What a host tells its operator, and the keys that its operator gives to others.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -105,4 +105,25 @@ fn a_key_is_shown_once_opens_the_host_and_is_revoked() {
     let refused = guest(&["list"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert_eq!(place.run(["key", "revoke", "ci"]).code, Some(1));
+}
+
+#[test]
+fn a_key_that_nobody_could_see_opens_nothing_and_leaves_its_name_free() {
+    let place = Place::new();
+    let _host = Host::start(&place, &[]);
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap().into();
+    // Nobody has the other end any more.
+    let closed = || std::io::pipe().unwrap().1.into();
+    let unseen: [&dyn Fn() -> std::process::Stdio; 2] = [&full, &closed];
+    for output in unseen {
+        for format in [None, Some("--json")] {
+            let mut command = place.command();
+            command.args(["key", "create", "ci"]).args(format).stdout(output()).stderr(Stdio::piped());
+            let output = command.spawn().unwrap().wait_with_output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.code() == Some(1) && told.contains("revoked"), "{told}");
+            assert!(place.run(["key", "list"]).done().text().is_empty());
+        }
+    }
+    place.run(["key", "create", "ci"]).done();
 }
