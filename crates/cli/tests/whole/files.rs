@@ -149,6 +149,40 @@ fn what_is_there_is_listed_and_found() {
 }
 
 #[test]
+fn a_file_is_searched_and_listed_where_it_is_named() {
+    let (place, _host) = place();
+    let odd = "a[b],c*.txt";
+    for (path, content) in [
+        (format!("d/{odd}"), "tea\nno\nTea\ntea\n"),
+        ("d/a[b],cd.txt".to_owned(), "tea\n"),
+        (format!("d/e/{odd}"), "tea\n"),
+        ("top".to_owned(), "tea"),
+    ] {
+        assert_eq!(place.feed(&["cp", "-", &format!("box:{path}")], content.as_bytes()).code, Some(0));
+    }
+    let path = format!("d/{odd}");
+    let lines = |numbers: &[(usize, &str)]| -> String {
+        numbers.iter().map(|(number, text)| format!("{path}:{number}:{text}\n")).collect()
+    };
+    let grep = |more: &[&str]| place.run([&["grep", "tea", "box", path.as_str()], more].concat()).done();
+    assert_eq!(grep(&[]).text(), lines(&[(1, "tea"), (3, "Tea"), (4, "tea")]));
+    assert_eq!(grep(&["-s"]).text(), lines(&[(1, "tea"), (4, "tea")]));
+    assert_eq!(grep(&["-m", "1"]).text(), lines(&[(1, "tea")]));
+    assert_eq!(grep(&["--json"]).json()["total"], 3);
+    assert_eq!(place.run(["grep", "tea", "box:top"]).done().text(), "top:1:tea\n");
+    let root = place.run(["exec", "box", "--", "pwd"]).done().text();
+    let absolute = format!("{}/top", root.trim_end());
+    assert_eq!(place.run(["grep", "tea", "box", &absolute]).done().text(), format!("{absolute}:1:tea\n"));
+    let nothing = place.run(["grep", "coffee", "box:top"]);
+    assert!(nothing.code == Some(1) && nothing.err.contains("no line holds it"), "{nothing:?}");
+    let below = place.run(["grep", "tea", "box:top/"]);
+    assert!(below.code == Some(1) && below.err.contains("40"), "{below:?}");
+    assert_eq!(place.run(["ls", "box", &path]).done().text(), format!("{odd}\n"));
+    assert_eq!(place.run(["ls", "box:top", "--json"]).done().json()["files"][0]["size"], 3);
+    assert_eq!(place.run(["ls", "box:none"]).code, Some(1));
+}
+
+#[test]
 fn what_happens_is_watched_until_it_is_enough() {
     let (place, _host) = place();
     place.run(["mkdir", "box:d"]).done();

@@ -1,8 +1,10 @@
 //! `ls` and `tree`.
 
 use clap::Args;
+use reveille::ErrorKind;
 
 use super::Where;
+use super::lone::Lone;
 use crate::commands::list;
 use crate::connection::Connection;
 use crate::output::{Detail, Screen};
@@ -42,7 +44,17 @@ pub(crate) async fn ls(screen: &Screen, connection: &Connection, asked: &Ls) -> 
     let remote = Remote::read(sandbox, asked.path.as_deref())?;
     let (files, asking) = super::of(connection, &remote, "GET", "/filesystem");
     let call = files.list(&remote.path).with_history();
-    let (mut directory, history) = call.await.map_err(|error| asking.failed(&error))?;
+    let (mut directory, history) = match call.await {
+        Ok(answer) => answer,
+        Err(error) => {
+            // A file is answered with what is in it.
+            let history = error.history().filter(|_| error.kind() == ErrorKind::Decode).cloned();
+            let (Some(history), Some(file)) = (history, Lone::find(&files, &remote).await) else {
+                return Err(asking.failed(&error));
+            };
+            (file.listed(), history)
+        }
+    };
     screen.explain(&asking.request, &history);
     if !asked.all {
         directory.files.retain(|file| !file.name.starts_with('.'));

@@ -3,6 +3,7 @@
 pub(crate) mod cat;
 pub(crate) mod change;
 pub(crate) mod cp;
+mod lone;
 pub(crate) mod look;
 pub(crate) mod search;
 pub(crate) mod watch;

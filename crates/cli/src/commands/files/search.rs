@@ -1,8 +1,10 @@
 //! `find` and `grep`.
 
 use clap::{Args, ValueEnum};
+use reveille::{ErrorKind, files};
 
 use super::Where;
+use super::lone::Lone;
 use crate::connection::Connection;
 use crate::output::Screen;
 use crate::report::{Exit, Failure};
@@ -46,12 +48,15 @@ pub(crate) struct Find {
     limit: usize,
 }
 
+/// How many lines are told of in all.
+const MOST: usize = 10_000;
+
 /// Find lines in files of a sandbox
 #[derive(Debug, Args)]
 pub(crate) struct Grep {
     /// What is looked for; no pattern
     text: String,
-    /// A sandbox, or a directory in it: SANDBOX:PATH
+    /// A sandbox, or a directory or a file in it: SANDBOX:PATH
     #[arg(value_name = "SANDBOX[:PATH]")]
     sandbox: String,
     /// The path, where it does not stand behind the sandbox
@@ -73,7 +78,7 @@ pub(crate) struct Grep {
         short = 'm',
         long = "max-count",
         value_name = "N",
-        default_value_t = 10_000,
+        default_value_t = MOST,
         hide_default_value = true
     )]
     limit: usize,
@@ -101,20 +106,35 @@ pub(crate) async fn find(screen: &Screen, connection: &Connection, asked: &Find)
     Ok(Exit::Done)
 }
 
+impl Grep {
+    /// How it is searched, wherever that is.
+    fn of(&self, call: files::Grep) -> files::Grep {
+        let call = call.context(self.context);
+        if self.case_sensitive { call.case_sensitive() } else { call }
+    }
+}
+
 pub(crate) async fn grep(screen: &Screen, connection: &Connection, asked: &Grep) -> Result<Exit, Failure> {
     let remote = Remote::read(&asked.sandbox, asked.path.as_deref())?;
     let (files, asking) = super::of(connection, &remote, "GET", "/filesystem-content-search");
-    let mut call = files.grep(&remote.path, &asked.text).limit(asked.limit).context(asked.context);
+    let mut call = asked.of(files.grep(&remote.path, &asked.text)).limit(asked.limit);
     for name in &asked.exclude_dir {
         call = call.skip(name);
-    }
-    if asked.case_sensitive {
-        call = call.case_sensitive();
     }
     if let Some(pattern) = &asked.include {
         call = call.pattern(pattern);
     }
-    let (found, history) = call.with_history().await.map_err(|error| asking.failed(&error))?;
+    let (found, history) = match call.with_history().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let refused = error.kind() == ErrorKind::Rejected;
+            let file = if refused { Lone::find(&files, &remote).await } else { None };
+            let Some(file) = file else { return Err(asking.failed(&error)) };
+            let call = asked.of(file.grep(&files, &asked.text)).limit(MOST).with_history();
+            let (found, history) = call.await.map_err(|error| asking.failed(&error))?;
+            (file.found(found, asked.limit), history)
+        }
+    };
     screen.explain(&asking.request, &history);
     screen.grepped(&found, &history)?;
     // As grep has it.
