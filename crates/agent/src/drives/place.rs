@@ -30,6 +30,12 @@ pub(crate) fn is_mounted(path: &str) -> bool {
     table.lines().filter_map(|line| line.split(' ').nth(4)).any(|point| Path::new(&unescaped(point)) == path)
 }
 
+/// What is no directory, and stands where `path` has to lead through or to one.
+pub(crate) fn in_the_way(path: &str) -> Option<&Path> {
+    let mut there = Path::new(path).ancestors().filter(|path| path.symlink_metadata().is_ok());
+    there.next().filter(|path| !path.is_dir())
+}
+
 /// Directories outside the sandbox, one for each drive or volume.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kept<'a> {

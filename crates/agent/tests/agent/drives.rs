@@ -61,6 +61,31 @@ fn nothing_is_mounted_over_what_a_sandbox_cannot_live_without() {
 }
 
 #[test]
+fn a_file_is_no_place_for_a_mount_and_stays_what_it_is() {
+    let [drives, place] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let Some(agent) = agent(drives.path().to_str().unwrap()) else { return };
+    let at = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("file"), "kept").unwrap();
+    std::os::unix::fs::symlink(at("file"), at("link")).unwrap();
+    std::os::unix::fs::symlink(at("nowhere"), at("dangling")).unwrap();
+    for (path, named) in [
+        ("file", "file"),
+        ("file/below/it", "file"),
+        ("link", "link"),
+        ("link/below", "link"),
+        ("dangling", "dangling"),
+    ] {
+        let wanted = json!({"driveName": "data", "mountPath": at(path)});
+        let (status, body) = agent.ask("POST", "/drives/mount", Some(&wanted));
+        assert_eq!(status, 400, "{path}: {body}");
+        let why = body["error"].as_str().unwrap();
+        assert!(why.ends_with(&format!("{} is no directory", at(named))), "{path}: {why}");
+    }
+    assert_eq!(std::fs::read_to_string(at("file")).unwrap(), "kept");
+    assert_eq!(agent.ask("GET", "/drives/mount", None).1, json!({"mounts": []}));
+}
+
+#[test]
 fn a_read_only_part_of_a_drive_cannot_be_written_to() {
     let [drives, place] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let Some(agent) = agent(drives.path().to_str().unwrap()) else { return };
