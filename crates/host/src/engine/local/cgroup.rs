@@ -69,6 +69,11 @@ impl Cgroup {
         self.set(Frozen::No, limit)
     }
 
+    /// Takes a thawing back that has not come to its end: what keeps it frozen would let it run at any later time.
+    pub(super) fn stay_frozen(&self) -> io::Result<()> {
+        fs::write(self.0.join("cgroup.freeze"), "1")
+    }
+
     fn set(&self, frozen: Frozen, limit: Duration) -> io::Result<()> {
         let (word, line) = match frozen {
             Frozen::Yes => ("1", "frozen 1"),
@@ -169,4 +174,48 @@ pub(super) fn below(directory: &Path) -> io::Result<Vec<PathBuf>> {
 
 pub(super) fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::NODEV.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::super::hierarchy::Hierarchy;
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_secs(30);
+
+    /// Nothing of it is left, however a test ends.
+    struct Ended(Cgroup);
+
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            self.0.end(LONG).ok();
+        }
+    }
+
+    #[test]
+    fn what_cannot_thaw_sleeps_on_when_what_kept_it_frozen_is_gone() {
+        let name = format!("reveille-test-{}", std::process::id());
+        let Ok(outer) = Hierarchy::Version2.own().and_then(|own| Cgroup::make(&own, &name)) else {
+            eprintln!("SKIPPED: no cgroup of version 2 can be made here");
+            return;
+        };
+        let outer = Ended(outer);
+        let inner = Cgroup::make(outer.0.path(), "inner").unwrap();
+        // It waits for input.
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        inner.add(child.id().try_into().unwrap()).unwrap();
+        inner.freeze(LONG).unwrap();
+        outer.0.freeze(LONG).unwrap();
+        let error = inner.thaw(SOON).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        inner.stay_frozen().unwrap();
+        outer.0.thaw(LONG).unwrap();
+        inner.wait_until("frozen 1", LONG).unwrap();
+        inner.thaw(LONG).unwrap();
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+    }
 }

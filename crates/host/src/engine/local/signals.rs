@@ -40,12 +40,18 @@ pub(super) fn take_over(root: Process, limit: Duration) -> io::Result<Stopped> {
     Ok(Stopped(all))
 }
 
-/// Lets what a walk has stopped go on, children before their parents.
+/// Lets what a walk has stopped go on, children before their parents. One that cannot does not hold up the others.
 pub(super) fn go_on(stopped: &Stopped) -> io::Result<()> {
-    for process in stopped.0.iter().rev() {
-        process.signal(Signal::CONT)?;
-    }
-    Ok(())
+    signal_each(stopped.0.iter().rev(), Signal::CONT)
+}
+
+/// Stops what has gone on, parents before their children.
+pub(super) fn stop_again(stopped: &Stopped) -> io::Result<()> {
+    signal_each(stopped.0.iter(), Signal::STOP)
+}
+
+fn signal_each<'a>(processes: impl Iterator<Item = &'a Process>, signal: Signal) -> io::Result<()> {
+    processes.map(|process| process.signal(signal).map(drop)).fold(Ok(()), Result::and)
 }
 
 fn stop_all(root: Process, give_up: Instant, stopped: &mut Stopped) -> io::Result<()> {

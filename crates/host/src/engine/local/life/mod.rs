@@ -195,8 +195,20 @@ impl Life {
         if let Some(cgroup) = &self.cgroup {
             return cgroup.thaw(LIMIT);
         }
-        let stopped = self.stopped().take();
-        stopped.map_or(Ok(()), |stopped| signals::go_on(&stopped))
+        let mut stopped = self.stopped();
+        stopped.as_ref().map_or(Ok(()), signals::go_on)?;
+        *stopped = None;
+        Ok(())
+    }
+
+    /// Takes a waking back that failed, as far as that can be done.
+    pub(super) fn stay_asleep(&self) {
+        // The first error is the one to tell.
+        match (&self.cgroup, &*self.stopped()) {
+            (Some(cgroup), _) => cgroup.stay_frozen().ok(),
+            (None, Some(stopped)) => signals::stop_again(stopped).ok(),
+            (None, None) => None,
+        };
     }
 
     /// Asks the agent to end everything and itself.

@@ -188,7 +188,7 @@ impl Sandbox {
             Condition::Asleep => work.life.as_ref().ok_or_else(|| absent(&self.name))?,
             other => return Err(self.not_running(other).into()),
         };
-        life.thaw().map_err(|error| self.cannot("be woken", error))?;
+        life.thaw().inspect_err(|_| life.stay_asleep()).map_err(|error| self.cannot("be woken", error))?;
         self.change(Condition::Awake(self.address()))?;
         Ok(self.address())
     }
