@@ -4,13 +4,13 @@ use std::io;
 use std::time::SystemTime;
 
 use reveille::{
-    DriveMount, Health, History, Image, Page, ProcessResponse, SandboxRecord, SandboxState, UnmountOutcome,
-    UpgradeAccepted, UpgradeStatus, Volume,
+    DriveMount, Health, History, Image, Page, ProcessResponse, SandboxRecord, SandboxState, Status,
+    UnmountOutcome, UpgradeAccepted, UpgradeStatus, Volume,
 };
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{FAINT, Format, GOOD, Line, STRONG, Screen, Table, WAIT};
+use super::{BAD, FAINT, Format, GOOD, Line, STRONG, Screen, Table, WAIT};
 use crate::report::{Facts, ago, duration, size, times};
 
 /// How much of a sandbox is shown to people.
@@ -80,7 +80,7 @@ impl Screen {
         for sandbox in &list.data {
             table.add([
                 sandbox.metadata.name.as_str().into(),
-                state(sandbox.state),
+                state(sandbox),
                 since(&sandbox.metadata.created_at).into(),
                 since(&sandbox.last_used_at).into(),
             ]);
@@ -259,10 +259,15 @@ fn upgrades(health: &Health) -> String {
     times(usize::try_from(health.upgrade_count).unwrap_or(usize::MAX))
 }
 
-pub(super) fn state(state: Option<SandboxState>) -> Line {
-    match state {
-        Some(SandboxState::Running) => Line::new().styled(GOOD, "running"),
-        Some(SandboxState::Standby) => Line::new().styled(WAIT, "standby"),
+/// Whether it runs or sleeps, or why it does neither.
+pub(super) fn state(sandbox: &SandboxRecord) -> Line {
+    match (sandbox.state, sandbox.status) {
+        (Some(SandboxState::Running), _) => Line::new().styled(GOOD, "running"),
+        (Some(SandboxState::Standby), _) => Line::new().styled(WAIT, "standby"),
+        (_, Some(Status::Deploying)) => Line::new().styled(WAIT, "being made"),
+        (_, Some(Status::Deleting)) => Line::new().styled(WAIT, "being deleted"),
+        (_, Some(Status::Failed)) => Line::new().styled(BAD, "failed"),
+        (_, Some(Status::Terminated)) => Line::new().styled(FAINT, "ended"),
         _ => Line::new().styled(FAINT, "unknown"),
     }
 }
@@ -291,6 +296,6 @@ fn whole(sandbox: &SandboxRecord) -> Vec<Line> {
     add("memory", runtime.and_then(|runtime| runtime.memory).map(|memory| format!("{memory} MB")));
     add("ttl", runtime.and_then(|runtime| runtime.ttl.clone()));
     add("labels", Some(labels.join(", ")));
-    table.add([Line::new().styled(FAINT, "state"), state(sandbox.state)]);
+    table.add([Line::new().styled(FAINT, "state"), state(sandbox)]);
     table.lines().collect()
 }

@@ -42,7 +42,7 @@ impl Screen {
         let mut table = Table::new(["NAME", "STATE", "LAST USED"]);
         for sandbox in sandboxes {
             let used = ago(sandbox.last_used_at.as_deref().unwrap_or_default(), now);
-            table.add([sandbox.metadata.name.as_str().into(), state(sandbox.state), used.into()]);
+            table.add([sandbox.metadata.name.as_str().into(), state(sandbox), used.into()]);
         }
         lines.extend(table.lines());
         lines

@@ -84,7 +84,11 @@ impl Control {
         if let Some(expiry) = self.expiry(record).filter(|_| record.status() != Status::Terminated) {
             sandbox.expires_in = Some(expiry.seconds_left(self.clock.now()));
         }
-        if let Ok(resident) = self.reach(&sandbox.metadata.name) {
+        // What is being made, or ended, neither runs nor sleeps.
+        let is_there = !matches!(record.status(), Status::Deploying | Status::Deleting);
+        if let Ok(resident) = self.reach(&sandbox.metadata.name)
+            && is_there
+        {
             let state = if resident.is_awake().await { SandboxState::Running } else { SandboxState::Standby };
             sandbox.state = Some(state);
         }

@@ -270,3 +270,41 @@ async fn a_request_keeps_the_id_that_it_came_with() {
     let (a, b) = (stand.client.get("/v0/nothing").await, stand.client.get("/v0/nothing").await);
     assert!(a.header("x-request-id").is_some() && a.header("x-request-id") != b.header("x-request-id"));
 }
+
+#[tokio::test]
+async fn what_could_not_be_taken_back_is_neither_awake_nor_asleep_and_is_reached_by_nobody() {
+    let stand = Stand::new().await;
+    stand.engine.script(|script| (script.failing_wakes, script.failing_deletes) = (1, 1));
+    let body = r#"{"metadata":{"name":"box"}}"#;
+    assert_eq!(stand.client.post("/v0/sandboxes", body).await.status(), 500);
+    let left = stand.client.get("/v0/sandboxes/box").await.json();
+    assert_eq!((&left["status"], &left["state"]), (&json!("DELETING"), &Value::Null));
+    assert_eq!(stand.client.get("/v0/sandboxes").await.json()["data"][0]["state"], Value::Null);
+    assert_eq!(stand.client.get("/local/sandboxes/box/x").await.status(), 404);
+    assert_eq!(stand.client.post("/v0/sandboxes/box/standby", "").await.status().as_u16() / 100, 4);
+    assert_eq!(stand.engine.wakes(), 1, "nobody made it anew");
+    assert_eq!(stand.client.post("/v0/sandboxes", body).await.status(), 200, "its name can be taken");
+    assert_eq!(stand.client.get("/v0/sandboxes/box").await.json()["state"], "RUNNING");
+    assert_eq!(stand.client.get("/local/sandboxes/box/x").await.status(), 200);
+}
+
+#[tokio::test]
+async fn what_is_being_made_is_not_said_to_sleep() {
+    let stand = Stand::new().await;
+    stand.engine.script(|script| script.gated_wake = true);
+    let making = stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"box"}}"#);
+    let looking = async {
+        let seen = loop {
+            let seen = stand.client.get("/v0/sandboxes/box").await.json();
+            if stand.engine.wakes() == 1 {
+                break seen;
+            }
+            tokio::task::yield_now().await;
+        };
+        stand.engine.go.notify_one();
+        seen
+    };
+    let (made, seen) = tokio::join!(making, looking);
+    assert_eq!((&seen["status"], &seen["state"]), (&json!("DEPLOYING"), &Value::Null));
+    assert_eq!(made.json()["state"], "RUNNING");
+}

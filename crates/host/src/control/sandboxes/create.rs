@@ -203,6 +203,11 @@ async fn take_back(control: &Control, turn: &Turn<Record>, record: &Record) {
     }
     if let Err(failure) = end(control, record).await {
         tracing::warn!(sandbox = name, ?failure, "what is left of it could not be removed");
+        // A request would make it anew. Who takes the name next ends it, or the next host.
+        if let Ok(resident) = control.reach(name) {
+            resident.disown();
+            control.registry.forget(&resident);
+        }
         return;
     }
     if let Err(unwritten) = turn.remove().await {

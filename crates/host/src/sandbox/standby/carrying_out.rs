@@ -303,6 +303,12 @@ impl Resident {
         deleted
     }
 
+    /// Lets nobody in any more, though it could not be ended: whoever ends it does that later, as another one.
+    pub(crate) fn disown(self: &Arc<Self>) {
+        self.terms.deleted(self.close_door());
+        self.over.cancel();
+    }
+
     /// Lets nobody in any more, and tells those who wait. The generation of the delete.
     fn close_door(self: &Arc<Self>) -> Generation {
         let mut kept = self.kept();
