@@ -34,6 +34,14 @@ fn end_of(child: i32) -> Option<i32> {
     None
 }
 
+/// Whether it works in a child that is forked off for it.
+fn works_in_child(client: &Client) -> bool {
+    match fork::fork().unwrap() {
+        Fork::Child => std::process::exit(i32::from(!works(client))),
+        Fork::Parent(child) => end_of(child) == Some(0),
+    }
+}
+
 #[test]
 fn a_client_works_on_both_sides_of_a_fork() {
     let server = FaultServer::start(Step::ok("{}")).unwrap();
@@ -41,7 +49,7 @@ fn a_client_works_on_both_sides_of_a_fork() {
     assert!(works(&client));
     match fork::fork().unwrap() {
         Fork::Child => {
-            let works = works(&client) && works(&client);
+            let works = works(&client) && works(&client) && works_in_child(&client) && works(&client);
             drop(client);
             std::process::exit(i32::from(!works));
         }

@@ -1,11 +1,13 @@
 use std::sync::OnceLock;
 
+use forkguard::Guard;
+
 /// A value of which each process has its own.
 ///
 /// What a `fork` copies into a child is a shell: threads that are not there, an epoll set that is still the
 /// parent's. So the child makes its own, and never drops the copy, as closing it would reach into the parent.
 pub(crate) struct PerProcess<T> {
-    made: OnceLock<(u32, T)>,
+    made: OnceLock<(Guard, T)>,
     next: OnceLock<Box<Self>>,
 }
 
@@ -16,11 +18,10 @@ impl<T> PerProcess<T> {
 
     /// This process's value; `make` makes it at the first use.
     pub(crate) fn get(&self, make: impl Fn() -> T) -> &T {
-        let pid = std::process::id();
         let mut link = self;
         loop {
-            let (maker, value) = link.made.get_or_init(|| (pid, make()));
-            if *maker == pid {
+            let (maker, value) = link.made.get_or_init(|| (Guard::default(), make()));
+            if is_here(maker) {
                 return value;
             }
             link = link.next.get_or_init(|| Box::new(Self::new()));
@@ -31,9 +32,15 @@ impl<T> PerProcess<T> {
 impl<T> Drop for PerProcess<T> {
     fn drop(&mut self) {
         if let Some((maker, value)) = self.made.take()
-            && maker != std::process::id()
+            && !is_here(&maker)
         {
             std::mem::forget(value);
         }
     }
+}
+
+/// Whether this is the process that a guard was made in. To ask takes no system call, as each `fork` of the C library
+/// counts in its child.
+fn is_here(maker: &Guard) -> bool {
+    !maker.clone().detected_fork()
 }
