@@ -81,7 +81,8 @@ impl Arriving {
         }
         if self.held.capacity() == 0 {
             let expected = usize::try_from(self.expected().unwrap_or_default()).unwrap_or(usize::MAX);
-            self.held.reserve(expected.min(MOST_RESERVED));
+            // Exactly as long, so that it is handed over as it is.
+            self.held = BytesMut::with_capacity(expected.min(MOST_RESERVED));
         }
         while let Some(data) = self.frame().await? {
             if self.held.len() + data.len() > MOST_HELD {
@@ -100,7 +101,7 @@ impl Arriving {
     /// Takes the whole body, where all of it has come, and nothing was said after it.
     pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
         let is_whole = self.incoming.is_none() && self.broken.is_none() && self.trailers.is_none();
-        is_whole.then(|| self.held.split().freeze())
+        is_whole.then(|| std::mem::take(&mut self.held).freeze())
     }
 
     /// A copy of what is held, up to what an error keeps.

@@ -163,6 +163,10 @@ impl Body {
         matches!(self.0, Kind::Whole(_))
     }
 
+    fn is_empty(&self) -> bool {
+        matches!(&self.0, Kind::Whole(bytes) if bytes.is_empty())
+    }
+
     pub(crate) fn resend(&self) -> Resend {
         match self.0 {
             Kind::Whole(_) | Kind::Anew(_) => Resend::Again,
@@ -171,7 +175,7 @@ impl Body {
     }
 
     /// What one attempt sends. Progress is counted, so that a long upload is no silence.
-    pub(crate) async fn open(&mut self, progress: Arc<AtomicU64>) -> io::Result<SendBody> {
+    pub(crate) async fn open(&mut self, progress: impl FnOnce() -> Arc<AtomicU64>) -> io::Result<SendBody> {
         let inner = match &mut self.0 {
             Kind::Whole(bytes) => Sending::Whole(Full::new(bytes.clone())),
             Kind::Anew(open) => Sending::Stream(open().await?),
@@ -181,6 +185,7 @@ impl Body {
             },
             Kind::Gone => return Err(io::Error::other("the body was a stream, and it was sent already")),
         };
+        let progress = (!self.is_empty()).then(progress);
         Ok(SendBody { inner, progress })
     }
 }
@@ -302,7 +307,7 @@ impl http_body::Body for Between {
 /// What one attempt sends.
 pub(crate) struct SendBody {
     inner: Sending,
-    progress: Arc<AtomicU64>,
+    progress: Option<Arc<AtomicU64>>,
 }
 
 enum Sending {
@@ -345,7 +350,9 @@ impl http_body::Body for SendBody {
             }
             Sending::Piped(body) => ready!(Pin::new(body).poll_frame(cx)),
         };
-        self.progress.fetch_add(1, Ordering::Relaxed);
+        if let Some(progress) = &self.progress {
+            progress.fetch_add(1, Ordering::Relaxed);
+        }
         Poll::Ready(frame)
     }
 

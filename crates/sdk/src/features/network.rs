@@ -51,8 +51,8 @@ impl Network {
         N: TryInto<u16> + fmt::Display + Copy,
     {
         let place = || {
-            let (port, path) = (Port::new(port)?.to_string(), AppPath::new(path)?);
-            Ok::<_, InvalidInput>(["/port/", &*port, path.as_str()].concat())
+            let (port, path) = (Port::new(port)?, AppPath::new(path)?);
+            Ok::<_, InvalidInput>(["/port/", itoa::Buffer::new().format(port.get()), path.as_str()].concat())
         };
         Request::new(self.0.core(), self.0.app(Method::GET, place()))
     }

@@ -88,7 +88,7 @@ impl Driver {
         trace: &Trace,
     ) -> Result<Result<Box<Answer>, Broken>, Error> {
         let mut quiet = Quiet::new(self.quiet);
-        let request = match self.request(&quiet).await {
+        let request = match self.request(&mut quiet).await {
             Ok(request) => request,
             Err(Unsent::Broken(broken)) => return Ok(Err(broken)),
             Err(Unsent::Error(error)) => return Err(error),
@@ -108,9 +108,9 @@ impl Driver {
         }
     }
 
-    pub(super) async fn request(&mut self, quiet: &Quiet) -> Result<Request<SendBody>, Unsent> {
+    pub(super) async fn request(&mut self, quiet: &mut Quiet) -> Result<Request<SendBody>, Unsent> {
         let headers = self.headers().await.map_err(Unsent::Error)?;
-        let body = self.operation.body.open(quiet.progress()).await.map_err(|error| {
+        let body = self.operation.body.open(|| quiet.progress()).await.map_err(|error| {
             let fault = Fault::proven(FaultKind::RequestBody, Proof::Canceled);
             Unsent::Broken(Broken { fault, source: Some(Box::new(error)) })
         })?;

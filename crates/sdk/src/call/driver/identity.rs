@@ -60,13 +60,17 @@ pub(super) async fn show(
         (None, Identity::ClientIfAny) => (core.said_with(None)?, None),
         (None, _) => return Err(Error::no_key().into()),
     };
-    let mut own = own.clone();
     if identity == Identity::InTheirPlace {
-        own.remove(platform::AUTHORIZATION);
         headers.remove(header::USER_AGENT);
         headers.remove(header::ACCEPT);
     }
-    headers.extend(own);
+    if !own.is_empty() {
+        let mut own = own.clone();
+        if identity == Identity::InTheirPlace {
+            own.remove(platform::AUTHORIZATION);
+        }
+        headers.extend(own);
+    }
     Ok((headers, token))
 }
 

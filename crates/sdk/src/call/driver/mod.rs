@@ -122,7 +122,7 @@ impl Driver {
     }
 
     /// Sends as often as the session says.
-    pub(crate) fn drive(self: Box<Self>) -> impl Future<Output = Result<Box<Begun>, Error>> {
+    pub(crate) async fn drive(self: Box<Self>) -> Result<Box<Begun>, Error> {
         let span = tracing::debug_span!(
             "reveille.call",
             http.request.method = %self.operation.method,
@@ -130,7 +130,10 @@ impl Driver {
             http.request.resend_count = tracing::field::Empty,
             http.response.status_code = tracing::field::Empty,
         );
-        self.traced(span.clone()).instrument(span)
+        if span.is_disabled() {
+            return self.run().await;
+        }
+        self.traced(span.clone()).instrument(span).await
     }
 
     async fn traced(self: Box<Self>, span: Span) -> Result<Box<Begun>, Error> {

@@ -53,7 +53,7 @@ impl Driver {
         let Verdict::Retry { .. } = verdict else { return first.await };
         self.tell(plan, verdict);
         let mut quiet = Quiet::new(self.quiet);
-        let Ok(request) = self.request(&quiet).await else { return first.await };
+        let Ok(request) = self.request(&mut quiet).await else { return first.await };
         let core = Arc::clone(&self.core);
         let tell = self.tuning.on_informational.as_ref();
         let second = Box::pin(core.transport.send_fresh(request, self.tuning.bounds, tell, &mut quiet));

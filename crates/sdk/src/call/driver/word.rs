@@ -129,7 +129,7 @@ async fn ask(core: Arc<Core>, base: String, identity: Identity, asker: HeaderMap
     let Ok(uri) = Uri::try_from(format!("{base}{HEALTH}")) else { return unsent };
     let Ok((headers, _)) = identity::show(&core, identity, &asker).await else { return unsent };
     let mut quiet = Quiet::new(core.transport.read_timeout());
-    let Ok(body) = Body::empty().open(quiet.progress()).await else { return unsent };
+    let Ok(body) = Body::empty().open(|| quiet.progress()).await else { return unsent };
     let mut request = Request::new(body);
     *request.method_mut() = Method::GET;
     *request.uri_mut() = uri;

@@ -66,7 +66,11 @@ impl Pool {
         let (is_secured, authority) = (uri.scheme() == Some(&Scheme::HTTPS), uri.authority()?);
         let mut hosts = lock(&self.hosts);
         let host = match &hosts.last {
-            Some((key, host)) if key.0 == is_secured && key.1 == *authority => Arc::clone(host),
+            Some(((secured, last), host))
+                if *secured == is_secured && last.as_str() == authority.as_str() =>
+            {
+                Arc::clone(host)
+            }
             _ => hosts.find((is_secured, authority.clone()), uri, connector, &self.permits),
         };
         drop(hosts);

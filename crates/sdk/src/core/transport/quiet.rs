@@ -17,7 +17,8 @@ pub(crate) struct Quiet {
     most: Duration,
     /// Since when it is quiet, where somebody has waited since.
     since: Option<Instant>,
-    progress: Arc<AtomicU64>,
+    /// Counted where the body of the request takes its time.
+    progress: Option<Arc<AtomicU64>>,
     /// How much of the request had gone when that was looked at last.
     gone: u64,
     timer: Option<Pin<Box<Sleep>>>,
@@ -26,12 +27,12 @@ pub(crate) struct Quiet {
 impl Quiet {
     /// A bound that begins when somebody has to wait.
     pub(crate) fn new(most: Duration) -> Self {
-        Self { most, since: None, progress: Arc::default(), gone: 0, timer: None }
+        Self { most, since: None, progress: None, gone: 0, timer: None }
     }
 
     /// What the body of the request counts its progress in.
-    pub(crate) fn progress(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.progress)
+    pub(crate) fn progress(&mut self) -> Arc<AtomicU64> {
+        Arc::clone(self.progress.get_or_insert_default())
     }
 
     /// Something came.
@@ -66,7 +67,7 @@ impl Quiet {
                 None => self.timer.insert(Box::pin(sleep_until(end))),
             };
             ready!(timer.as_mut().poll(cx));
-            let gone = self.progress.load(Ordering::Relaxed);
+            let gone = self.progress.as_ref().map_or(0, |progress| progress.load(Ordering::Relaxed));
             let now = Instant::now();
             match end {
                 Some(end) if end <= now && gone == self.gone => return Poll::Ready(()),
