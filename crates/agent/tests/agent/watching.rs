@@ -130,6 +130,35 @@ fn a_directory_that_left_is_watched_no_more_and_one_that_comes_is() {
 }
 
 #[test]
+fn what_happens_in_a_directory_is_told_by_the_name_that_it_has_then_wherever_it_was() {
+    let agent = Running::start(&[]);
+    let [place, outside] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let at = |name: &str| place.path().join(name);
+    let told = watch(&agent, place.path(), "/**");
+    for run in 0..100 {
+        let [first, second, last] = ["first", "second", "last"].map(|name| at(&format!("{name}-{run}")));
+        let away = outside.path().join("away");
+        fs::create_dir_all(first.join("in")).unwrap();
+        until(&told, "CREATE", str::to_owned, [first.join("in").display().to_string()].into());
+        fs::rename(&first, &second).unwrap();
+        fs::write(second.join("in/second"), "x").unwrap();
+        fs::rename(&second, &away).unwrap();
+        fs::write(away.join("in/away"), "x").unwrap();
+        fs::rename(&away, &last).unwrap();
+        fs::write(last.join("in/last"), "x").unwrap();
+        let seen = until(&told, "CREATE", str::to_owned, [last.join("in/last").display().to_string()].into());
+        for event in seen.iter().filter(|event| event["op"] == "WRITE") {
+            let written = path(event);
+            let right =
+                ["second", "last"].map(|name| at(&format!("{name}-{run}/in/{name}")).display().to_string());
+            let away = last.join("in/away").display().to_string();
+            assert!(right.contains(&written) || written == away, "{written} in {seen:#?}");
+        }
+        fs::remove_dir_all(&last).unwrap();
+    }
+}
+
+#[test]
 fn a_file_that_the_agent_writes_is_told_by_its_own_name_alone() {
     let agent = Running::start(&[]);
     let place = tempfile::tempdir().unwrap();

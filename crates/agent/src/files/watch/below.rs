@@ -17,6 +17,7 @@ use reveille_wire::{WatchEvent, WatchOp};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::away::Away;
 use super::kernel::{Happened, Number, Queue, Rest, What, is_itself};
 use crate::files::is_draft;
 use crate::files::write::draft::{NEW, OVER};
@@ -45,8 +46,7 @@ pub(crate) struct Watch {
     ignored: Vec<String>,
     /// Where each directory is that the kernel watches.
     places: HashMap<Number, PathBuf>,
-    /// Directories that went away under a name; where to comes next, if it is below the root at all.
-    leaving: Vec<(u32, Vec<Number>)>,
+    away: Away,
     /// Drafts that a rename took away, until it is told where to.
     drafts: VecDeque<(u32, Drafted)>,
     /// What was found by looking while the events before and during this batch were told.
@@ -79,7 +79,7 @@ impl Watch {
             reach,
             ignored,
             places: HashMap::from([(number, root.to_owned())]),
-            leaving: Vec::new(),
+            away: Away::default(),
             drafts: VecDeque::new(),
             looked_before: HashSet::new(),
             looked_now: HashSet::new(),
@@ -114,7 +114,7 @@ impl Watch {
         for event in &happened {
             self.take(event);
         }
-        if rest == Rest::Nothing && !self.leaving.is_empty() {
+        if rest == Rest::Nothing && !self.away.is_empty() {
             // The kernel tells of both halves of a rename, but not at once.
             std::thread::sleep(HALVES);
             let happened;
@@ -124,7 +124,10 @@ impl Watch {
             }
         }
         if rest == Rest::Nothing {
-            self.drained();
+            self.looked_before = std::mem::take(&mut self.looked_now);
+        }
+        if rest == Rest::Nothing || self.away.is_full() {
+            self.give_up_away();
         }
         Ok((std::mem::take(&mut self.told), rest))
     }
@@ -139,6 +142,9 @@ impl Watch {
             What::Gone => return self.root_gone(event.directory),
             _ if is_itself(&event.name) => return,
             _ => {}
+        }
+        if self.away.hold(event) {
+            return;
         }
         let Some(directory) = self.places.get(&event.directory) else { return };
         let path = directory.join(&event.name);
@@ -166,8 +172,8 @@ impl Watch {
                 }
                 Some(Drafted::Over) => self.say(WatchOp::Write, &path),
                 None => {
-                    self.leaving.retain(|(rename, _)| *rename != event.rename);
                     self.created(&path, event.is_directory);
+                    self.moved(&path, event.rename);
                 }
             },
             What::MovedAway => {
@@ -175,7 +181,8 @@ impl Watch {
                 self.say(WatchOp::Rename, &path);
                 if event.is_directory {
                     let below = self.places.iter().filter(|(_, place)| place.starts_with(&path));
-                    self.leaving.push((event.rename, below.map(|(number, _)| *number).collect()));
+                    let numbers = below.map(|(number, _)| *number).collect();
+                    self.away.went(event.rename, path, numbers);
                 }
             }
             What::Removed => {
@@ -201,6 +208,21 @@ impl Watch {
         self.say(WatchOp::Create, path);
         if is_directory && self.reach == Reach::Below {
             self.look(path);
+        }
+    }
+
+    /// What went away by this rename is at `path` now, or was, and has a further name already.
+    fn moved(&mut self, path: &Path, rename: u32) {
+        if let Some(gone) = self.away.came(rename) {
+            for number in gone.numbers {
+                let Some(place) = self.places.get_mut(&number) else { continue };
+                if let Ok(below) = place.strip_prefix(&gone.from) {
+                    *place = path.components().chain(below.components()).collect();
+                }
+            }
+        }
+        for event in self.away.released() {
+            self.take(&event);
         }
     }
 
@@ -247,9 +269,7 @@ impl Watch {
         let open = File::options().read(true).custom_flags(flags).open(directory)?;
         let itself = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
         let number = self.queue.add(&itself)?;
-        for (_, leaving) in &mut self.leaving {
-            leaving.retain(|other| *other != number);
-        }
+        self.away.found(number);
         let known = self.places.insert(number, directory.to_owned()).is_some();
         let mut names = Vec::new();
         for entry in fs::read_dir(itself)?.flatten() {
@@ -260,14 +280,11 @@ impl Watch {
         Ok((known, names))
     }
 
-    /// Everything that was in the queue has been told.
-    fn drained(&mut self) {
-        self.looked_before = std::mem::take(&mut self.looked_now);
-        for (_, numbers) in std::mem::take(&mut self.leaving) {
-            for number in numbers {
-                self.queue.remove(number);
-                self.places.remove(&number);
-            }
+    /// What is away still is not below the root any more.
+    fn give_up_away(&mut self) {
+        for number in self.away.give_up() {
+            self.queue.remove(number);
+            self.places.remove(&number);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Watching directories.
 
+mod away;
 mod below;
 mod kernel;
 
