@@ -164,6 +164,17 @@ fn a_file_of_the_kernel_that_says_it_is_empty_is_read_to_its_end() {
 }
 
 #[test]
+fn a_file_of_the_kernel_that_says_it_is_longer_than_it_is_is_read_to_its_end() {
+    let agent = Running::start(&[]);
+    let path = "/sys/kernel/mm/transparent_hugepage/enabled";
+    let content = fs::read_to_string(path).unwrap();
+    let target = format!("/filesystem/{path}");
+    let (status, told) = agent.ask("GET", &target, None);
+    assert_eq!((status, &told["content"]), (200, &content.as_str().into()));
+    assert_eq!(agent.get_bytes(&target).read().unwrap(), content.as_bytes());
+}
+
+#[test]
 fn pipes_and_devices_are_refused_and_nobody_hangs() {
     let (agent, place) = place();
     nix::unistd::mkfifo(&place.path().join("pipe"), Mode::S_IRWXU).unwrap();

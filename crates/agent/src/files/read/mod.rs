@@ -7,6 +7,7 @@ mod text;
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use axum::Json;
@@ -77,10 +78,10 @@ fn wants_bytes(headers: &HeaderMap) -> bool {
 
 async fn as_text(named: &Named, file: File, facts: &Metadata) -> Result<Response, Failure> {
     let told = facts::file(named.shown(), facts);
-    // A file of the kernel's says that it is empty, and is not.
-    let end = if facts.len() == 0 { End::Unknown } else { End::At(facts.len()) };
+    let size = size(&file, facts);
+    let end = if size == 0 { End::Unknown } else { End::At(size) };
     let source = Source::new(file, 0, end);
-    match facts.len() {
+    match size {
         1..=text::SMALL => {
             text::whole(told, source).await.map_err(|error| open::refusal(&error, named.shown()))
         }
@@ -89,7 +90,7 @@ async fn as_text(named: &Named, file: File, facts: &Metadata) -> Result<Response
 }
 
 async fn bytes(named: &Named, file: File, facts: &Metadata, headers: &HeaderMap) -> Response {
-    let size = facts.len();
+    let size = size(&file, facts);
     let mut response = match range::wanted(headers, size, facts::modified(facts)) {
         Wanted::Whole if size == 0 => unsized_bytes(file).await,
         Wanted::Whole => sized(file, 0, size),
@@ -120,6 +121,16 @@ async fn bytes(named: &Named, file: File, facts: &Metadata, headers: &HeaderMap)
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::of(named.path())));
     }
     response
+}
+
+/// How long a file is, in bytes; 0 as well for one of the kernel's that is made as it is read. Such a one says that it
+/// is empty, or, in sysfs, that it is as long as a page.
+fn size(file: &File, facts: &Metadata) -> u64 {
+    /// `SYSFS_MAGIC` of statfs(2).
+    const SYSFS: rustix::fs::FsWord = 0x6265_6572;
+    let is_made = facts.len() == facts.blksize()
+        && rustix::fs::fstatfs(file).is_ok_and(|system| system.f_type == SYSFS);
+    if is_made { 0 } else { facts.len() }
 }
 
 fn sized(file: File, start: u64, end: u64) -> Response {
