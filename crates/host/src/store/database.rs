@@ -174,8 +174,9 @@ fn open_patiently(path: &Path) -> Result<Redb, DatabaseError> {
 }
 
 fn open(path: &Path) -> Result<Redb, DatabaseError> {
+    let file = files::open_private(path).map_err(StorageError::Io)?;
     // The newer form of the two, which later versions of the crate read too.
-    Redb::builder().create_with_file_format_v3(true).set_cache_size(CACHE).create(path)
+    Redb::builder().create_with_file_format_v3(true).set_cache_size(CACHE).create_file(file)
 }
 
 /// Whether a failure is that of a full disk.

@@ -18,6 +18,8 @@ const SANDBOXES: &str = "sandboxes";
 const DRIVES: &str = "drives";
 const VOLUMES: &str = "volumes";
 const IMAGES: &str = "images";
+const SNAPSHOTS: &str = "snapshots";
+const ENGINE: &str = "engine";
 
 impl Directory {
     /// Takes the directory, and makes it where only it is missing.
@@ -28,7 +30,7 @@ impl Directory {
         // The engine and the agents run in other directories than the host.
         let directory = Self { root: root.canonicalize().map_err(no)? };
         directory.refuse_what_has_lost_its_store()?;
-        for part in [SANDBOXES, DRIVES, VOLUMES, IMAGES] {
+        for part in [SANDBOXES, DRIVES, VOLUMES, IMAGES, SNAPSHOTS, ENGINE] {
             files::make_private_directory(&directory.root.join(part)).map_err(no)?;
         }
         Ok((directory, lock))
@@ -65,7 +67,7 @@ impl Directory {
 
     /// Where the snapshots are.
     pub(crate) fn snapshots(&self) -> PathBuf {
-        self.root.join("snapshots")
+        self.root.join(SNAPSHOTS)
     }
 
     /// Where lies what is being deleted.
@@ -80,7 +82,7 @@ impl Directory {
 
     /// Where the engine keeps its own.
     pub(crate) fn engine(&self) -> PathBuf {
-        self.root.join("engine")
+        self.root.join(ENGINE)
     }
 
     /// Where the sandboxes' own directories are.

@@ -1,3 +1,4 @@
+use std::fs::{DirEntry, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -203,6 +204,24 @@ fn what_is_kept_is_for_its_owner_only() {
     drop(Store::open(&root.path().join("data")).unwrap());
     let mode = |path: &str| std::fs::metadata(root.path().join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("data"), mode("data/reserve")), (0o700, 0o600));
+}
+
+#[test]
+fn what_is_kept_in_a_directory_that_others_may_enter_is_for_its_owner_only() {
+    let root = tempfile::tempdir().unwrap();
+    let set = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    set(root.path(), 0o755);
+    let open_to_others = || -> Vec<_> {
+        let entries = std::fs::read_dir(root.path()).unwrap().map(Result::unwrap);
+        let is_open = |entry: &DirEntry| entry.metadata().unwrap().permissions().mode() & 0o077 != 0;
+        entries.filter(is_open).map(|entry| entry.file_name()).collect()
+    };
+    drop(Store::open(root.path()).unwrap());
+    assert!(open_to_others().is_empty(), "{:?}", open_to_others());
+    // An earlier host was not so careful.
+    set(&root.path().join("store.redb"), 0o644);
+    drop(Store::open(root.path()).unwrap());
+    assert!(open_to_others().is_empty(), "{:?}", open_to_others());
 }
 
 #[test]
