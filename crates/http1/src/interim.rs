@@ -4,6 +4,7 @@
 //! another answer is under way, so that they may be written whenever the library has nothing more to write. For that
 //! to stay true, serving ends only when all that was handed over has been taken, and from then on nothing more is.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use std::task::{Context, Poll};
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 
 use crate::written::{write_line, write_status_line};
 
@@ -44,9 +45,18 @@ const TURN: u64 = 4;
 #[derive(Clone, Debug, Default)]
 pub struct Interims(Arc<Shared>);
 
-/// Sends interim answers to one request, for as long as it is being served over HTTP/1.1.
+/// Sends interim answers to one request, for as long as it is being served.
 #[derive(Clone, Debug)]
-pub struct Interim(Option<(Interims, u64)>);
+pub struct Interim(To);
+
+/// Where they go.
+#[derive(Clone)]
+enum To {
+    Nobody,
+    /// Between the answers of a connection, while this request is being served on it.
+    Connection(Interims, u64),
+    Elsewhere(Arc<dyn Fn(StatusCode, HeaderMap) -> bool + Send + Sync>),
+}
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -58,12 +68,11 @@ struct Shared {
 }
 
 impl Interims {
-    /// Those to the request that is being served now. Over HTTP/2, and to a client of HTTP/1.0, which knows of none,
-    /// nothing is sent.
+    /// Those to the request that is being served now. To a client of HTTP/1.0, which knows of none, nothing is sent.
     #[must_use]
     pub fn now(&self) -> Interim {
         let state = self.0.state.load(Ordering::Acquire) & !WAITING;
-        Interim((state & SERVING != 0).then(|| (self.clone(), state)))
+        if state & SERVING != 0 { Interim(To::Connection(self.clone(), state)) } else { Interim::none() }
     }
 
     /// Serves a request on an HTTP library, which writes to the [`Socket`](crate::Socket) that these are of. Ends when
@@ -110,7 +119,23 @@ impl Interim {
     /// One for where there are none.
     #[must_use]
     pub fn none() -> Self {
-        Self(None)
+        Self(To::Nobody)
+    }
+
+    /// One for where a request is served in some other way: `send` gets what may be handed on, and says whether it is.
+    ///
+    /// ```
+    /// use http::{HeaderMap, StatusCode};
+    /// use reveille_http1::Interim;
+    ///
+    /// let interim = Interim::through(|status, _headers| status == StatusCode::EARLY_HINTS);
+    /// assert!(interim.send(StatusCode::EARLY_HINTS, &HeaderMap::new()));
+    /// assert!(!interim.send(StatusCode::PROCESSING, &HeaderMap::new()));
+    /// assert!(!interim.send(StatusCode::CONTINUE, &HeaderMap::new()), "that is no server's to hand on");
+    /// ```
+    #[must_use]
+    pub fn through(send: impl Fn(StatusCode, HeaderMap) -> bool + Send + Sync + 'static) -> Self {
+        Self(To::Elsewhere(Arc::new(send)))
     }
 
     /// Sends one. What it says of a body or of its connection is left out.
@@ -119,17 +144,42 @@ impl Interim {
     /// 16 KiB would wait for it, or the status is none that a server may hand on (1xx but for 100 and 101, which are
     /// the connection's own).
     pub fn send(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        let Some((interims, state)) = &self.0 else { return false };
         let is_own = matches!(status, StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS);
-        status.is_informational() && !is_own && interims.0.hand_over(*state, &written(status, headers))
+        if !status.is_informational() || is_own {
+            return false;
+        }
+        match &self.0 {
+            To::Nobody => false,
+            To::Connection(interims, state) => interims.0.hand_over(*state, &written(status, headers)),
+            To::Elsewhere(send) => send(status, said(headers).map(owned).collect()),
+        }
     }
+}
+
+impl fmt::Debug for To {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => f.write_str("Nobody"),
+            Self::Connection(..) => f.write_str("Connection"),
+            Self::Elsewhere(_) => f.write_str("Elsewhere"),
+        }
+    }
+}
+
+/// What of these headers is said.
+fn said(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    headers.iter().filter(|(name, _)| !LEFT_OUT.contains(name))
+}
+
+fn owned((name, value): (&HeaderName, &HeaderValue)) -> (HeaderName, HeaderValue) {
+    (name.clone(), value.clone())
 }
 
 fn written(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
     let mut out = Vec::new();
     let reason = status.canonical_reason().unwrap_or_default();
     write_status_line(status, reason.as_bytes(), &mut out);
-    for (name, value) in headers.iter().filter(|(name, _)| !LEFT_OUT.contains(name)) {
+    for (name, value) in said(headers) {
         write_line(name.as_str(), value.as_bytes(), &mut out);
     }
     out.extend_from_slice(b"\r\n");

@@ -7,6 +7,7 @@
 //! an HTTP library as well. [`Workers`] are the threads that all of it happens on.
 #![forbid(unsafe_code)]
 
+mod date;
 mod interim;
 mod lingering;
 mod plain;
@@ -15,6 +16,7 @@ mod socket;
 mod workers;
 mod written;
 
+pub use date::with_date;
 pub use interim::{Interim, Interims};
 pub use lingering::{Lingering, Unread};
 pub use plain::{Course, Last, Plain};

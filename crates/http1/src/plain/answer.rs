@@ -10,7 +10,8 @@ use http::{Method, Response, StatusCode};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
-use super::{BoxError, date};
+use super::BoxError;
+use crate::date::with_date;
 use crate::written::{write_length, write_line, write_status};
 
 /// Up to so many bytes of a body are copied behind what stands before them, so that one write takes both.
@@ -239,7 +240,7 @@ fn write_head(
         }
     }
     if !has_date {
-        date::write(out);
+        with_date(|date| write_line("date", date.as_bytes(), out));
     }
     out.extend_from_slice(b"\r\n");
     afterwards

@@ -6,7 +6,6 @@
 //! choice, the connection goes to the library, together with all that came of it.
 
 mod answer;
-mod date;
 mod head;
 mod patience;
 
