@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, Metadata, Package};
 
 /// From each room to the rooms that it may use. What stands in no row may use none.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     (
         "reveille-cli",
         &[
@@ -17,11 +17,12 @@ const ARROWS: [(&str, &[&str]); 11] = [
         ],
     ),
     ("reveille-grade", &["reveille-faults"]),
-    ("reveille-relay", &["reveille", "reveille-http1", "reveille-wire"]),
+    ("reveille-relay", &["reveille", "reveille-http1", "reveille-http2", "reveille-wire"]),
     ("reveille-python", &["reveille"]),
     ("reveille", &["reveille-retry", "reveille-wire"]),
-    ("reveille-host", &["reveille-http1", "reveille-wire"]),
+    ("reveille-host", &["reveille-http1", "reveille-http2", "reveille-wire"]),
     ("reveille-agent", &["reveille-http1", "reveille-wire"]),
+    ("reveille-http2", &["reveille-http1"]),
     ("reveille-http1", &[]),
     ("reveille-retry", &[]),
     ("reveille-wire", &[]),
