@@ -5,13 +5,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::Request;
+use http_body_util::Either;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use reveille_http1::{Course, Last, Plain, Socket};
+use reveille_http2::{Bounds, Http2};
 use reveille_wire::hop;
 use tokio::net::TcpStream;
 
@@ -21,12 +23,9 @@ use crate::received::Coming;
 /// How long the head of a request may take, and the time between two: longer than clients keep an idle connection
 /// (Go's for 90 s), so that none meets one that is being closed.
 const HEAD: Duration = Duration::from_secs(120);
-/// The largest list of headers of an HTTP/2 request, in bytes.
-const MAX_HEADER_LIST: u32 = hop::MAX_HEAD as u32;
-/// How many requests an HTTP/2 connection carries at a time.
-const MAX_STREAMS: u32 = 256;
-/// How much of one body an HTTP/2 client may send before it is taken, in bytes.
-const WINDOW: u32 = 256 * 1024;
+/// What a client of HTTP/2 may do.
+const BOUNDS: Bounds =
+    Bounds { headers: hop::MAX_HEAD as u32, streams: 256, stream: 256 * 1024, connection: 1024 * 1024 };
 
 /// Serves one connection to its end: requests that are whole by ourselves, and from the first other one on by the
 /// library.
@@ -37,8 +36,9 @@ pub(crate) async fn serve(stream: TcpStream, crossing: Arc<Crossing>) {
     let socket = Socket::new(stream);
     let (interims, last) = (socket.interims(), Last::default());
     let plain = Plain { socket, within: HEAD, last: &last, interims: &interims };
-    let pass =
-        |request: Request<Bytes>| async { Some(crossing.serve(request.map(Coming::Whole), &interims).await) };
+    let pass = |request: Request<Bytes>| async {
+        Some(crossing.serve(request.map(Coming::Whole), interims.now()).await)
+    };
     let mut plain = pin!(plain.serve(pass));
     let course = tokio::select! {
         biased;
@@ -53,10 +53,54 @@ pub(crate) async fn serve(stream: TcpStream, crossing: Arc<Crossing>) {
         }
         course = plain.as_mut() => course,
     };
-    if let Course::Otherwise(mut socket, came) = course {
-        socket.put_back(came);
+    if let Course::Otherwise(socket, came) = course {
         // Apart, so that the others do not carry its room about.
-        Box::pin(by_library(socket, Arc::clone(&crossing))).await;
+        Box::pin(otherwise(socket, came, Arc::clone(&crossing))).await;
+    }
+}
+
+/// Serves a connection that carries more than whole requests of HTTP/1.1.
+async fn otherwise(mut socket: Socket<TcpStream>, mut came: BytesMut, crossing: Arc<Crossing>) {
+    let is_http2 = tokio::time::timeout(HEAD, reveille_http2::is_spoken(&mut socket, &mut came));
+    let is_http2 = tokio::select! {
+        biased;
+        is_http2 = is_http2 => is_http2,
+        () = crossing.stop.cancelled() => return,
+    };
+    socket.put_back(came);
+    match is_http2 {
+        Ok(Ok(true)) => over_http2(socket, crossing).await,
+        Ok(Ok(false)) => by_library(socket, crossing).await,
+        // It broke, or never said what it is.
+        Ok(Err(_)) | Err(_) => {}
+    }
+}
+
+async fn over_http2(socket: Socket<TcpStream>, crossing: Arc<Crossing>) {
+    let (stop, cut, last) = (crossing.stop.clone(), crossing.cut.clone(), Last::default());
+    let http2 = Http2 { socket, bounds: &BOUNDS, last: &last };
+    let mut connection = pin!(
+            http2.serve(|request, interim| {
+                let crossing = Arc::clone(&crossing);
+                async move {
+                    crossing.serve(request.map(|body| Coming::Streamed(Either::Right(body))), interim).await
+                }
+            })
+        );
+    let served = tokio::select! {
+        biased;
+        // First, so that what has come already is served like anything that comes while the relay stops.
+        served = connection.as_mut() => served,
+        () = stop.cancelled() => {
+            last.set();
+            tokio::select! {
+                served = connection.as_mut() => served,
+                () = cut.cancelled() => return,
+            }
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection broke");
     }
 }
 
@@ -67,12 +111,13 @@ async fn by_library(socket: Socket<TcpStream>, crossing: Arc<Crossing>) {
         let (crossing, interims) = (Arc::clone(&crossing), interims.clone());
         async move {
             let version = request.version();
-            let serving = crossing.serve(request.map(Coming::Streamed), &interims);
+            let request = request.map(|body| Coming::Streamed(Either::Left(body)));
+            // Only now is it known which request the interim answers are to.
+            let serving = async { crossing.serve(request, interims.now()).await };
             Ok::<_, Infallible>(interims.during(version, serving).await)
         }
     });
-    let server = server();
-    let mut connection = pin!(server.serve_connection_with_upgrades(TokioIo::new(socket), service));
+    let mut connection = pin!(server().serve_connection(TokioIo::new(socket), service).with_upgrades());
     let served = tokio::select! {
         biased;
         // First, so that what has come already is served like anything that comes while the relay stops.
@@ -86,27 +131,17 @@ async fn by_library(socket: Socket<TcpStream>, crossing: Arc<Crossing>) {
         }
     };
     if let Err(error) = served {
-        tracing::debug!(error, "a connection broke");
+        tracing::debug!(%error, "a connection broke");
     }
 }
 
-fn server() -> auto::Builder<TokioExecutor> {
-    let mut server = auto::Builder::new(TokioExecutor::new());
+fn server() -> http1::Builder {
+    let mut server = http1::Builder::new();
     server
-        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(hop::MAX_HEAD)
         .max_headers(hop::MAX_HEADERS)
         .half_close(false);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .enable_connect_protocol()
-        .max_header_list_size(MAX_HEADER_LIST)
-        .max_concurrent_streams(MAX_STREAMS)
-        .initial_stream_window_size(WINDOW)
-        .keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(20));
     server
 }

@@ -8,14 +8,15 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{Either, Full};
 use reveille::{Client, Forwarded, ForwardedBody, Plane};
-use reveille_http1::Interims;
+use reveille_http1::Interim;
+use reveille_http2::Change;
+use reveille_wire::websocket::Extended;
 use reveille_wire::{Refusal, hop};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attempts::{self, ATTEMPTS};
-use crate::extended::Extended;
 use crate::loops::Name;
 use crate::passage::{Counted, Teller, Telling};
 use crate::received::Coming;
@@ -49,14 +50,14 @@ struct Exchange {
 }
 
 impl Crossing {
-    pub(crate) async fn serve(&self, request: Request<Coming>, interims: &Interims) -> Answer {
+    pub(crate) async fn serve(&self, request: Request<Coming>, interim: Interim) -> Answer {
         let telling = self.teller.begin(request.method(), request.uri().path());
         let answer = match self.admit(&request) {
             Err(refusal) => refuse(refusal),
             Ok(permit) => {
                 let exchange =
                     Exchange { method: request.method().clone(), telling: telling.clone(), permit };
-                return self.cross(request, exchange, interims).await;
+                return self.cross(request, exchange, interim).await;
             }
         };
         if let Some(telling) = &telling {
@@ -77,13 +78,14 @@ impl Crossing {
         Arc::clone(&self.exchanges).try_acquire_owned().map_err(|_| refusal::full())
     }
 
-    async fn cross(&self, mut request: Request<Coming>, exchange: Exchange, interims: &Interims) -> Answer {
-        let change = may_change(&request).then(|| hyper::upgrade::on(&mut request));
-        let (mut head, body) = request.into_parts();
-        let socket = match Extended::write(&mut head) {
-            Ok(socket) => socket,
+    async fn cross(&self, mut request: Request<Coming>, exchange: Exchange, interim: Interim) -> Answer {
+        let is_extended = match extended::is_asked_for(&request) {
+            Ok(is_extended) => is_extended,
             Err(refusal) => return exchange.refuse(refusal, String::new()),
         };
+        let change = (is_extended || is_upgrade(&request)).then(|| Change::of(&mut request));
+        let (mut head, body) = request.into_parts();
+        let socket = is_extended.then(|| Extended::write(&mut head, fastrand::u128(..).to_be_bytes()));
         if head.uri.path() == "*" {
             return exchange.refuse(refusal::no_path(), String::new());
         }
@@ -101,10 +103,9 @@ impl Crossing {
         };
         let (plane, uri) = split(head.uri);
         head.uri = uri;
-        let hears_interim = head.version == Version::HTTP_11;
+        let hears_interim = head.version >= Version::HTTP_11;
         let mut call = self.client.forward(plane, Request::from_parts(head, body));
         if hears_interim {
-            let interim = interims.now();
             call = call.on_informational(move |hint| {
                 // What finds no room is no more than a hint.
                 interim.send(hint.status(), hint.headers());
@@ -136,11 +137,11 @@ impl Crossing {
                 exchange.tell(answer.status(), line);
                 let Exchange { telling, permit, .. } = exchange;
                 tunnel::open(&self.tunnels, self.cut.clone(), client, platform, telling, permit);
-                let (mut head, _) = answer.into_http().into_parts();
+                let mut answer = answer.into_http().map(|_| Answering::Right(Full::default()));
                 if socket.is_some() {
-                    Extended::write_answer(&mut head);
+                    Extended::write_answer(&mut answer);
                 }
-                Response::from_parts(head, Answering::Right(Full::default()))
+                answer
             }
             _ => exchange.refuse(refusal::unasked_protocol(), line),
         }
@@ -177,10 +178,9 @@ impl Exchange {
     }
 }
 
-/// Whether a request asks to change over to another protocol.
-fn may_change(request: &Request<Coming>) -> bool {
-    extended::is_asked_for(request)
-        || (request.version() == Version::HTTP_11 && hop::upgrade(request.headers()).is_some())
+/// Whether a request asks its connection to change over to another protocol.
+fn is_upgrade(request: &Request<Coming>) -> bool {
+    request.version() == Version::HTTP_11 && hop::upgrade(request.headers()).is_some()
 }
 
 /// Which of the platform's addresses a path is for, and what is below that: the control plane's begins with `/v0`.

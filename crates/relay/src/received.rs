@@ -6,8 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::TRAILER;
 use http_body::Body as _;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Either};
 use reveille::Body;
 use reveille_wire::hop;
 
@@ -21,8 +20,11 @@ pub(crate) enum Coming {
     /// It is here.
     Whole(Bytes),
     /// It is still to come.
-    Streamed(Incoming),
+    Streamed(Streamed),
 }
+
+/// The body of a request over HTTP/1.1, or over HTTP/2.
+pub(crate) type Streamed = Either<hyper::body::Incoming, reveille_http2::Incoming>;
 
 /// The client did not send what it announced.
 #[derive(Debug)]

@@ -5,9 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use reveille::Tunnel;
+use reveille_http2::Change;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,17 +20,16 @@ const BUFFER: usize = 16 * 1024;
 pub(crate) fn open(
     tunnels: &TaskTracker,
     cut: CancellationToken,
-    client: OnUpgrade,
+    client: Change,
     platform: impl Future<Output = io::Result<Tunnel>> + Send + 'static,
     telling: Option<Arc<Telling>>,
     keep: impl Send + 'static,
 ) {
     tunnels.spawn(async move {
         let joined = async {
-            let client = async { client.await.map_err(io::Error::other) };
-            let (client, platform) = tokio::try_join!(client, platform)?;
+            let (client, platform) = tokio::try_join!(client.changed(), platform)?;
             let telling = telling.as_deref();
-            let mut client = Counted { io: TokioIo::new(client), telling, count: Telling::sent };
+            let mut client = Counted { io: client, telling, count: Telling::sent };
             let mut platform = Counted { io: platform, telling, count: Telling::received };
             tokio::io::copy_bidirectional_with_sizes(&mut client, &mut platform, BUFFER, BUFFER).await
         };

@@ -1,5 +1,6 @@
 //! `Expect: 100-continue` from end to end: a body is asked for when the platform asks for it.
 
+use std::future::poll_fn;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,7 +11,7 @@ use reveille::HttpVersion;
 use reveille_faults::{FaultServer, Step};
 use reveille_relay::Relay;
 
-use crate::place::{BOX, PATIENCE, connect, plain, relay};
+use crate::place::{BOX, PATIENCE, connect, plain, relay, runtime};
 
 /// A platform with one connection, which a test plays.
 fn platform(play: impl FnOnce(TcpStream, String) + Send + 'static) -> (Relay, JoinHandle<()>) {
@@ -143,7 +144,39 @@ fn a_platform_that_asks_for_nothing_gets_the_body_all_the_same() {
 }
 
 #[test]
-fn over_http2_nobody_is_kept_waiting() {
+fn a_client_over_http2_is_asked_when_the_platform_asks_and_not_before() {
+    let (ask, asks): (Sender<()>, Receiver<()>) = channel();
+    let (relay, playing) = platform(move |mut stream, head| {
+        assert!(head.contains("\r\nexpect: 100-continue\r\n"), "{head}");
+        asks.recv_timeout(PATIENCE).unwrap();
+        stream.write_all(ASK).unwrap();
+        let mut body = [0; 5];
+        stream.read_exact(&mut body).unwrap();
+        assert_eq!(&body, b"hello");
+        stream.write_all(OK).unwrap();
+    });
+    let asking = async {
+        let stream = tokio::net::TcpStream::connect(relay.address()).await.unwrap();
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::post(format!("http://h{BOX}/port/1/"));
+        let request =
+            request.header("expect", "100-continue").header("content-length", "5").body(()).unwrap();
+        let (mut answer, mut body) = client.ready().await.unwrap().send_request(request, false).unwrap();
+        let early = poll_fn(|cx| answer.poll_informational(cx));
+        assert!(tokio::time::timeout(Duration::from_millis(200), early).await.is_err(), "nobody has asked");
+        ask.send(()).unwrap();
+        let asked = poll_fn(|cx| answer.poll_informational(cx)).await.unwrap().unwrap();
+        assert_eq!(asked.status(), 100);
+        body.send_data(bytes::Bytes::from_static(b"hello"), true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), 200);
+    };
+    runtime().block_on(async { tokio::time::timeout(PATIENCE, asking).await }).unwrap();
+    playing.join().unwrap();
+}
+
+#[test]
+fn a_platform_over_http2_is_not_waited_for() {
     let platform = FaultServer::start(Step::ok("done")).unwrap();
     let relay = relay(plain(&platform.url()).http_version(HttpVersion::Http2));
     let mut stream = waiting(&relay, "content-length: 5");

@@ -1,8 +1,11 @@
 //! What the platform says before its answers (RFC 9110, section 15.2).
 
+use std::future::poll_fn;
+
+use http::Request;
 use reveille_faults::{Answer, FaultServer, Script, Step};
 
-use crate::place::{BOX, plain, relay};
+use crate::place::{BOX, PATIENCE, plain, relay, runtime};
 use crate::raw::{Raw, asked};
 
 const HINT: [(&str, &str); 3] = [("link", "</a.css>"), ("connection", "x-near"), ("x-near", "1")];
@@ -77,4 +80,35 @@ fn hints_come_when_they_are_given() {
         raw.say(asked("GET", "/a", ""));
         assert_eq!(raw.answer("GET"), SAID, "the answer is still to come");
     }
+}
+
+#[test]
+fn hints_come_to_a_client_over_http2_on_the_stream_that_they_belong_to() {
+    let platform =
+        FaultServer::start(Script::new().on("GET", &format!("{BOX}/none"), Step::ok("none")).then(hinted()));
+    let platform = platform.unwrap();
+    let relay = relay(plain(&platform.url()));
+    let ask = |client: h2::client::SendRequest<bytes::Bytes>, method: &'static str, path: &'static str| async move {
+        let request = Request::builder().method(method).uri(format!("http://h{BOX}{path}")).body(()).unwrap();
+        let (mut answer, _) = client.ready().await.unwrap().send_request(request, true).unwrap();
+        let mut said = Vec::new();
+        while let Some(hint) = poll_fn(|cx| answer.poll_informational(cx)).await {
+            let (head, ()) = hint.unwrap().into_parts();
+            let headers: Vec<_> =
+                head.headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+            said.push(format!("{} {}", head.status.as_u16(), headers.join(", ")));
+        }
+        (said, answer.await.unwrap().status().as_u16())
+    };
+    let asking = async {
+        let stream = tokio::net::TcpStream::connect(relay.address()).await.unwrap();
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let hints = || vec!["103 link: \"</a.css>\"".to_owned(), "199 x: \"y\"".to_owned()];
+        for method in ["GET", "HEAD", "DELETE"] {
+            assert_eq!(ask(client.clone(), method, "/a").await, (hints(), 200), "{method}");
+        }
+        assert_eq!(ask(client.clone(), "GET", "/none").await, (vec![], 200));
+    };
+    runtime().block_on(async { tokio::time::timeout(PATIENCE, asking).await }).unwrap();
 }
