@@ -28,7 +28,7 @@ pub(crate) use answer::Answer;
 pub(crate) use connection::{Connection, NotAnswered};
 pub(crate) use keep_alive::KeepAlive;
 pub(crate) use line::{Line, Origin};
-pub(crate) use outgoing::Outgoing;
+pub(crate) use outgoing::{BodyError, Outgoing};
 pub(crate) use passages::NoPassage;
 pub(crate) use read::Question;
 

@@ -1,5 +1,6 @@
 //! What is sent to an agent as the body of a request.
 
+use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,6 +9,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+
+/// Why a body of a client does not come to its end.
+pub(crate) type BodyError = Box<dyn Error + Send + Sync>;
 
 /// The body of a request.
 #[derive(Default)]
@@ -19,7 +23,7 @@ pub(crate) enum Outgoing {
 
 /// A body that comes from a client.
 pub(crate) struct Streamed {
-    body: Pin<Box<dyn Body<Data = Bytes, Error = hyper::Error> + Send>>,
+    body: Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>,
     progress: Progress,
 }
 
@@ -47,7 +51,7 @@ impl Progress {
 }
 
 impl Outgoing {
-    pub(crate) fn streamed(body: impl Body<Data = Bytes, Error = hyper::Error> + Send + 'static) -> Self {
+    pub(crate) fn streamed(body: impl Body<Data = Bytes, Error = BodyError> + Send + 'static) -> Self {
         if body.is_end_stream() {
             return Self::Nothing;
         }
@@ -71,12 +75,12 @@ impl fmt::Debug for Outgoing {
 
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Self::Streamed(streamed) = &mut *self else { return Poll::Ready(None) };
         let frame = ready!(streamed.body.as_mut().poll_frame(cx));
         match &frame {

@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use http::uri::InvalidUri;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
-use hyper::upgrade::OnUpgrade;
-use reveille_wire::hop::{self, UnknownCoding};
-use reveille_wire::{Port, Refusal};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use reveille_wire::{Port, Refusal, hop};
 
 use super::body::Crosses;
 use super::crossing::Crossing;
 use super::interim::Interims;
 use super::refusal::{self, respond};
 use super::route::{NoRoute, Route, Target};
+use super::upgrade::{self, Upgrade};
 use super::visitor::Visitor;
-use super::{headers, tunnel, weight};
-use crate::agent::{Agent, Answer, Connection, Line, NoPassage, NotAnswered, Origin, Outgoing, Question};
+use super::{headers, weight};
+use crate::agent::{
+    Agent, Answer, BodyError, Connection, Line, NoPassage, NotAnswered, Origin, Outgoing, Question,
+};
 
 /// How long a request that could not reach its agent waits before each next waking, in milliseconds; then it
 /// gives up.
@@ -56,12 +57,6 @@ enum NoConnection {
     Refused(Refusal),
 }
 
-/// A request to switch to another protocol.
-struct Upgrade {
-    protocol: HeaderValue,
-    client: OnUpgrade,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// It may be sent twice, and is no more than its head.
@@ -73,23 +68,16 @@ enum Kind {
 
 impl<B> Forward<B>
 where
-    B: hyper::body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
+    B: hyper::body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
 {
     /// # Errors
-    /// When its body has a transfer coding that cannot be handed on.
-    pub(super) fn new(
-        mut request: Request<B>,
-        route: &Route,
-        visitor: &Visitor,
-    ) -> Result<Self, UnknownCoding> {
-        let is_http_11 = request.version() == Version::HTTP_11;
-        let protocol = hop::upgrade(request.headers()).filter(|_| is_http_11);
-        let upgrade = protocol.map(|protocol| Upgrade { protocol, client: hyper::upgrade::on(&mut request) });
+    /// When its body has a transfer coding, or its stream is to get a protocol, that cannot be handed on.
+    pub(super) fn new(request: Request<B>, route: &Route, visitor: &Visitor) -> Result<Self, Refusal> {
+        let (head, body, upgrade) = Upgrade::of(request)?;
         // What is left in the head belongs to the client's connection.
-        let (head, body) = request.into_parts();
         let mut headers = head.headers;
-        let protocol = upgrade.as_ref().map(|upgrade| &upgrade.protocol);
-        headers::to_agent(&mut headers, &head.uri, visitor, protocol)?;
+        let protocol = upgrade.as_ref().map(Upgrade::protocol);
+        headers::to_agent(&mut headers, &head.uri, visitor, protocol).map_err(|_| refusal::coded_body())?;
         let is_read = refusal::is_read(&head.method) && body.is_end_stream() && upgrade.is_none();
         let kind = match (is_read, &head.method) {
             (true, _) => Kind::Read,
@@ -266,20 +254,16 @@ where
             return respond(refusal::broken(&self.method, what));
         }
         *response.version_mut() = Version::HTTP_11;
-        if is_switch {
-            return match self.upgrade.take() {
-                Some(Upgrade { protocol, client }) => {
-                    let protocol = agreed.unwrap_or(protocol);
-                    tunnel::open(response, protocol, client, crossing.clone())
-                }
-                None => {
-                    let what = "the server in the sandbox switched to a protocol that nobody asked for";
-                    respond(refusal::broken(&self.method, what))
-                }
-            };
-        }
-        let (head, body) = response.into_parts();
-        Response::from_parts(head, Body::new(Crosses::down(body, crossing.clone())))
+        let switched = match (self.upgrade.take(), is_switch) {
+            (Some(upgrade), true) => upgrade.switch(response, agreed, crossing),
+            (None, true) => Err("the server in the sandbox switched to a protocol that nobody asked for"),
+            (Some(upgrade), false) if upgrade.is_opened_by(response.status()) => Err(upgrade::UNOPENED),
+            (_, false) => {
+                let (head, body) = response.into_parts();
+                Ok(Response::from_parts(head, Body::new(Crosses::down(body, crossing.clone()))))
+            }
+        };
+        switched.unwrap_or_else(|what| respond(refusal::broken(&self.method, what)))
     }
 }
 

@@ -8,6 +8,7 @@ mod interim;
 pub(crate) mod refusal;
 mod route;
 mod tunnel;
+mod upgrade;
 mod visitor;
 mod weight;
 
@@ -16,8 +17,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::{Request, Response};
-use reveille_wire::hop::UnknownCoding;
 
+use crate::agent::BodyError;
 use crate::auth::Keys;
 use crate::observer::{Hub, Passage};
 use crate::sandbox::Patience;
@@ -69,7 +70,7 @@ impl Gateway {
     /// Serves a request whose credentials are right.
     pub(crate) async fn serve<B>(&self, request: Request<B>, visitor: &Visitor) -> Served
     where
-        B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
+        B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
     {
         let route = match Route::of(request.uri(), &self.workspace) {
             Ok(route) => route,
@@ -96,13 +97,12 @@ impl Gateway {
         passage: &Arc<Passage>,
     ) -> Served
     where
-        B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
+        B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
     {
         self.keys.strip(request.headers_mut());
         let mut forward = match Forward::new(request, route, visitor) {
             Ok(forward) => forward,
-            Err(UnknownCoding) => {
-                let refused = refusal::coded_body();
+            Err(refused) => {
                 passage.refused(refused.status());
                 return refused.into();
             }

@@ -104,6 +104,13 @@ pub(crate) fn two_hosts() -> Refusal {
     Refusal::new(GatewayCode::BadRequest, "the request names two hosts").action("send one Host")
 }
 
+/// 501: a protocol on a stream of HTTP/2 that is no WebSocket.
+pub(super) fn unknown_protocol() -> Refusal {
+    let message = "of the protocols on a stream of HTTP/2 only WebSockets go through";
+    Refusal::coded(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message)
+        .action("ask for this one over HTTP/1.1, by Upgrade")
+}
+
 /// 501: the client's body has a transfer coding that would have to be undone.
 pub(super) fn coded_body() -> Refusal {
     let message = "the body of the request has a transfer coding other than chunked";

@@ -5,37 +5,30 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
-use http::{HeaderValue, Response};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use http::Response;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use reveille_wire::hop;
+use reveille_http2::{Change, Changed};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::crossing::Crossing;
 use crate::agent::Answer;
 
-/// Answers the client that its connection switches, and joins it with the agent's when it has.
-pub(super) fn open(
-    mut response: Response<Answer>,
-    protocol: HeaderValue,
-    client: OnUpgrade,
-    crossing: Crossing,
-) -> Response<Body> {
+/// Joins the client's side with the agent's when both have switched. Returned is what is left to tell the client.
+pub(super) fn open(mut response: Response<Answer>, client: Change, crossing: Crossing) -> Response<Body> {
     let agent = hyper::upgrade::on(&mut response);
     tokio::spawn(async move {
-        let joined = tokio::try_join!(client, agent);
+        let joined = tokio::try_join!(client.changed(), async { agent.await.map_err(io::Error::other) });
         match joined {
             Ok((client, agent)) => join(client, agent, &crossing).await,
             Err(error) => tracing::debug!(%error, "a connection was not switched"),
         }
     });
-    let (mut head, _) = response.into_parts();
-    hop::write_upgrade(&mut head.headers, protocol);
-    Response::from_parts(head, Body::empty())
+    response.map(|_| Body::empty())
 }
 
-async fn join(client: Upgraded, agent: Upgraded, crossing: &Crossing) {
-    let mut client = Counted { io: TokioIo::new(client), count: |bytes| crossing.sent(bytes) };
+async fn join(client: Changed, agent: Upgraded, crossing: &Crossing) {
+    let mut client = Counted { io: client, count: |bytes| crossing.sent(bytes) };
     let mut agent = Counted { io: TokioIo::new(agent), count: |bytes| crossing.received(bytes) };
     if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut agent).await {
         tracing::debug!(%error, "a tunnel broke");

@@ -1,21 +1,19 @@
 //! One client's connection, HTTP/1.1 or HTTP/2.
 
-use std::convert::Infallible;
+mod by_library;
+mod over_http2;
+
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use http::Request;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use reveille_http1::{Course, Last, Plain};
-use reveille_wire::hop;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -24,12 +22,7 @@ use super::crowd::Held;
 use super::front::Front;
 use super::received::Exchange;
 use super::socket::{Reset, Socket};
-use crate::gateway::{H2_WINDOW, Visitor};
-
-/// The largest list of headers of an HTTP/2 request, in bytes.
-const MAX_HEADER_LIST: u32 = hop::MAX_HEAD as u32;
-/// How many requests an HTTP/2 connection carries at a time.
-const MAX_STREAMS: u32 = 256;
+use crate::gateway::Visitor;
 
 /// A client's visit: its place, and what it gets.
 pub(super) struct Visit {
@@ -80,11 +73,11 @@ pub(super) async fn serve(stream: TcpStream, visit: Visit) {
         Course::Otherwise(socket, came) if last.is_set() => {
             // What has come of it is served like anybody's who comes while the host stops.
             let ends = visit.ends_now(&reset).map(|()| End::Now);
-            Box::pin(visit.by_library(socket, came, &visitor, &reset, pin!(ends))).await;
+            Box::pin(visit.otherwise(socket, came, &visitor, &reset, pin!(ends))).await;
         }
         Course::Otherwise(socket, came) => {
             // Apart, so that the others do not carry its room about.
-            Box::pin(visit.by_library(socket, came, &visitor, &reset, ends)).await;
+            Box::pin(visit.otherwise(socket, came, &visitor, &reset, ends)).await;
         }
     }
 }
@@ -115,40 +108,26 @@ impl Visit {
         }
     }
 
-    async fn by_library(
+    /// Serves a connection that carries more than whole requests of HTTP/1.1.
+    async fn otherwise(
         &self,
         mut socket: Socket,
-        came: BytesMut,
+        mut came: BytesMut,
         visitor: &Arc<Visitor>,
         reset: &Reset,
         ends: Pin<&mut impl Future<Output = End>>,
     ) {
-        let first = Arc::new(Notify::new());
-        let interims = socket.interims();
-        let begun = socket.hand_over(came);
-        let service = service_fn({
-            let first = Arc::clone(&first);
-            move |request: Request<Incoming>| {
-                begun.note();
-                first.notify_one();
-                let (front, reset, seat) =
-                    (Arc::clone(&self.front), reset.clone(), Arc::clone(self.held.seat()));
-                let (visitor, interims) = (Arc::clone(visitor), interims.clone());
-                async move {
-                    let version = request.version();
-                    let serving = front.serve(Exchange::begin(request), &visitor, &seat);
-                    match interims.during(version, serving).await {
-                        Some(response) => Ok::<_, Infallible>(response),
-                        None => {
-                            reset.ask();
-                            std::future::pending().await
-                        }
-                    }
-                }
+        let (first, last) = (Arc::new(Notify::new()), Last::default());
+        let mut connection = pin!(async {
+            let is_http2 = unless(&last, reveille_http2::is_spoken(&mut socket, &mut came)).await;
+            let course = Otherwise { visit: self, visitor, reset, first: &first, last: &last };
+            match is_http2 {
+                Some(Ok(true)) => course.over_http2(socket, came).await,
+                Some(Ok(false)) => course.by_library(socket, came).await,
+                // It broke, or is to end before it says what it is.
+                Some(Err(_)) | None => {}
             }
         });
-        let server = server(self.head);
-        let mut connection = pin!(server.serve_connection_with_upgrades(TokioIo::new(socket), service));
         let silent = when_woken(async {
             // A connection that never says what it wants is not kept for long.
             if tokio::time::timeout(self.head, first.notified()).await.is_ok() {
@@ -161,24 +140,32 @@ impl Visit {
                 end = ends => end,
             }
         };
-        let served = tokio::select! {
+        tokio::select! {
             biased;
-            served = connection.as_mut() => served,
+            () = connection.as_mut() => {}
             end = ending => match end {
-                End::Now => return,
+                End::Now => {}
                 End::AfterThis => {
-                    connection.as_mut().graceful_shutdown();
+                    last.set();
                     tokio::select! {
-                        served = connection.as_mut() => served,
-                        () = self.ends_now(reset) => return,
+                        () = connection.as_mut() => {}
+                        () = self.ends_now(reset) => {}
                     }
                 }
             }
-        };
-        if let Err(error) = served {
-            tracing::debug!(client = %self.client, error, "a connection broke");
         }
     }
+}
+
+/// A connection that carries more than whole requests of HTTP/1.1.
+struct Otherwise<'a> {
+    visit: &'a Visit,
+    visitor: &'a Arc<Visitor>,
+    reset: &'a Reset,
+    /// Told of its first request.
+    first: &'a Arc<Notify>,
+    /// Whether it ends with what is under way.
+    last: &'a Last,
 }
 
 /// How a connection ends that does not do so by itself.
@@ -197,23 +184,13 @@ async fn when_woken<F: Future>(future: F) -> F::Output {
     }
 }
 
-fn server(head: Duration) -> auto::Builder<TokioExecutor> {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head)
-        .max_buf_size(hop::MAX_HEAD)
-        .max_headers(hop::MAX_HEADERS)
-        .half_close(false);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(MAX_HEADER_LIST)
-        .max_concurrent_streams(MAX_STREAMS)
-        .initial_stream_window_size(H2_WINDOW)
-        .initial_connection_window_size(H2_WINDOW)
-        .keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(20));
-    server
+/// What a future brings, unless its connection is to end before that. It is looked at when the task is woken.
+async fn unless<F: Future>(last: &Last, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if last.is_set() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
 }

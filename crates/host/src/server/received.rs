@@ -8,11 +8,15 @@ use std::task::{Context, Poll, ready};
 use axum::body::Bytes;
 use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use http_body_util::Either;
 use reveille_http1::close;
 
 use super::crowd::Served;
 use super::entry::Entry;
+use crate::agent::BodyError;
+
+/// The body of a request over HTTP/1.1, or over HTTP/2.
+pub(super) type Incoming = Either<hyper::body::Incoming, reveille_http2::Incoming>;
 
 /// A body that says how far it has been read.
 pub(super) struct Received {
@@ -163,12 +167,12 @@ impl Body for Answering {
 
 impl Body for Received {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Self { body, progress } = &mut *self;
         let body = match body {
             Source::Streamed(body) => body,

@@ -79,6 +79,11 @@ impl Socket {
         self.stream.interims()
     }
 
+    /// Has this read once more.
+    pub(super) fn put_back(&mut self, came: BytesMut) {
+        self.stream.put_back(came);
+    }
+
     /// Makes it one for the library, which reads once more what came of it.
     pub(super) fn hand_over(&mut self, came: BytesMut) -> Begun {
         self.stream.put_back(came);

@@ -116,4 +116,14 @@ impl Client {
         tokio::spawn(connection);
         sender
     }
+
+    /// The same, with nothing between the test and its streams.
+    pub(crate) async fn streams(&self) -> h2::client::SendRequest<Bytes> {
+        let (client, mut connection) = h2::client::handshake(self.connect().await).await.unwrap();
+        let mut pings = connection.ping_pong().unwrap();
+        tokio::spawn(connection);
+        // What the host takes it has said before it answers a PING.
+        pings.ping(h2::Ping::opaque()).await.unwrap();
+        client
+    }
 }

@@ -10,6 +10,7 @@ mod engine;
 mod exchange;
 mod expiry;
 mod gateway;
+mod http2;
 mod keys;
 mod live;
 mod order;

@@ -11,7 +11,9 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use hyper_util::rt::TokioIo;
+use reveille_wire::websocket;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 
 /// What the app of one sandbox has seen, and what it is told to do.
@@ -135,14 +137,22 @@ async fn forge() -> Response {
 
 /// Switches to a protocol that sends back what it gets.
 async fn socket(mut request: Request) -> Response {
+    let protocol = request.headers()["upgrade"].clone();
+    let key = request.headers().get("sec-websocket-key").map(|key| websocket::accept(key.as_bytes()));
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let (mut read, mut write) = tokio::io::split(TokioIo::new(upgrade.await.unwrap()));
         // The client may go away at any time.
         let _ = tokio::io::copy(&mut read, &mut write).await;
+        let _ = write.shutdown().await;
     });
-    let switching = [("connection", "upgrade"), ("upgrade", "echo"), ("x-own", "1")];
-    (http::StatusCode::SWITCHING_PROTOCOLS, switching).into_response()
+    let mut response =
+        (http::StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("x-own", "1")]).into_response();
+    response.headers_mut().insert("upgrade", protocol);
+    if let Some(accept) = key {
+        response.headers_mut().insert("sec-websocket-accept", accept.parse().unwrap());
+    }
+    response
 }
 
 /// Says what has arrived.

@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
+mod attended;
 mod crash;
 mod escape;
 mod images;
@@ -85,6 +86,7 @@ fn trials() -> Vec<Trial> {
         trial("files survive a restart of the host", files_survive_a_restart),
         trial("a sandbox whose agent was killed is started again", a_killed_agent_is_started_again),
         trial("a server in it is reached, asleep or not, and goes on where it was", a_server_goes_on),
+        trial("a terminal in it is sat at over HTTP/2", attended::over_http2),
         trial("no request fails while the agent upgrades itself", upgrades_unnoticed),
         trial("a deleted sandbox takes its processes with it", deleted_with_its_processes),
         trial("a drive that is mounted, awake or asleep, is not deleted", a_mounted_drive_stays),
