@@ -17,6 +17,8 @@ mod listing;
 mod logging;
 mod output;
 #[cfg(target_os = "linux")]
+mod passages;
+#[cfg(target_os = "linux")]
 mod program;
 mod report;
 mod runtime;

@@ -3,8 +3,9 @@ use std::time::{Duration, Instant};
 use reveille::{Attempt, Dispatch};
 
 use super::operations::{self, Attempts, Called, End, Operation, Outcome, Way};
-use super::setup::{Looking, Passed, Setup, WINDOW};
+use super::setup::{Looking, Setup, WINDOW};
 use crate::output::{Board, Screen};
+use crate::passages::Passed;
 use crate::report::Exit;
 use crate::report::Failure;
 use crate::report::{Claims, Progress, duration, in_one_line};
@@ -84,7 +85,7 @@ impl<'a> Checks<'a> {
         self.plain.extend(outcome.history.as_ref().map(reveille::History::elapsed));
         let passed = self.passed();
         self.count_attempts(&id, &outcome, &passed);
-        let arrived = passed.inside.len();
+        let arrived = passed.inside();
         let against = match (&outcome.end, arrived) {
             (End::Answered, 1) => None,
             (End::Answered, count) => Some(format!("{id}: arrived {count} times")),
@@ -102,7 +103,7 @@ impl<'a> Checks<'a> {
     async fn look(&mut self, operation: Operation, way: Way) -> Result<(), Failure> {
         let id = format!("{} {} with the probe", operation.label(), way.label());
         let outcome = self.wake_with(Called { operation, way, looking: Looking::AsUsual, id: &id }).await?;
-        let arrived = self.passed().count(&operation.request(self.setup.port()));
+        let arrived = self.passed().inside_of(&operation.request(self.setup.port()));
         let sends = outcome.history.as_ref().map_or(0, reveille::History::len);
         let took = outcome.history.as_ref().map(reveille::History::elapsed).unwrap_or_default();
         let answered = outcome.end == End::Answered && arrived == 1;
@@ -138,7 +139,7 @@ impl<'a> Checks<'a> {
         let passed = self.passed();
         self.count_attempts(&refused_id, &refused, &passed);
         let sent = refused.history.as_ref().map_or(0, reveille::History::len);
-        let inside = passed.inside.len();
+        let inside = passed.inside();
         let stopped = matches!(refused.end, End::Stopped(_)) && sent == 1 && inside == 0;
         self.claims
             .stopped
@@ -153,7 +154,7 @@ impl<'a> Checks<'a> {
         let done = operations::make(self.setup, call, &Attempts::default()).await;
         let took = began.elapsed();
         let passed = self.passed();
-        let arrived = passed.inside.len();
+        let arrived = passed.inside();
         self.visits += u64::from(operation.reaches_the_server());
         if operation == Operation::Upgrade {
             self.setup.upgraded().await?;
@@ -221,7 +222,7 @@ impl<'a> Checks<'a> {
 
     fn count_attempts(&mut self, id: &str, outcome: &Outcome, passed: &Passed) {
         let told = outcome.history.as_ref().map_or(0, reveille::History::len);
-        let seen = passed.requests;
+        let seen = passed.count();
         self.claims
             .attempts
             .look((told != seen).then(|| format!("{id}: told of {told}, the gateway saw {seen}")));
@@ -229,7 +230,7 @@ impl<'a> Checks<'a> {
 
     fn passed(&mut self) -> Passed {
         let passed = self.setup.passed();
-        self.requests += passed.requests;
+        self.requests += passed.count();
         passed
     }
 }

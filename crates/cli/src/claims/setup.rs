@@ -1,11 +1,10 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reveille::{Client, RetryPolicy, Sandbox};
-use reveille_host::observer::{Events, Seen, What};
 use reveille_host::{Host, HostSettings, Refuse, WhileWaking};
 use tempfile::TempDir;
 
+use crate::passages::{Passages, Passed};
 use crate::program;
 use crate::report::Failure;
 use crate::witness::Ledger;
@@ -28,7 +27,7 @@ pub(crate) struct Setup {
     /// One as it is by default, which looks before it sends a mutation.
     looking: Client,
     port: u16,
-    events: Events,
+    passages: Passages,
 }
 
 /// Whether a client looks before it sends.
@@ -38,22 +37,6 @@ pub(crate) enum Looking {
     Never,
     /// As it is by default.
     AsUsual,
-}
-
-/// What passed the gateway in some time.
-#[derive(Debug, Default)]
-pub(crate) struct Passed {
-    /// Requests that reached it.
-    pub(crate) requests: usize,
-    /// Requests that it handed to the sandbox, each by its method and path.
-    pub(crate) inside: Vec<String>,
-}
-
-impl Passed {
-    /// How often a request arrived inside.
-    pub(crate) fn count(&self, request: &str) -> usize {
-        self.inside.iter().filter(|inside| *inside == request).count()
-    }
 }
 
 impl Setup {
@@ -75,8 +58,8 @@ impl Setup {
         };
         let plain = settings().no_probe().build().map_err(unable)?;
         let looking = settings().build().map_err(unable)?;
-        let events = host.observe().events;
-        let mut setup = Self { host, directory, plain, looking, port: 0, events };
+        let passages = Passages::of(&host);
+        let mut setup = Self { host, directory, plain, looking, port: 0, passages };
         match setup.furnish().await {
             Ok(()) => Ok(setup),
             Err(failure) => {
@@ -162,26 +145,7 @@ impl Setup {
 
     /// What passed the gateway since this was last asked.
     pub(crate) fn passed(&mut self) -> Passed {
-        let mut passed = Passed::default();
-        let mut begun = BTreeMap::new();
-        while let Some(seen) = self.events.try_next() {
-            match seen {
-                Seen::Event(event) => match event.what {
-                    What::RequestBegan(began) => {
-                        passed.requests += 1;
-                        begun.insert(began.id, format!("{} {}", began.method, began.path));
-                    }
-                    What::RequestForwarded(id) => {
-                        passed.inside.push(begun.get(&id).cloned().unwrap_or_default());
-                    }
-                    _ => {}
-                },
-                // Nothing that is lost may look like a claim that is kept.
-                Seen::Missed(events) => passed.requests += usize::try_from(events).unwrap_or(usize::MAX),
-                _ => {}
-            }
-        }
-        passed
+        self.passages.passed()
     }
 
     /// Ends everything and removes it.

@@ -1,6 +1,5 @@
 //! The real sandbox against which a client is graded.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,10 +7,10 @@ use futures_util::future::{BoxFuture, FutureExt};
 use reveille::Client;
 use reveille_grade::{Arrivals, Arrived};
 use reveille_host::engine::Namespaces;
-use reveille_host::observer::{Events, Seen, What};
 use reveille_host::{Host, HostSettings, Refuse, WhileWaking};
 use tempfile::TempDir;
 
+use crate::passages::{Passage, Passages};
 use crate::program;
 use crate::report::Failure;
 
@@ -29,7 +28,7 @@ const PORT: u16 = 3_000;
 pub(super) struct Sleeper {
     url: String,
     client: Client,
-    events: Mutex<Events>,
+    passages: Mutex<Passages>,
     host: Mutex<Option<Host>>,
     _place: TempDir,
 }
@@ -57,8 +56,8 @@ impl Sleeper {
         let url = host.url();
         let client = Client::builder().api_key(KEY).workspace(WORKSPACE).no_probe();
         let client = client.api_url(format!("{url}/v0")).run_url(&url).build().map_err(unable)?;
-        let events = Mutex::new(host.observe().events);
-        let sleeper = Self { url, client, events, host: Mutex::new(Some(host)), _place: place };
+        let passages = Mutex::new(Passages::of(&host));
+        let sleeper = Self { url, client, passages, host: Mutex::new(Some(host)), _place: place };
         match sleeper.furnish().await {
             Ok(()) => Ok(Arc::new(sleeper)),
             Err(failure) => {
@@ -98,31 +97,13 @@ impl reveille_grade::Sleeper for Sleeper {
     }
 
     fn arrived(&self) -> Arrivals {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut arrived, mut missed) = (BTreeMap::new(), 0);
-        while let Some(seen) = events.try_next() {
-            let event = match seen {
-                Seen::Event(event) => event,
-                Seen::Missed(events) => {
-                    missed += events;
-                    continue;
-                }
-                _ => continue,
-            };
-            match event.what {
-                What::RequestBegan(began) => {
-                    let (method, path) = (began.method.to_string(), began.path);
-                    arrived.insert(began.id, Arrived { method, path, is_inside: false });
-                }
-                What::RequestForwarded(id) => {
-                    if let Some(arrived) = arrived.get_mut(&id) {
-                        arrived.is_inside = true;
-                    }
-                }
-                _ => {}
-            }
-        }
-        Arrivals { requests: arrived.into_values().collect(), missed }
+        let passed = self.passages.lock().unwrap_or_else(PoisonError::into_inner).passed();
+        let arrived = |passage: Passage| Arrived {
+            method: passage.method,
+            path: passage.path,
+            is_inside: passage.inside > 0,
+        };
+        Arrivals { requests: passed.requests.into_iter().map(arrived).collect(), missed: passed.missed }
     }
 }
 
