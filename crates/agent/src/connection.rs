@@ -81,7 +81,7 @@ impl Connections {
 }
 
 async fn serve(stream: Stream, routes: Routes, mut phase: watch::Receiver<Phase>) {
-    let (told, over, unread) = (phase.clone(), stream.kind(), Unread::default());
+    let (told, over, unread) = (phase.clone(), Kind::of(&stream), Unread::default());
     let io = TokioIo::new(Lingering::if_unread(stream, unread.clone()));
     let service = service_fn(|request| answer(&routes, over, &told, &unread, request));
     let connection = http1::Builder::new()

@@ -1,13 +1,11 @@
 //! Connections that have changed over to another protocol, such as WebSocket.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
 use reveille::Tunnel;
 use reveille_http2::Change;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::io::InspectReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,8 +27,11 @@ pub(crate) fn open(
         let joined = async {
             let (client, platform) = tokio::try_join!(client.changed(), platform)?;
             let telling = telling.as_deref();
-            let mut client = Counted { io: client, telling, count: Telling::sent };
-            let mut platform = Counted { io: platform, telling, count: Telling::received };
+            let count = |count: fn(&Telling, usize)| {
+                move |read: &[u8]| telling.into_iter().for_each(|telling| count(telling, read.len()))
+            };
+            let mut client = InspectReader::new(client, count(Telling::sent));
+            let mut platform = InspectReader::new(platform, count(Telling::received));
             tokio::io::copy_bidirectional_with_sizes(&mut client, &mut platform, BUFFER, BUFFER).await
         };
         tokio::select! {
@@ -41,40 +42,4 @@ pub(crate) fn open(
         }
         drop(keep);
     });
-}
-
-/// Counts what is read.
-struct Counted<'a, T> {
-    io: T,
-    telling: Option<&'a Telling>,
-    count: fn(&Telling, usize),
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for Counted<'_, T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        if let Some(telling) = self.telling {
-            (self.count)(telling, buffer.filled().len() - before);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<'_, T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
 }

@@ -70,8 +70,8 @@ fn unix(upgraded: Upgraded) -> io::Result<UnixStream> {
     let parts = upgraded.downcast::<TokioIo<Lingering<Stream>>>().map_err(|_| not_unix())?;
     match parts.io.into_inner().into_inner() {
         // Whoever asks waits for the word before it says more.
-        Stream::Unix(stream) if parts.read_buf.is_empty() => Ok(stream),
-        Stream::Unix(_) | Stream::Tcp(_) => Err(not_unix()),
+        Stream::Left(stream) if parts.read_buf.is_empty() => Ok(stream),
+        Stream::Left(_) | Stream::Right(_) => Err(not_unix()),
     }
 }
 

@@ -122,7 +122,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_said_before_it_closed_is_read_although_writing_fails() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let mut link = Link::new(Stream::Unix(ours));
+        let mut link = Link::new(Stream::Left(ours));
         link.write_all(b"request").await.unwrap();
         theirs.write_all(b"answer").await.unwrap();
         // Closed with the request unread: to a unix socket that is a reset.

@@ -86,11 +86,11 @@ impl Agent {
 
     async fn open(&self) -> io::Result<Stream> {
         match &self.address {
-            Address::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+            Address::Unix(path) => Ok(Stream::Left(UnixStream::connect(path).await?)),
             Address::Tcp(address) => {
                 let stream = TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+                Ok(Stream::Right(stream))
             }
         }
     }

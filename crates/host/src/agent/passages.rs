@@ -76,7 +76,7 @@ impl Passages {
 
     async fn open(&self, agent: &Address, port: Port, pool: &Arc<Pool>) -> Result<Line, NoPassage> {
         let stream = tokio::time::timeout(LIMIT, self.ask(agent, port)).await.map_err(io::Error::from)??;
-        Ok(Line::new(Stream::Tcp(stream), pool))
+        Ok(Line::new(Stream::Right(stream), pool))
     }
 
     fn pool(&self, port: Port) -> Arc<Pool> {

@@ -155,7 +155,7 @@ mod tests {
     fn kept(runtime: &Runtime, pool: &Arc<Pool>) -> UnixStream {
         runtime.block_on(async {
             let (ours, theirs) = UnixStream::pair().unwrap();
-            Line::new(Stream::Unix(ours), pool).keep();
+            Line::new(Stream::Left(ours), pool).keep();
             theirs
         })
     }

@@ -1,15 +1,14 @@
 //! Connections that have switched to another protocol, such as WebSocket.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use http::Response;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use reveille_http2::{Change, Changed};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncRead;
+use tokio_util::io::InspectReader;
 
 use super::crossing::Crossing;
 use crate::agent::Answer;
@@ -28,45 +27,18 @@ pub(super) fn open(mut response: Response<Answer>, client: Change, crossing: Cro
 }
 
 async fn join(client: Changed, agent: Upgraded, crossing: &Crossing) {
-    let mut client = Counted { io: client, count: |bytes| crossing.sent(bytes) };
-    let mut agent = Counted { io: TokioIo::new(agent), count: |bytes| crossing.received(bytes) };
+    let mut client = counted(client, |bytes| crossing.sent(bytes));
+    let mut agent = counted(TokioIo::new(agent), |bytes| crossing.received(bytes));
     if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut agent).await {
         tracing::debug!(%error, "a tunnel broke");
     }
 }
 
-/// Counts what is read as activity.
-struct Counted<T, F> {
-    io: T,
-    count: F,
-}
-
-impl<T: AsyncRead + Unpin, F: Fn(usize) + Unpin> AsyncRead for Counted<T, F> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        let read = buffer.filled().len() - before;
-        if read > 0 {
-            (self.count)(read);
+/// Counts what is read as activity; an end is none.
+fn counted<T: AsyncRead>(io: T, count: impl Fn(usize)) -> InspectReader<T, impl FnMut(&[u8])> {
+    InspectReader::new(io, move |read| {
+        if !read.is_empty() {
+            count(read.len());
         }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<T: AsyncWrite + Unpin, F: Unpin> AsyncWrite for Counted<T, F> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
+    })
 }

@@ -31,7 +31,7 @@ const WHOLE: [(&str, &str); 7] = [
 fn line() -> (Line, UnixStream, Arc<Pool>) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let home = Arc::new(Pool::new(Duration::from_secs(60)));
-    (Line::new(Stream::Unix(ours), &home), theirs, home)
+    (Line::new(Stream::Left(ours), &home), theirs, home)
 }
 
 async fn ask(line: Line, method: Method) -> Result<Response<Answer>, NotAnswered> {
