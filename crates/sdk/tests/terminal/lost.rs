@@ -1,5 +1,7 @@
 //! A terminal whose connection is lost.
 
+use std::sync::mpsc;
+
 use reveille::{Bytes, TerminalEvent};
 use serde_json::json;
 
@@ -68,12 +70,14 @@ fn a_connection_may_be_cut_at_every_byte() {
 
 #[test]
 fn what_a_terminal_that_does_not_count_may_have_lost_is_told_and_not_typed_again() {
+    let (tell, heard) = mpsc::channel();
     let server = Server::start(
         HEALTHY,
         vec![
-            act(|visit| {
+            act(move |visit| {
                 let mut shown = visit.platform();
                 assert_eq!(shown.hear(), json!({"type": "input", "data": "known"}));
+                tell.send(()).unwrap();
                 // The ping behind it is answered when the next message is read.
                 assert_eq!(shown.hear(), json!({"type": "input", "data": "unsure"}));
             }),
@@ -90,7 +94,7 @@ fn what_a_terminal_that_does_not_count_may_have_lost_is_told_and_not_typed_again
     let input = terminal.input();
     input.send("known").wait().unwrap();
     // Together they would be one thing that is typed.
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    heard.recv().unwrap();
     input.send("unsure").wait().unwrap();
     let mut events = Vec::new();
     for event in terminal {

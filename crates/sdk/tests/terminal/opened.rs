@@ -12,15 +12,17 @@ use crate::{HEALTHY, all, builder, client};
 
 #[test]
 fn what_is_typed_arrives_and_the_end_says_how_the_shell_ended() {
+    let (tell, heard) = mpsc::channel();
     let server = Server::start(
         HEALTHY,
-        vec![act(|visit| {
+        vec![act(move |visit| {
             assert!(visit.line.contains("cols=100&rows=30"), "{}", visit.line);
             assert!(visit.line.contains("workingDir=%2Fapp"), "{}", visit.line);
             assert!(visit.line.contains("sessionId=work"), "{}", visit.line);
             let mut shown = visit.exact("s1");
             shown.taken(0);
             assert_eq!(shown.hear(), json!({"type": "input", "data": "ls\n", "at": 0}));
+            tell.send(()).unwrap();
             shown.taken(3);
             assert_eq!(shown.hear(), json!({"type": "resize", "cols": 80, "rows": 20}));
             shown.output("a.txt\r\n");
@@ -33,7 +35,7 @@ fn what_is_typed_arrives_and_the_end_says_how_the_shell_ended() {
     let input = terminal.input();
     input.send("ls\n").wait().unwrap();
     // The window changes after what was typed has arrived.
-    std::thread::sleep(Duration::from_millis(50));
+    heard.recv().unwrap();
     input.resize(80, 20);
     let (screen, events, error) = all(terminal);
     assert_eq!((screen.as_str(), error.map(|error| error.to_string())), ("a.txt\r\n", None));
