@@ -97,8 +97,7 @@ async fn a_create_that_was_given_up_on_does_not_outlive_the_delete() {
     assert_eq!(failed.status(), 500, "{failed:?}");
     assert_eq!(stand.client.get(BOX).await.status(), 404, "what was not made is not listed");
     let wakes = stand.engine.wakes();
-    stand.engine.go.notify_one();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    stand.engine.let_go().await;
     assert!(!stand.engine.has("box"), "a ghost");
     stand.engine.script(|script| script.gated_wake = false);
     assert_eq!(stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"box"}}"#).await.status(), 200);
@@ -114,9 +113,8 @@ async fn a_delete_waits_for_no_waking_and_leaves_no_ghost() {
     until(|| stand.engine.wakes() > wakes).await;
     let deleted = stand.client.method(Method::DELETE, BOX, "").await;
     assert_eq!(deleted.status(), 200, "{deleted:?}");
-    stand.engine.go.notify_one();
+    stand.engine.let_go().await;
     assert_eq!(waking.await.unwrap().status(), 404);
-    tokio::time::sleep(Duration::from_millis(20)).await;
     assert!(!stand.engine.has("box"), "a ghost");
 }
 
@@ -141,8 +139,7 @@ async fn a_delete_that_was_given_up_on_does_not_take_what_was_used_since() {
     assert_eq!(stand.client.method(Method::DELETE, BOX, "").await.status(), 500);
     assert_eq!(stand.client.get(APP).await.status(), 200);
     stand.engine.script(|script| script.gated_delete = false);
-    stand.engine.go.notify_one();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    stand.engine.let_go().await;
     assert!(stand.engine.has("box"), "a late delete removed what is in use");
     assert_eq!(stand.client.get(APP).await.status(), 200);
     assert_eq!(creates(&stand), 1);
@@ -252,7 +249,7 @@ async fn a_host_that_detaches_waits_for_answers_and_not_for_streams() {
     let waits = tokio::spawn(async move { client.get("/local/sandboxes/box/port/1/gate").await });
     until(|| app.arrived() == 2).await;
     let detaching = tokio::spawn(stand.host.detach());
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    while stand.client.get(APP).await.status() == 200 {}
     assert!(!detaching.is_finished(), "somebody waits for an answer");
     app.gate.notify_one();
     assert_eq!(waits.await.unwrap().text(), "through");
@@ -287,10 +284,9 @@ async fn a_request_that_is_not_answered_keeps_it_awake_however_long_it_is_silent
     let client = stand.client.clone();
     let waiting = tokio::spawn(async move { client.get("/local/sandboxes/box/port/1/gate").await });
     until(|| stand.engine.app("box").arrived() == 1).await;
-    let sleeps = stand.engine.sleeps();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(stand.engine.sleeps(), sleeps);
+    stand.while_another_sleeps(3).await;
+    assert!(stand.engine.is_awake("box"));
     stand.engine.app("box").gate.notify_one();
     assert_eq!(waiting.await.unwrap().text(), "through");
-    until(|| stand.engine.sleeps() > sleeps).await;
+    until(|| !stand.engine.is_awake("box")).await;
 }

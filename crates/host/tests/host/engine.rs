@@ -35,6 +35,8 @@ pub(crate) struct ScriptedEngine {
     /// How often a sandbox was made.
     pub(crate) creates: AtomicUsize,
     pub(crate) detaches: AtomicUsize,
+    /// How many commands have come to their end, waited for or not.
+    ends: AtomicUsize,
     /// Lets a gated command go on.
     pub(crate) go: Notify,
 }
@@ -108,6 +110,15 @@ struct Running {
     server: Option<JoinHandle<()>>,
 }
 
+/// Counts a command when it has come to its end.
+struct End<'a>(&'a AtomicUsize);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 impl ScriptedEngine {
     pub(crate) fn new(directory: &Path) -> Arc<Self> {
         Arc::new(Self {
@@ -122,6 +133,7 @@ impl ScriptedEngine {
             sleeps: AtomicUsize::new(0),
             creates: AtomicUsize::new(0),
             detaches: AtomicUsize::new(0),
+            ends: AtomicUsize::new(0),
             go: Notify::new(),
         })
     }
@@ -153,6 +165,15 @@ impl ScriptedEngine {
 
     pub(crate) fn wakes(&self) -> usize {
         self.wakes.load(Ordering::SeqCst)
+    }
+
+    /// Lets a gated command go on, and waits for its end, which nobody else need wait for any more.
+    pub(crate) async fn let_go(&self) {
+        let before = self.ends.load(Ordering::SeqCst);
+        self.go.notify_one();
+        while self.ends.load(Ordering::SeqCst) == before {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(crate) fn sleeps(&self) -> usize {
@@ -273,6 +294,7 @@ impl Engine for ScriptedEngine {
 
     fn create(&self, plan: Plan, generation: Generation) -> BoxFuture<'_, Result<Address, EngineError>> {
         async move {
+            let _end = End(&self.ends);
             self.step().await?;
             let _turn = self.accept(&plan.name, generation)?;
             self.creates.fetch_add(1, Ordering::SeqCst);
@@ -305,6 +327,7 @@ impl Engine for ScriptedEngine {
         generation: Generation,
     ) -> BoxFuture<'a, Result<(), EngineError>> {
         async move {
+            let _end = End(&self.ends);
             let script = self.script.lock().unwrap().clone();
             self.sleeps.fetch_add(1, Ordering::SeqCst);
             if script.gated_sleep {
@@ -334,6 +357,7 @@ impl Engine for ScriptedEngine {
                 }
                 Some(_) => {}
             }
+            let _end = End(&self.ends);
             self.step().await?;
             let _turn = self.accept(name, generation)?;
             let (plan, app) = {
@@ -375,6 +399,7 @@ impl Engine for ScriptedEngine {
         generation: Generation,
     ) -> BoxFuture<'a, Result<(), EngineError>> {
         async move {
+            let _end = End(&self.ends);
             let script = self.script.lock().unwrap().clone();
             if script.gated_delete {
                 self.go.notified().await;

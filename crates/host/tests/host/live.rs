@@ -70,10 +70,7 @@ async fn a_sandbox_has_a_standby_time_of_its_own_which_changes_at_once() {
     let labelled = |time: &str| json!({"metadata": {"name": "box", "labels": {"standby-after": time}}});
     let made = stand.client.post("/v0/sandboxes", &labelled("never").to_string()).await;
     assert_eq!(made.status(), 200, "{made:?}");
-    let other = stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"usual"}}"#).await;
-    assert_eq!(other.status(), 200);
-    until(|| !stand.engine.is_awake("usual")).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    stand.while_another_sleeps(3).await;
     assert!(stand.engine.is_awake("box"), "never is never");
     // By hand it sleeps all the same.
     assert_eq!(stand.client.post("/v0/sandboxes/box/standby", "").await.json()["state"], "STANDBY");

@@ -82,6 +82,16 @@ impl Stand {
         stand
     }
 
+    /// Makes another sandbox, and waits until it has gone to standby by itself so often: long enough for whoever may.
+    async fn while_another_sleeps(&self, times: usize) {
+        let made = self.client.post("/v0/sandboxes", r#"{"metadata":{"name":"another"}}"#).await;
+        assert_eq!(made.status(), 200, "{made:?}");
+        for _ in 0..times {
+            assert_eq!(self.client.get("/local/sandboxes/another/x").await.status(), 200);
+            waking::until(|| !self.engine.is_awake("another")).await;
+        }
+    }
+
     /// The same, where `serve` serves each connection to the agent of `box`.
     async fn with_agent(
         serve: impl Fn(std::os::unix::net::UnixStream) + Send + Sync + 'static,
