@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
+mod announced;
 mod client;
 mod contract;
 mod control;
@@ -16,12 +17,14 @@ mod live;
 mod order;
 mod plain;
 mod previews;
+mod refusing;
 mod sandbox_app;
 mod settings;
 mod shapes;
 mod storage;
 mod store;
 mod telling;
+mod told;
 mod waking;
 
 use std::path::PathBuf;

@@ -6,8 +6,10 @@ use reveille_host::engine::Namespaces;
 use reveille_host::{ErrorKind, Host, HostSettings, Lifetime};
 use serde_json::json;
 
+use crate::kept::says;
+use crate::processes::{kill_agent_of, pid_of};
+use crate::routes::reaches;
 use crate::stand::{self, Stand, until, until_some};
-use crate::{kill_agent_of, pid_of, reaches, says};
 
 fn beyond(settings: &mut HostSettings) {
     settings.lifetime = Lifetime::BeyondTheHost;

@@ -146,3 +146,38 @@ pub(crate) async fn a_secret_is_added_on_the_way() {
             .await;
     assert!(said.contains("CERTIFICATE_VERIFY_FAILED"), "{said}");
 }
+
+/// What the proxy of a sandbox says to whoever wants to reach a name that there is not.
+pub(crate) async fn reaches(stand: &Stand) -> String {
+    let script = "exec 3<>/dev/tcp/127.0.0.1/61080; \
+        printf 'CONNECT name.invalid:443 HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n' >&3; cat <&3";
+    let command = json!({"command": format!("bash -c \"{script}\""), "waitForCompletion": true});
+    let said = stand.post("/process", &command).await.json();
+    said["logs"].as_str().unwrap_or_default().to_owned()
+}
+
+pub(crate) async fn another_network_at_once() {
+    let stand = Stand::with_box(|_| {}).await;
+    if stand.host.isolation().namespaces != Namespaces::All {
+        return eprintln!("skipped: sandboxes have no network of their own here");
+    }
+    let put = async |network: serde_json::Value| {
+        let changed =
+            stand.control("PUT", "/sandboxes/box", &json!({"spec": {"network": network}}).to_string()).await;
+        (changed.status, changed.json())
+    };
+    let is_refused = |said: &str| said.contains(" 403 ") && said.contains("may reach");
+    assert!(!is_refused(&reaches(&stand).await));
+    for (network, refused) in [
+        (json!({"egress": {"mode": "none"}}), true),
+        (json!({"allowedDomains": ["name.invalid"]}), false),
+        (json!({"allowedDomains": ["other.invalid"]}), true),
+        (json!(null), false),
+    ] {
+        assert_eq!(put(network.clone()).await.0, 200);
+        let said = reaches(&stand).await;
+        assert_eq!(is_refused(&said), refused, "{network}: {said}");
+        assert!(said.starts_with("HTTP/1.1 "), "the proxy answers: {said}");
+    }
+    assert_eq!(put(json!({"egress": {"mode": "host"}})).await.0, 400);
+}

@@ -156,7 +156,7 @@ pub(crate) async fn what_has_been_once_is_there_again() {
     let stand = stand.restarted().await;
     assert_eq!(stand.host.workspaces().count(), 2);
     assert_eq!(operator(&stand).names("/v0/sandboxes").await, ["box"]);
-    assert_eq!(crate::pid_of("sleep 7654"), None, "a host that stops ends all of them");
+    assert_eq!(crate::processes::pid_of("sleep 7654"), None, "a host that stops ends all of them");
 
     let mut settings = stand::settings(&stand.data(""));
     OTHER.clone_into(&mut settings.workspace);
