@@ -186,6 +186,23 @@ statement("sessions reach the sandbox", async () => {
   await box.sessions.delete(session.name);
 });
 
+statement("schedules are kept and carried out", async () => {
+  const weekly = { type: "cron", value: "0 8 * * 1-5", input: { command: "true" } };
+  const made = await box.schedules.create(weekly);
+  assert.ok((await box.schedules.list()).data.some((found) => found.id === made.id));
+  const moved = await box.schedules.update(made.id, { ...weekly, value: "30 9 * * 1-5" });
+  assert.equal(moved.value, "30 9 * * 1-5");
+  assert.equal((await box.schedules.get(made.id)).value, "30 9 * * 1-5");
+  await box.schedules.delete(made.id);
+  const once = await box.schedules.create({ type: "sleep", value: "1s", input: { command: "echo by the clock" } });
+  assert.equal(once.type, "at");
+  await eventually("it is carried out", async () => (await box.schedules.executions()).data.length > 0);
+  const [execution] = (await box.schedules.executions()).data;
+  assert.deepEqual([execution.scheduleId, execution.status], [once.id, "succeeded"]);
+  assert.equal((await box.process.wait(execution.processName)).logs, "by the clock\n");
+  assert.equal((await box.schedules.list()).data.length, 0);
+});
+
 statement("its system is asked", async () => {
   // This version of the client has no health.
   const upgrades = async () => {

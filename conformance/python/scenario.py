@@ -231,6 +231,23 @@ def sessions_reach_the_sandbox():
 
 
 @statement
+def schedules_are_kept_and_carried_out():
+    weekly = {"type": "cron", "value": "0 8 * * 1-5", "input": {"command": "true"}}
+    made = box.schedules.create(weekly)
+    assert made.id in [found.id for found in box.schedules.list().auto_paging_iter()]
+    assert box.schedules.update(made.id, {**weekly, "value": "30 9 * * 1-5"}).value == "30 9 * * 1-5"
+    assert box.schedules.get(made.id).value == "30 9 * * 1-5"
+    box.schedules.delete(made.id)
+    once = box.schedules.create({"type": "sleep", "value": "1s", "input": {"command": "echo by the clock"}})
+    assert str(once.type_.value) == "at"
+    eventually("it is carried out", lambda: len(box.schedules.executions().data) > 0)
+    [execution] = box.schedules.executions().data
+    assert (execution.schedule_id, execution.status.value) == (once.id, "succeeded"), execution
+    assert box.process.wait(execution.process_name).logs == "by the clock\n"
+    assert box.schedules.list().data == []
+
+
+@statement
 def its_system_is_asked():
     health = box.system.health()
     assert health.status == "ok"

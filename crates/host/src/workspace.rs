@@ -138,6 +138,8 @@ impl Workspace {
             terms,
             records,
             previews: store.shelf(),
+            schedules: store.shelf(),
+            executions: store.shelf(),
             drives: store.shelf(),
             volumes: store.shelf(),
             images: store.shelf(),
@@ -152,6 +154,7 @@ impl Workspace {
             keep_free: settings.keep_free,
             url: url(shared.address),
             expiries: Notify::new(),
+            schedules_changed: Notify::new(),
         });
         control.sweep_images();
         control::finish_deletes(&control);
@@ -159,6 +162,7 @@ impl Workspace {
         control::bring_back(&control);
         control::finish_snapshots(&control);
         tokio::spawn(control::expire(Arc::clone(&control)));
+        tokio::spawn(control::carry_out_schedules(Arc::clone(&control)));
         tokio::spawn(watch_engine(Arc::clone(&control), shared.stop.clone()));
         let previews = Previews {
             shelf: Arc::clone(&control.previews),

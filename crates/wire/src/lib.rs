@@ -32,6 +32,7 @@ mod preview;
 mod process;
 mod refusal;
 mod route;
+mod schedule;
 mod search;
 mod storage;
 mod system;
@@ -62,6 +63,7 @@ pub use process::{
 };
 pub use refusal::Refusal;
 pub use route::SandboxPath;
+pub use schedule::{Schedule, ScheduleExecution, ScheduleInput};
 pub use search::{ContentMatch, ContentMatches, FindMatch, FindMatches, FoundKind, FuzzyMatch, FuzzyMatches};
 pub use storage::{Drive, Image, Volume, VolumeSpec, VolumeState};
 pub use system::{Health, UpgradeAccepted, UpgradeRequest, UpgradeState, UpgradeStatus};

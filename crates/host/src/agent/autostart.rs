@@ -1,15 +1,15 @@
-//! Starting a command in a sandbox that came without its processes.
+//! Starting commands in a sandbox that nobody outside asked for.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Agent, Connection, NotAnswered, Outgoing};
+use super::{Agent, Answer, Connection, NotAnswered, Outgoing};
 
 /// How long an agent may take to start it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,17 +33,21 @@ impl Agent {
     }
 
     async fn start(self: &Arc<Self>, command: &str) -> Result<(), NotStarted> {
+        let answer = self.submit(&json!({"name": NAME, "command": command})).await?;
+        if answer.status().is_success() { Ok(()) } else { Err(NotStarted::Refused(answer.status())) }
+    }
+
+    /// Sends one request for a process, and gives the answer to it.
+    pub(crate) async fn submit(self: &Arc<Self>, process: &Value) -> Result<Response<Answer>, NotStarted> {
         let line = self.connect_anew().await.map_err(|_| NotStarted::Unreachable)?;
         let connection = Connection::over(line).await.map_err(|_| NotStarted::Unreachable)?;
-        let asked = json!({"name": NAME, "command": command}).to_string();
-        let body = Full::new(Bytes::from(asked.into_bytes())).map_err(|never| match never {});
+        let body = Full::new(Bytes::from(process.to_string().into_bytes())).map_err(|never| match never {});
         let mut request = Request::new(Outgoing::streamed(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from_static("/process");
         request.headers_mut().insert(header::HOST, HeaderValue::from_static("sandbox"));
         request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let response = connection.send(request, || {}).await.map_err(NotStarted::Broken)?;
-        if response.status().is_success() { Ok(()) } else { Err(NotStarted::Refused(response.status())) }
+        connection.send(request, || {}).await.map_err(NotStarted::Broken)
     }
 }
 

@@ -25,6 +25,7 @@ use self::stream::Stream;
 use crate::engine::Address;
 
 pub(crate) use answer::Answer;
+pub(crate) use autostart::NotStarted;
 pub(crate) use connection::{Connection, NotAnswered};
 pub(crate) use keep_alive::KeepAlive;
 pub(crate) use line::{Line, Origin};

@@ -21,6 +21,11 @@ impl Failure {
         Self { status, body: ErrorBody::coded(error, status, message) }
     }
 
+    /// What it says to people.
+    pub(super) fn message(&self) -> &str {
+        self.body.message.as_deref().unwrap_or_default()
+    }
+
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
     }

@@ -5,10 +5,10 @@ use axum::http::{StatusCode, Uri};
 use super::answer::Failure;
 
 /// What is the platform's own, by the word that names it in a path: `/v0/WORD` and below.
-const RESOURCES: [&str; 2] = ["schedule-executions", "schedules"];
+const RESOURCES: [&str; 1] = ["schedules"];
 
 /// The same below `/v0/sandboxes/{name}`.
-const OF_A_SANDBOX: [&str; 4] = ["archive", "schedule-executions", "schedules", "unarchive"];
+const OF_A_SANDBOX: [&str; 2] = ["archive", "unarchive"];
 
 /// Says of what is not served whether the platform has it: a client that took a 404 would look for its sandbox.
 pub(super) async fn not_served(uri: Uri) -> Failure {

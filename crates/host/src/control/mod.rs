@@ -12,6 +12,7 @@ mod previews;
 mod record;
 mod room;
 mod sandboxes;
+mod schedules;
 mod snapshots;
 mod spec;
 mod state;
@@ -26,6 +27,7 @@ use axum::http::StatusCode;
 pub(crate) use answer::Failure;
 pub(crate) use record::{Record, names};
 pub(crate) use sandboxes::{bring_back, expire};
+pub(crate) use schedules::carry_out_schedules;
 pub(crate) use snapshots::finish as finish_snapshots;
 pub(crate) use spec::{PROCESS_COUNTS, SMALLEST_DISK};
 pub(crate) use state::Control;
@@ -38,6 +40,7 @@ const MAX_BODY: usize = 1024 * 1024;
 pub(crate) fn routes(control: Arc<Control>) -> Router {
     let all = sandboxes::routes()
         .merge(previews::routes())
+        .merge(schedules::routes())
         .merge(storage::routes())
         .merge(snapshots::routes())
         .merge(fork::routes())

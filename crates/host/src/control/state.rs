@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use super::answer::Failure;
 use super::record::Record;
 use super::sandboxes::secrets::{self, Hidden};
+use super::schedules;
 use super::snapshots::Snapshot;
 use super::spec::{self, Expiry};
 use super::storage::{Drive, Volume};
@@ -30,6 +31,8 @@ pub(crate) struct Control {
     pub(crate) store: Store,
     pub(crate) records: Arc<Shelf<Record>>,
     pub(crate) previews: Arc<Shelf<preview::Record>>,
+    pub(crate) schedules: Arc<Shelf<schedules::Record>>,
+    pub(crate) executions: Arc<Shelf<schedules::History>>,
     pub(crate) drives: Arc<Shelf<Drive>>,
     pub(crate) volumes: Arc<Shelf<Volume>>,
     pub(crate) images: Arc<Shelf<Image>>,
@@ -49,6 +52,8 @@ pub(crate) struct Control {
     pub(crate) started: SystemTime,
     /// Told when something may be due earlier than before.
     pub(crate) expiries: Notify,
+    /// The same of schedules.
+    pub(crate) schedules_changed: Notify,
 }
 
 impl Control {

@@ -19,6 +19,7 @@ mod plain;
 mod previews;
 mod refusing;
 mod sandbox_app;
+mod schedules;
 mod settings;
 mod shapes;
 mod storage;

@@ -140,7 +140,7 @@ impl Control {
             }
             // Of one that has failed or ended something may be left.
             end(self, &before).await?;
-            self.remove_previews(&name).await?;
+            self.remove_belongings(&name).await?;
         }
         self.room()?;
         Ok(Named::New(turn, Box::new(self.new_record(draft))))

@@ -39,7 +39,7 @@ impl Control {
             turn.mark(Record::clone(&before)).await?;
             return Err(failure);
         }
-        self.remove_previews(name).await?;
+        self.remove_belongings(name).await?;
         turn.remove().await?;
         Ok(deleting)
     }

@@ -65,8 +65,8 @@ async fn expire(control: Arc<Control>, record: Arc<Record>) {
     {
         tracing::warn!(sandbox = name, ?failure, "it could not be ended; whoever comes next tries it again");
     }
-    if let Err(failure) = control.remove_previews(name).await {
-        tracing::warn!(sandbox = name, ?failure, "its previews could not be removed");
+    if let Err(failure) = control.remove_belongings(name).await {
+        tracing::warn!(sandbox = name, ?failure, "its previews or schedules could not be removed");
     }
     let written = match (ended, was) {
         (Ok(()), Status::Terminated) => turn.remove().await,

@@ -35,6 +35,14 @@ pub(super) fn routes() -> Router<Arc<Control>> {
         .route("/sandboxes/{name}/resume", post(standby::resume))
 }
 
+impl Control {
+    /// Removes what goes with a sandbox: its previews, and its schedules with what is remembered of them.
+    async fn remove_belongings(&self, sandbox: &str) -> Result<(), Failure> {
+        self.remove_previews(sandbox).await?;
+        Ok(self.remove_schedules(sandbox).await?)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Shown {
     #[serde(default)]

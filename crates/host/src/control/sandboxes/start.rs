@@ -92,12 +92,12 @@ async fn finish(control: Arc<Control>, turn: Turn<Record>, record: Arc<Record>, 
         return;
     }
     if unfinished != Unfinished::Making
-        && let Err(failure) = control.remove_previews(name).await
+        && let Err(failure) = control.remove_belongings(name).await
     {
         tracing::warn!(
             sandbox = name,
             ?failure,
-            "previews of a sandbox that is no more could not be removed"
+            "previews or schedules of a sandbox that is no more could not be removed"
         );
     }
     let finished = match unfinished {

@@ -8,7 +8,7 @@ mod network;
 mod routing;
 mod span;
 
-use reveille_wire::{EnvVar, Sandbox, SandboxName, SandboxRuntime, SandboxSpec};
+use reveille_wire::{Sandbox, SandboxName, SandboxRuntime, SandboxSpec};
 
 use super::answer::Failure;
 use crate::engine::Allowance;
@@ -130,7 +130,7 @@ fn check_runtime(runtime: &SandboxRuntime) -> Result<(), Failure> {
     }
     check_extra_args(runtime)?;
     check_grace(runtime)?;
-    runtime.envs.iter().try_for_each(check_variable)
+    runtime.envs.iter().try_for_each(|env| check_variable(&env.name, &env.value))
 }
 
 fn check_extra_args(runtime: &SandboxRuntime) -> Result<(), Failure> {
@@ -174,19 +174,17 @@ fn bounded(what: &str, count: usize, most: usize) -> Result<(), Failure> {
     Err(Failure::bad_request(format!("{what} holds {count}: at most {most}")))
 }
 
-fn check_variable(env: &EnvVar) -> Result<(), Failure> {
-    if env.name.is_empty() || env.name.contains(['=', '\0']) || env.value.contains('\0') {
+pub(super) fn check_variable(name: &str, value: &str) -> Result<(), Failure> {
+    if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
         return Err(Failure::bad_request(format!(
-            "{:?} cannot be an environment variable: the name must not be empty or hold =, and nothing may hold a NUL",
-            env.name
+            "{name:?} cannot be an environment variable: the name must not be empty or hold =, and nothing may hold a NUL"
         )));
     }
-    let length = env.name.len() + env.value.len() + "=\0".len();
+    let length = name.len() + value.len() + "=\0".len();
     if length > MAX_VARIABLE {
         let message = format!(
-            "{:.40} cannot be an environment variable: with its value it is {length} bytes long, and no program of Linux \
-             starts with one of more than {MAX_VARIABLE}",
-            env.name
+            "{name:.40} cannot be an environment variable: with its value it is {length} bytes long, and no program of Linux \
+             starts with one of more than {MAX_VARIABLE}"
         );
         return Err(Failure::bad_request(message));
     }
