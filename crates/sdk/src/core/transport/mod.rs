@@ -48,6 +48,7 @@ pub(crate) use host::Wanted;
 pub(crate) use incoming::Incoming;
 pub(crate) use interim::OnInformational;
 pub use permits::ConnectionLimits;
+pub(crate) use permits::SWEPT_EVERY;
 pub(crate) use proxy::is_spoken;
 pub(crate) use quiet::Quiet;
 pub(crate) use websocket::{Change, Place};

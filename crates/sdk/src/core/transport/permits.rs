@@ -12,6 +12,8 @@ use super::host::Host;
 const IDLE: Duration = Duration::from_secs(50);
 /// How often it is looked whether one was, at the most.
 const SWEEP: Duration = Duration::from_secs(1);
+/// The same, at the least.
+pub(crate) const SWEPT_EVERY: Duration = Duration::from_secs(2);
 
 /// How many connections there may be, and which of them are kept. By default as many as calls need, and all, for 50 s,
 /// as gateways close theirs after 60 s or more.
@@ -103,7 +105,7 @@ impl Permits {
 
     /// How often it is looked whether one was for too long.
     pub(super) fn sweep_every(&self) -> Duration {
-        self.idle_for().min(IDLE).max(2 * SWEEP) / 2
+        (self.idle_for() / 2).clamp(SWEEP, SWEPT_EVERY)
     }
 
     /// Whether there is a bound, and somebody waits for a connection already.
