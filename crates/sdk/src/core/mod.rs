@@ -25,7 +25,7 @@ pub(crate) use pump::Pump;
 pub(crate) use readiness::{Seat, Watches};
 use settings::Settings;
 pub(crate) use tokens::{Granted, Tokens};
-use transport::{ConnectionLimits, ForwardProxy, Transport, TransportSettings, is_spoken};
+use transport::{ConnectionLimits, ForwardProxy, HOST_TO_COME, Transport, TransportSettings, is_spoken};
 
 /// `blaxel/sdk/<language>/<version> (<os>/<arch>)`, as the platform's own clients say it, and our name.
 const USER_AGENT: &str = concat!("blaxel/sdk/rust/", env!("CARGO_PKG_VERSION"));
@@ -74,6 +74,7 @@ impl Core {
         let transport = Transport::new(transport);
         let watches = Arc::new(Watches::new(settings.readiness.unwrap_or_default()));
         let mut said_by_all = HeaderMap::new();
+        said_by_all.insert(header::HOST, HOST_TO_COME);
         said_by_all.insert(header::USER_AGENT, user_agent);
         said_by_all.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         let (run, tokens) = (SandboxUrl::new(&settings.run_url)?, Arc::default());

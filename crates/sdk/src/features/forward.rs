@@ -11,6 +11,7 @@ use reveille_wire::{AppPath, InvalidInput, Port, SandboxName, SandboxPath, heade
 
 use crate::answer::{Forwarded, Reading};
 use crate::call::{Call, Identity, Operation, Readiness, Target, like_a_call};
+use crate::core::transport::HOST_TO_COME;
 use crate::core::{Body, Core};
 use crate::error::Error;
 use crate::record::Site;
@@ -223,7 +224,7 @@ fn ended(core: &Core, method: &Method, path: &str, headers: &HeaderMap) -> Optio
 fn for_next_hop(headers: &mut HeaderMap, version: Version) -> Result<Option<HeaderValue>, UnknownCoding> {
     let protocol = hop::upgrade(headers).filter(|_| version == Version::HTTP_11);
     hop::strip(headers)?;
-    headers.remove(HOST);
+    headers.insert(HOST, HOST_TO_COME);
     for name in [EXPECT, PROXY_AUTHORIZATION] {
         // Few names are gone over faster than one is looked up.
         if headers.keys().any(|other| *other == name) {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use reveille::{Body, Client, ErrorKind, HttpVersion};
-use reveille_faults::{FaultServer, Step};
+use reveille_faults::{FaultServer, Script, Step};
 
 use crate::harness::{BOTH, builder, everywhere};
 
@@ -251,4 +251,30 @@ fn a_body_that_is_made_by_blocking_stands_in_nobody_elses_way() {
         go.send(()).unwrap();
         slow.join().unwrap().unwrap();
     }
+}
+
+#[test]
+fn the_host_is_said_once_by_the_caller_or_by_the_url() {
+    let script = || Script::new().then(Step::ok("done"));
+    everywhere(BOTH, script, |server, client, way| {
+        let address = server.address().to_string();
+        for own in [None, Some(""), Some("app.example")] {
+            let fetch = client.sandbox("box").network().fetch(3000, "/");
+            let fetch = own.into_iter().fold(fetch, |fetch, own| fetch.header("host", own));
+            way.finish(fetch.with_history()).unwrap();
+            let arrivals = server.arrivals();
+            let arrival = arrivals.last().unwrap();
+            let said = arrival.headers.iter().filter(|(name, _)| name == "host");
+            let said: Vec<_> = said.map(|(_, value)| std::str::from_utf8(value).unwrap()).collect();
+            let authority = arrival.header(":authority");
+            let expected = match (own, authority) {
+                (Some("app.example"), _) => vec!["app.example"],
+                // HTTP/2 has a place of its own for it.
+                (_, Some(_)) => vec![],
+                (_, None) => vec![&*address],
+            };
+            assert_eq!(said, expected, "{own:?}");
+            assert!(authority.is_none_or(|authority| authority == address));
+        }
+    });
 }

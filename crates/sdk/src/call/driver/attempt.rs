@@ -137,11 +137,11 @@ impl Driver {
         let Self { core, operation, session, taking, token, open, .. } = self;
         let Answer { parts, refusal, body } = &mut **open.as_mut().ok_or_else(cut)?;
         let (site, status, headers) = (operation.target.site(), parts.status, &parts.headers);
-        let by = AnsweredBy::of(site, headers);
+        let by = || AnsweredBy::of(site, headers);
         // An app's own 401 says nothing of the access token.
         if let Some(token) = token
             && status == StatusCode::UNAUTHORIZED
-            && by != AnsweredBy::App
+            && by() != AnsweredBy::App
         {
             core.tokens.refused(token);
         }
@@ -151,7 +151,7 @@ impl Driver {
             *refusal = said.map(|answer| believed(site, answer));
         } else if session.is_transient(status) {
             Box::pin(body.peek(PEEK_TIME)).await;
-        } else if !status.is_success() && taking.is_explained_by_beginning(by) {
+        } else if !status.is_success() && taking.is_explained_by_beginning(by()) {
             Box::pin(body.peek(PROOF_TIME)).await;
         } else if !taking.streams(status, headers) {
             body.whole().await?;

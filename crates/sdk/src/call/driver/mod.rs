@@ -251,7 +251,8 @@ impl Driver {
         stop: Option<StopReason>,
     ) -> Result<Box<Begun>, Error> {
         let status = answer.parts.status;
-        if self.taking.wants_all(status, &answer.parts.headers) && answer.body.whole_if_here().is_none() {
+        let is_here = answer.body.whole_if_here().is_some();
+        if !is_here && self.taking.wants_all(status, &answer.parts.headers) {
             // Boxed, as mostly all of it is here.
             let rest = Box::pin(self.within_plan(plan, answer.body.whole()));
             if let Err(Broken { fault, source }) = rest.await {
@@ -259,7 +260,7 @@ impl Driver {
                     .with_answer(answer.into_answered()));
             }
         }
-        if self.taking.streams(status, &answer.parts.headers) {
+        if !is_here && self.taking.streams(status, &answer.parts.headers) {
             let spent = self.now().since(self.began);
             let left = self.tuning.deadline.map(|deadline| deadline.saturating_sub(spent));
             answer.body.bound_by(left.and_then(|left| Instant::now().checked_add(left)));

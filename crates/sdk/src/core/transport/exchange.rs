@@ -177,7 +177,11 @@ where
 fn in_origin_form(request: &mut Request<SendBody>, host: Option<&HeaderValue>) {
     *request.version_mut() = Version::HTTP_11;
     if let Some(host) = host {
-        request.headers_mut().entry(HOST).or_insert_with(|| host.clone());
+        match request.headers_mut().get_mut(HOST) {
+            Some(said) if !said.is_empty() => {}
+            Some(place) => *place = host.clone(),
+            None => drop(request.headers_mut().insert(HOST, host.clone())),
+        }
     }
     if request.body().size_hint().exact().is_none() {
         // Said outright, so that a method that seldom has a body keeps its own.
@@ -189,6 +193,9 @@ fn in_origin_form(request: &mut Request<SendBody>, host: Option<&HeaderValue>) {
 
 /// A request with its whole URL, also where it had been put in the other form already.
 fn in_absolute_form(request: &mut Request<SendBody>, origin: &Uri) {
+    if request.headers().get(HOST).is_some_and(HeaderValue::is_empty) {
+        request.headers_mut().remove(HOST);
+    }
     if request.uri().authority().is_some() {
         return;
     }

@@ -30,7 +30,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use reveille_retry::{Dispatch, Fault, FaultKind, Proof};
 
 use super::per_process::PerProcess;
@@ -131,6 +131,9 @@ impl fmt::Debug for Certificate {
         f.debug_struct("Certificate").field("chain", &self.chain.len()).finish_non_exhaustive()
     }
 }
+
+/// A place for the name of the host, which the transport fills. Headers without one grow by half when it is added.
+pub(crate) const HOST_TO_COME: HeaderValue = HeaderValue::from_static("");
 
 /// An attempt in which no byte comes for this long has failed (the official Python client's value).
 const READ_TIMEOUT: Duration = Duration::from_secs(300);
