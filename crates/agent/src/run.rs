@@ -28,13 +28,17 @@ const FILE_TOO_LONG: i32 = nix::libc::SIGXFSZ;
 /// How long answers may take to their end once the agent was told to end.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
+/// What is to be mounted has no place in the sandbox.
+const EX_CONFIG: u8 = 78;
+
 /// How long answers may take to their end before an upgrade cuts them. What follows for longer begins anew.
 const ANSWERS_BEFORE_UPGRADE: Duration = Duration::from_secs(2);
 
 /// Runs an agent until it is told to end (SIGTERM), and says how that went.
 ///
-/// `arguments` are the words after the program's name. The status is 2 when they cannot be understood, and 1 when
-/// the agent cannot start; the reason is on standard error.
+/// `arguments` are the words after the program's name. The status is 2 when they cannot be understood, 78 (`EX_CONFIG`
+/// of `sysexits.h`) when what is to be mounted has no place in the sandbox, and 1 when the agent cannot start for any
+/// other reason; which it is is on standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::parse(arguments) {
         Ok(arguments) => arguments,
@@ -60,18 +64,32 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ended = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| format!("no runtime: {error}"))
+        .map_err(|error| NotRun::from(format!("no runtime: {error}")))
         .and_then(|runtime| runtime.block_on(run(&arguments)));
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(what) => {
-            eprintln!("error: {what}");
-            ExitCode::FAILURE
-        }
+    let (what, code) = match ended {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(NotRun::NoPlace(what)) => (what, ExitCode::from(EX_CONFIG)),
+        Err(NotRun::Failed(what)) => (what, ExitCode::FAILURE),
+    };
+    eprintln!("error: {what}");
+    code
+}
+
+/// Why an agent does not run.
+#[derive(Debug)]
+enum NotRun {
+    /// What is to be mounted has no place.
+    NoPlace(String),
+    Failed(String),
+}
+
+impl From<String> for NotRun {
+    fn from(what: String) -> Self {
+        Self::Failed(what)
     }
 }
 
-async fn run(arguments: &Arguments) -> Result<(), String> {
+async fn run(arguments: &Arguments) -> Result<(), NotRun> {
     let mut terminate = Terminate::listen().map_err(|error| format!("no signals: {error}"))?;
     // Caught, it ends nobody: a file that is too long for the sandbox is an error of whoever wrote it. What is started
     // here has it as usual again.
@@ -126,12 +144,23 @@ enum End {
 }
 
 /// Mounts what the sandbox begins with. Nothing runs yet that could be in the way.
-fn attach(arguments: &Arguments) -> Result<(), String> {
+fn attach(arguments: &Arguments) -> Result<(), NotRun> {
     let volumes = place::Kept { word: "volume", directory: &arguments.volumes };
-    arguments.attached.iter().try_for_each(|attached| match attached {
-        Attached::Volume(wanted) => place::mount(volumes, wanted),
-        Attached::Scratch { megabytes, path } => place::mount_scratch(*megabytes, path.as_str()),
-    })
+    for attached in &arguments.attached {
+        let path = match attached {
+            Attached::Volume(wanted) => wanted.path.as_str(),
+            Attached::Scratch { path, .. } => path.as_str(),
+        };
+        if let Some(file) = place::in_the_way(path) {
+            let what = format!("nothing can be mounted at {path}: {} is no directory", file.display());
+            return Err(NotRun::NoPlace(what));
+        }
+        match attached {
+            Attached::Volume(wanted) => place::mount(volumes, wanted)?,
+            Attached::Scratch { megabytes, path } => place::mount_scratch(*megabytes, path.as_str())?,
+        }
+    }
+    Ok(())
 }
 
 fn listen(arguments: &Arguments) -> Result<Listener, String> {

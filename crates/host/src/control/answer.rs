@@ -69,7 +69,9 @@ impl Failure {
                 (StatusCode::SERVICE_UNAVAILABLE, "it takes longer than a request may wait".to_owned())
             }
             Refusal::Gone => (StatusCode::NOT_FOUND, "it is being deleted".to_owned()),
-            Refusal::Failed(reason) => (StatusCode::INTERNAL_SERVER_ERROR, reason.to_string()),
+            Refusal::Failed(reason) | Refusal::Unfit(reason) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, reason.to_string())
+            }
         };
         Self::new(status, "SANDBOX_UNAVAILABLE", format!("the sandbox did not wake: {message}"))
     }

@@ -23,6 +23,8 @@ pub enum EngineErrorKind {
     Ended,
     /// The machine cannot do what the settings demand.
     Unsupported,
+    /// What its plan asks for has no place in it.
+    Unfit,
     /// It took longer than the engine waits.
     TimedOut,
     /// The machine refused: a file, a process, a limit.

@@ -140,7 +140,9 @@ impl Gateway {
             NotAdmitted::Gone => refusal::no_such_sandbox(sandbox),
             NotAdmitted::Full => refusal::unavailable("too many requests wait for it to wake"),
             NotAdmitted::Late => refusal::unavailable("it did not wake in the time that a request may wait"),
-            NotAdmitted::Failed(reason) => refusal::unavailable(&format!("it did not wake: {reason}")),
+            NotAdmitted::Failed(reason) | NotAdmitted::Unfit(reason) => {
+                refusal::unavailable(&format!("it did not wake: {reason}"))
+            }
             NotAdmitted::Waking { left } => match self.while_waking {
                 WhileWaking::Reset => {
                     passage.reset();

@@ -144,6 +144,8 @@ pub(crate) enum Refusal {
     Late,
     /// Waking failed.
     Failed(Arc<str>),
+    /// What it is to have has no place in it.
+    Unfit(Arc<str>),
     /// It is being deleted.
     Gone,
 }

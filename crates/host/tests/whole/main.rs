@@ -123,6 +123,10 @@ fn trials() -> Vec<Trial> {
             volumes::a_volume_outlives_its_sandbox_and_is_in_one_at_a_time,
         ),
         trial(
+            "a volume for a place where a file stands is refused",
+            volumes::a_volume_for_a_place_where_a_file_stands_is_refused,
+        ),
+        trial(
             "a volume keeps to its size, and grows with what it holds",
             volumes::a_volume_keeps_to_its_size_and_grows_with_what_it_holds,
         ),

@@ -77,6 +77,39 @@ pub(crate) async fn scratch_space_is_bounded_and_goes_with_the_sandbox_s_process
     stand.host.stop().await;
 }
 
+pub(crate) async fn a_volume_for_a_place_where_a_file_stands_is_refused() {
+    let stand = Stand::with_box(|_| {}).await;
+    for name in ["v", "w"] {
+        let body = json!({"metadata": {"name": name}}).to_string();
+        assert_eq!(stand.control("POST", "/volumes", &body).await.status, 200);
+    }
+    let inside = stand.data("inside");
+    let at = |name: &str, path: &str| json!({"name": name, "mountPath": path});
+    let place = inside.to_str().unwrap();
+    let made = create(&stand, "one", json!([at("v", place)])).await;
+    if made == 500 {
+        eprintln!("SKIPPED: sandboxes can mount nothing on this machine");
+        return;
+    }
+    assert_eq!(made, 200);
+    assert_eq!(run(&stand, "one", &format!("echo kept > {place}/file; cat {place}/file")).await, "kept\n");
+    assert_eq!(stand.control("DELETE", "/sandboxes/one", "").await.status, 200);
+    let below = format!("{place}/file/below");
+    for (volumes, file) in [
+        (json!([at("w", "/etc/passwd")]), "/etc/passwd"),
+        (json!([at("v", place), at("w", &below)]), &below[..below.len() - "/below".len()]),
+    ] {
+        let body = json!({"metadata": {"name": "two"}, "spec": {"volumes": volumes}}).to_string();
+        let refused = stand.control("POST", "/sandboxes", &body).await;
+        let why = refused.json()["message"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(refused.status, 400, "{why}");
+        assert!(why.ends_with(&format!("{file} is no directory")), "{why}");
+        assert_eq!(attached_to(&stand, "w").await, "", "nothing is left of it");
+        assert_eq!(stand.control("GET", "/sandboxes/two", "").await.status, 404);
+    }
+    stand.host.stop().await;
+}
+
 /// Whether volumes have sizes on this machine. Where they have not, that is said.
 fn binds(stand: &Stand) -> bool {
     let isolation = stand.host.isolation();

@@ -21,6 +21,9 @@ pub(in crate::control) async fn start(resident: &Arc<Resident>) -> Result<(), Fa
         Err(Refusal::Failed(reason)) => {
             Err(Failure::internal(format!("the sandbox could not be started: {reason}")))
         }
+        Err(Refusal::Unfit(reason)) => {
+            Err(Failure::bad_request(format!("the sandbox cannot be as it is asked for: {reason}")))
+        }
         Err(refusal) => Err(Failure::not_woken(&refusal)),
     }
 }

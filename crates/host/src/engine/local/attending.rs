@@ -74,27 +74,41 @@ fn copy(output: &mut File, log: &mut Log) -> Copied {
     }
 }
 
+/// How an agent has ended.
+#[derive(Debug, Clone)]
+pub(super) struct Ended {
+    pub(super) reason: String,
+    /// Its own word, where it ended by itself.
+    pub(super) status: Option<i32>,
+}
+
+impl Ended {
+    fn somehow(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), status: None }
+    }
+}
+
 /// Takes note of how an agent has ended. That of another parent's is not known.
-pub(super) fn reap(agent: Process) -> String {
-    let Some(pid) = Pid::from_raw(agent.pid()) else { return "its agent is gone".to_owned() };
+pub(super) fn reap(agent: Process) -> Ended {
+    let Some(pid) = Pid::from_raw(agent.pid()) else { return Ended::somehow("its agent is gone") };
     loop {
         match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED) {
-            Ok(status) => return reason(status.as_ref()),
+            Ok(status) => return ended(status.as_ref()),
             Err(Errno::INTR) => {}
-            Err(Errno::CHILD) => return reason(None),
-            Err(error) => return format!("its agent is gone: {error}"),
+            Err(Errno::CHILD) => return ended(None),
+            Err(error) => return Ended::somehow(format!("its agent is gone: {error}")),
         }
     }
 }
 
-fn reason(status: Option<&WaitIdStatus>) -> String {
+fn ended(status: Option<&WaitIdStatus>) -> Ended {
     if let Some(code) = status.and_then(WaitIdStatus::exit_status) {
-        return format!("its agent exited with status {code}");
+        return Ended { reason: format!("its agent exited with status {code}"), status: Some(code) };
     }
-    match status.and_then(WaitIdStatus::terminating_signal) {
+    Ended::somehow(match status.and_then(WaitIdStatus::terminating_signal) {
         Some(signal) => format!("its agent was ended by signal {signal}"),
         None => "its agent ended".to_owned(),
-    }
+    })
 }
 
 /// Ends what an agent has left behind.

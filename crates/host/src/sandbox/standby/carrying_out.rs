@@ -130,13 +130,15 @@ fn call(
         Called::Ignored => Vec::new(),
         Called::Released(passes) => released(resident, &mut kept, passes),
         Called::Failed(tickets) => {
+            let is_unfit = failure.as_ref().and_then(NotDone::kind) == Some(EngineErrorKind::Unfit);
             let reason: Arc<str> = match failure {
                 Some(not_done) => not_done.to_string().into(),
                 None => "somebody else keeps putting it to sleep".into(),
             };
             tracing::warn!(sandbox = %resident.name, reason = %reason, "the sandbox did not wake");
             resident.terms.hub.wake_failed(&resident.name, Arc::clone(&reason));
-            refused(&mut kept, &tickets, &Refusal::Failed(reason))
+            let refusal = if is_unfit { Refusal::Unfit(reason) } else { Refusal::Failed(reason) };
+            refused(&mut kept, &tickets, &refusal)
         }
     };
     resident.end(kept, None);

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde::{Deserialize, Serialize};
 
-use super::attending::{Attended, attend, end_rest, reap};
+use super::attending::{Attended, Ended, attend, end_rest, reap};
 use super::cgroup::Cgroup;
 use super::disk::{self, Mounts};
 use super::ground::Ground;
@@ -114,7 +114,7 @@ pub(super) struct Life {
     cgroup: Option<Cgroup>,
     bound: Bound,
     stopped: Mutex<Option<Stopped>>,
-    end: Mutex<Option<String>>,
+    end: Mutex<Option<Ended>>,
     ended: Condvar,
     /// Written to when its thread is to let go of it.
     let_go: OwnedFd,
@@ -233,8 +233,8 @@ impl Life {
         Ok(())
     }
 
-    /// Why it ended; none while it has not, within the limit.
-    pub(super) fn wait_for_end(&self, limit: Duration) -> Option<String> {
+    /// How it ended; none while it has not, within the limit.
+    pub(super) fn wait_for_end(&self, limit: Duration) -> Option<Ended> {
         let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.ended.wait_timeout_while(end, limit, |end| end.is_none());
         waited.unwrap_or_else(PoisonError::into_inner).0.clone()
@@ -295,13 +295,13 @@ impl Attending {
         if attend(&self.handle, &life.let_go, self.log, &mut self.outlet) == Attended::LetGo {
             return;
         }
-        let reason = reap(life.agent);
+        let end = reap(life.agent);
         end_rest(life.cgroup.as_ref(), (!life.namespaces.has_pid()).then_some(&self.mark), &life.bound);
         if let Err(error) = self.outlet.remove() {
             tracing::warn!(%error, "the pipe of an agent that has ended is left");
         }
-        after(&reason);
-        *life.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        after(&end.reason);
+        *life.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
         life.ended.notify_all();
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{NotDone, Sandbox};
 use crate::engine::local::Lifetime;
+use crate::engine::local::attending::Ended;
 use crate::engine::local::cgroup::Cgroup;
 use crate::engine::local::launch::End;
 use crate::engine::local::life::{Birth, LIMIT, Life, Mark};
@@ -21,6 +22,8 @@ use crate::engine::{
 
 /// How long an agent may take from its start until it answers.
 const START: Duration = Duration::from_secs(10);
+/// With what an agent ends where what it is to mount has no place (`sysexits.h`).
+const EX_CONFIG: i32 = 78;
 
 impl Sandbox {
     /// Starts it, and waits until its agent answers.
@@ -132,14 +135,21 @@ impl Sandbox {
 
     fn never_answered(&self, life: &Life, log: &Path, error: io::Error) -> EngineError {
         // A moment, so that its own reason can be told.
-        let reason = life.wait_for_end(Duration::from_millis(200)).unwrap_or_else(|| {
+        let by_itself = life.wait_for_end(Duration::from_millis(200));
+        let silent = || format!("its agent does not answer: {error}");
+        let reason = by_itself.as_ref().map_or_else(silent, |end| end.reason.clone());
+        let end = by_itself.or_else(|| {
             life.kill().ok();
-            life.wait_for_end(LIMIT);
-            format!("its agent does not answer: {error}")
+            life.wait_for_end(LIMIT)
         });
-        let last = last_line(log).map_or_else(String::new, |line| format!(" (it said: {line})"));
-        let what = format!("sandbox {} cannot be started: {reason}{last}", self.name);
-        EngineError::new(EngineErrorKind::System, what).with_source(error)
+        let said = last_line(log);
+        let (kind, why) = match (end, said) {
+            (Some(Ended { status: Some(EX_CONFIG), .. }), Some(said)) => (EngineErrorKind::Unfit, said),
+            (_, Some(said)) => (EngineErrorKind::System, format!("{reason} (it said: {said})")),
+            (_, None) => (EngineErrorKind::System, reason),
+        };
+        let what = format!("sandbox {} cannot be started: {}", self.name, why.trim_start_matches("error: "));
+        EngineError::new(kind, what).with_source(error)
     }
 }
 
