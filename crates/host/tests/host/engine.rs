@@ -17,6 +17,7 @@ use tokio::net::UnixListener;
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinHandle;
 
+use crate::raw_agent::RawAgent;
 use crate::sandbox_app::App;
 
 #[derive(Debug)]
@@ -59,47 +60,6 @@ pub(crate) struct Script {
     pub(crate) is_silent: bool,
     /// What serves each connection to an agent instead of the app.
     pub(crate) agent: Option<RawAgent>,
-}
-
-/// Serves one connection, byte by byte.
-#[derive(Clone)]
-pub(crate) struct RawAgent(Arc<dyn Fn(std::os::unix::net::UnixStream) + Send + Sync>);
-
-impl RawAgent {
-    pub(crate) fn new(serve: impl Fn(std::os::unix::net::UnixStream) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(serve))
-    }
-
-    /// Each connection has a thread, as it is the simplest thing to write byte by byte.
-    async fn serve(self, listener: UnixListener) {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let stream = stream.into_std().unwrap();
-            stream.set_nonblocking(false).unwrap();
-            let serve = Arc::clone(&self.0);
-            std::thread::spawn(move || {
-                if !hands_over_nothing(&stream) {
-                    serve(stream);
-                }
-            });
-        }
-    }
-}
-
-/// Answers who asks for connections to ports that there is no such thing; false where something else is asked.
-fn hands_over_nothing(mut stream: &std::os::unix::net::UnixStream) -> bool {
-    use std::io::Write as _;
-    const ASKED: &[u8] = b"GET /port HTTP";
-    let mut begin = [0; ASKED.len()];
-    let seen = rustix::net::recv(stream, &mut begin, rustix::net::RecvFlags::PEEK);
-    let is_asked = seen.is_ok_and(|(seen, _)| seen == ASKED.len()) && begin == ASKED;
-    is_asked && stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").is_ok()
-}
-
-impl std::fmt::Debug for RawAgent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RawAgent")
-    }
 }
 
 #[derive(Debug)]

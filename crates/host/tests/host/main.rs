@@ -17,6 +17,7 @@ mod live;
 mod order;
 mod plain;
 mod previews;
+mod raw_agent;
 mod refusing;
 mod sandbox_app;
 mod schedules;
@@ -103,7 +104,7 @@ impl Stand {
     ) -> Self {
         let data = tempfile::tempdir().unwrap();
         let engine = ScriptedEngine::new(data.path());
-        engine.script(|script| script.agent = Some(engine::RawAgent::new(serve)));
+        engine.script(|script| script.agent = Some(raw_agent::RawAgent::new(serve)));
         let stand = Self::on(data, engine, change).await;
         let made = stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"box"}}"#).await;
         assert_eq!(made.status(), 200, "{made:?}");
