@@ -13,12 +13,13 @@ use reveille_http1::{Interim, Last};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
-use crate::alive::{Alive, Seen, Watched};
-use crate::answer::BoxError;
+use crate::alive::Alive;
 use crate::change::{self, protocol};
 use crate::incoming::Incoming;
+use crate::outgoing::BoxError;
 use crate::said::Said;
 use crate::stream::{Changing, Stream};
+use crate::watched::{Seen, Watched};
 
 /// A connection of HTTP/2, from its first byte on.
 ///

@@ -9,8 +9,8 @@ use h2::server::SendResponse;
 use http::{HeaderMap, Response, StatusCode};
 use reveille_http1::Interim;
 
-use crate::alive::Seen;
-use crate::answer::leave_out_of_connection;
+use crate::outgoing::leave_out_of_connection;
+use crate::watched::Seen;
 
 /// How much waits for the stream's task, in bytes of names and values.
 const MOST: usize = 16 * 1024;

@@ -5,15 +5,16 @@ use std::pin::pin;
 use std::task::Poll;
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
 use http::header::CONTENT_LENGTH;
 use http::{Method, Response};
 use http_body::Body;
 use tokio::sync::oneshot;
 
-use crate::answer::{self, BoxError, Broken};
-use crate::change::Duplex;
+use crate::Duplex;
+use crate::answer::{self, NotBegun};
+use crate::outgoing::BoxError;
 use crate::said::Said;
 
 /// Where an answer goes.
@@ -56,13 +57,17 @@ impl Stream {
             }
             _ => answer::send(response, &self.method, &mut self.respond).await,
         };
-        if let Err(broken) = sent {
-            broken.reset(&mut self.respond);
+        if let Err(not_begun) = sent {
+            match not_begun {
+                NotBegun::Unwanted(error) => tracing::debug!(%error, "an answer is not wanted any more"),
+                NotBegun::NoAnswer => tracing::debug!("an answer says what none can"),
+            }
+            self.respond.send_reset(Reason::INTERNAL_ERROR);
         }
     }
 
     /// Has the stream change over. What the answer keeps lasts as long as the stream does.
-    async fn change<B>(&mut self, response: Response<B>, change: Changing) -> Result<(), Broken> {
+    async fn change<B>(&mut self, response: Response<B>, change: Changing) -> Result<(), NotBegun> {
         let (mut head, _kept) = response.into_parts();
         head.headers.remove(CONTENT_LENGTH);
         answer::finish_head(&mut head.headers);

@@ -5,6 +5,7 @@ mod answers;
 mod attacks;
 mod bodies;
 mod changes;
+mod client;
 mod ends;
 mod raw;
 mod stand;
