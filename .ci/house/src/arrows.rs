@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("reveille-grade", &["reveille-faults"]),
     ("reveille-relay", &["reveille", "reveille-http1", "reveille-http2", "reveille-wire"]),
     ("reveille-python", &["reveille"]),
-    ("reveille", &["reveille-retry", "reveille-wire"]),
+    ("reveille", &["reveille-http2", "reveille-retry", "reveille-wire"]),
     ("reveille-host", &["reveille-http1", "reveille-http2", "reveille-wire"]),
     ("reveille-agent", &["reveille-http1", "reveille-wire"]),
     ("reveille-http2", &["reveille-http1"]),

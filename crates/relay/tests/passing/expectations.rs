@@ -176,7 +176,7 @@ fn a_client_over_http2_is_asked_when_the_platform_asks_and_not_before() {
 }
 
 #[test]
-fn a_platform_over_http2_is_not_waited_for() {
+fn a_platform_over_http2_that_asks_for_nothing_gets_the_body_all_the_same() {
     let platform = FaultServer::start(Step::ok("done")).unwrap();
     let relay = relay(plain(&platform.url()).http_version(HttpVersion::Http2));
     let mut stream = waiting(&relay, "content-length: 5");
@@ -184,5 +184,5 @@ fn a_platform_over_http2_is_not_waited_for() {
     stream.write_all(b"hello").unwrap();
     assert!(rest(stream).starts_with("HTTP/1.1 200 OK\r\n"));
     let arrival = platform.arrivals().remove(0);
-    assert_eq!((arrival.body.length, arrival.header("expect")), (5, None));
+    assert_eq!((arrival.body.length, arrival.header("expect")), (5, Some("100-continue")));
 }

@@ -4,14 +4,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::HeaderMap;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Begun;
-use crate::core::transport::{Change, Place};
+use crate::core::transport::{Change, Switched};
 use crate::record::Record;
 
 /// A connection that changes over to another protocol: bytes in both directions, until the deadline of its call. To
@@ -29,7 +27,7 @@ pub(crate) struct Changed {
 enum Stage {
     /// Both ends are about to have changed over.
     Coming(Change),
-    Here(TokioIo<Upgraded>, #[expect(dead_code, reason = "it is counted until it is dropped")] Option<Place>),
+    Here(Switched),
     Gone,
 }
 
@@ -54,7 +52,7 @@ impl Changed {
     }
 
     /// The connection, once it is there, and until the deadline.
-    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut TokioIo<Upgraded>>> {
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Switched>> {
         if let Some(until) = self.until {
             let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(until)));
             if alarm.as_mut().poll(cx).is_ready() {
@@ -63,16 +61,16 @@ impl Changed {
             }
         }
         if let Stage::Coming(coming) = &mut self.stage {
-            self.stage = match ready!(Pin::new(&mut coming.upgrade).poll(cx)) {
-                Ok(upgraded) => Stage::Here(TokioIo::new(upgraded), coming.place.take()),
+            self.stage = match ready!(Pin::new(coming).poll(cx)) {
+                Ok(switched) => Stage::Here(switched),
                 Err(error) => {
                     self.stage = Stage::Gone;
-                    return Poll::Ready(Err(io::Error::other(error)));
+                    return Poll::Ready(Err(error));
                 }
             };
         }
         Poll::Ready(match &mut self.stage {
-            Stage::Here(connection, _) => Ok(connection),
+            Stage::Here(connection) => Ok(connection),
             Stage::Coming(_) | Stage::Gone => Err(io::ErrorKind::NotConnected.into()),
         })
     }

@@ -9,15 +9,13 @@ use futures_util::stream::{self, BoxStream};
 use http::header::PROXY_AUTHENTICATE;
 use http::{HeaderMap, StatusCode, Version};
 use http_body::{Frame, SizeHint};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use reveille_retry::{History, StopReason};
 use reveille_wire::hop;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
 
 use super::{Arriving, Begun};
-use crate::core::transport::{Broken, Change, Place};
+use crate::core::transport::{Broken, Change, Switched};
 use crate::error::Error;
 use crate::record::Record;
 
@@ -86,10 +84,7 @@ impl Forwarded {
     /// When the connection ended before that.
     pub fn tunnel(&mut self) -> Option<impl Future<Output = io::Result<Tunnel>> + Send + 'static> {
         let change = self.change.take()?;
-        Some(async {
-            let Change { upgrade, place } = change;
-            Ok(Tunnel { io: TokioIo::new(upgrade.await.map_err(io::Error::other)?), _place: place })
-        })
+        Some(async { Ok(Tunnel(change.await?)) })
     }
 
     /// Status, headers and body.
@@ -218,10 +213,7 @@ impl fmt::Debug for ForwardedBody {
 
 /// A connection that has changed over to another protocol; made by [`Forwarded::tunnel`].
 #[derive(Debug)]
-pub struct Tunnel {
-    io: TokioIo<Upgraded>,
-    _place: Option<Place>,
-}
+pub struct Tunnel(Switched);
 
 impl AsyncRead for Tunnel {
     fn poll_read(
@@ -229,20 +221,20 @@ impl AsyncRead for Tunnel {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Tunnel {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        Pin::new(&mut self.0).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }

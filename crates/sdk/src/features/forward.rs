@@ -98,8 +98,7 @@ impl Forward {
     ///
     /// An attempt that is tried again may have brought some already, so that the final answer need not be what they
     /// were a hint of, and the same may come twice; both are allowed of hints (RFC 8297, section 2). Of more than
-    /// come while the call cannot be polled 16 are kept. Over HTTP/2 none is heard, as the library beneath drops them.
-    /// The hook runs where the call is polled, and should not block.
+    /// come while the call cannot be polled 16 are kept. The hook runs where the call is polled, and should not block.
     ///
     /// ```
     /// # use reveille_faults::{FaultServer, Step};

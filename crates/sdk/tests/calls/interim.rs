@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::harness::{HTTP1, HTTP2, builder, everywhere};
+use crate::harness::{BOTH, HTTP1, HTTP2, builder, everywhere};
 
 /// More than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -78,17 +78,6 @@ fn each_is_told_in_its_order_and_without_what_belongs_to_its_connection() {
 }
 
 #[test]
-fn over_http2_the_answer_comes_and_nothing_is_told_before_it() {
-    let script = || Script::new().then(Step::ok("done").informational(103));
-    everywhere(HTTP2, script, |_, client, way| {
-        let (call, told) = listening(client.forward(Plane::Data, get()));
-        let (answer, _) = way.finish(call.with_history()).unwrap();
-        assert_eq!((answer.version(), answer.status().as_u16()), (http::Version::HTTP_2, 200));
-        assert!(statuses(&told).is_empty());
-    });
-}
-
-#[test]
 fn one_is_told_while_the_final_answer_is_still_to_come() {
     block_on(async {
         let (listener, client) = by_hand().await;
@@ -137,12 +126,145 @@ fn the_word_that_a_body_may_come_is_for_the_body_and_a_hint_beside_it_is_for_the
 }
 
 #[test]
+fn over_http2_each_is_told_in_its_order() {
+    let script = || {
+        let hint = [("link", "</a>"), ("link", "</b>"), ("content-length", "9")];
+        Script::new().then(Step::ok("done").informational(102).informational_with(103, hint))
+    };
+    everywhere(HTTP2, script, |_, client, way| {
+        let (call, told) = listening(client.forward(Plane::Data, get()));
+        let (answer, _) = way.finish(call.with_history()).unwrap();
+        assert_eq!((answer.version(), answer.status().as_u16()), (http::Version::HTTP_2, 200));
+        assert_eq!(statuses(&told), [102, 103]);
+        let hint = told.lock().unwrap().remove(1).1;
+        let headers: Vec<_> = hint.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        assert_eq!(headers, [("link", &b"</a>"[..]), ("link", &b"</b>"[..])]);
+    });
+}
+
+/// A server over HTTP/2 whose next request is served by hand, and a client of it.
+async fn by_hand_over_http2() -> (TcpListener, reveille::Client) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (listener, builder(&url).http_version(HttpVersion::Http2).build().unwrap())
+}
+
+type Asked = (http::Request<h2::RecvStream>, h2::server::SendResponse<Bytes>);
+
+async fn accept_over_http2(listener: &TcpListener) -> Asked {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut server = h2::server::handshake(stream).await.unwrap();
+    let asked = server.accept().await.unwrap().unwrap();
+    tokio::spawn(async move { while server.accept().await.is_some() {} });
+    asked
+}
+
+fn said(status: u16) -> Response<()> {
+    Response::builder().status(status).body(()).unwrap()
+}
+
+#[test]
+fn over_http2_one_is_told_while_the_final_answer_is_still_to_come() {
+    block_on(async {
+        let (listener, client) = by_hand_over_http2().await;
+        let (told, mut tells) = mpsc::unbounded_channel();
+        let call = client.forward(Plane::Data, get()).on_informational(move |hint| {
+            told.send(hint.status().as_u16()).unwrap();
+        });
+        let server = async {
+            let (_request, mut answer) = accept_over_http2(&listener).await;
+            for status in [102, 103, 199] {
+                answer.send_informational(said(status)).unwrap();
+                assert_eq!(tells.recv().await, Some(status));
+            }
+            answer.send_response(said(200), true).unwrap();
+        };
+        let (answer, ()) = tokio::join!(call.into_future(), server);
+        assert_eq!(answer.unwrap().status().as_u16(), 200);
+    });
+}
+
+fn waiting() -> http::Request<Body> {
+    let mut asks = request("POST", Body::stream(futures_util::stream::iter([Ok(Bytes::from("hello"))])));
+    asks.headers_mut().insert("expect", "100-continue".parse().unwrap());
+    asks
+}
+
+#[test]
+fn over_http2_a_body_waits_until_it_is_asked_for() {
+    block_on(async {
+        let (listener, client) = by_hand_over_http2().await;
+        let (call, told) = listening(client.forward(Plane::Data, waiting()));
+        let server = async {
+            let (request, mut answer) = accept_over_http2(&listener).await;
+            assert_eq!(request.headers()["expect"], "100-continue");
+            let mut body = request.into_body();
+            let early = tokio::time::timeout(Duration::from_millis(200), body.data()).await;
+            assert!(early.is_err(), "nobody has asked");
+            answer.send_informational(said(103)).unwrap();
+            answer.send_informational(said(100)).unwrap();
+            assert_eq!(body.data().await.unwrap().unwrap(), "hello");
+            answer.send_response(said(200), true).unwrap();
+        };
+        let (answer, ()) = tokio::join!(call.into_future(), server);
+        assert_eq!((answer.unwrap().status().as_u16(), statuses(&told)), (200, vec![103]));
+    });
+}
+
+#[test]
+fn over_http2_a_request_that_is_refused_first_sends_no_body_and_one_that_nobody_asks_for_goes_all_the_same() {
+    block_on(async {
+        let (listener, client) = by_hand_over_http2().await;
+        let server = async {
+            let (request, mut answer) = accept_over_http2(&listener).await;
+            answer.send_response(said(413), true).unwrap();
+            let came = request.into_body().data().await;
+            assert!(came.is_none_or(|came| came.is_err()), "nothing of it");
+        };
+        let call = client.forward(Plane::Data, waiting()).into_future();
+        let answer = async {
+            let answer = call.await.unwrap();
+            assert_eq!(answer.status().as_u16(), 413);
+        };
+        tokio::join!(answer, server);
+        let (listener, client) = by_hand_over_http2().await;
+        let server = async {
+            let (request, mut answer) = accept_over_http2(&listener).await;
+            assert_eq!(request.into_body().data().await.unwrap().unwrap(), "hello");
+            answer.send_response(said(200), true).unwrap();
+        };
+        let (answer, ()) = tokio::join!(client.forward(Plane::Data, waiting()).into_future(), server);
+        assert_eq!(answer.unwrap().status().as_u16(), 200);
+    });
+}
+
+#[test]
+fn over_http2_of_a_flood_the_first_are_told_and_the_answer_comes() {
+    block_on(async {
+        let (listener, client) = by_hand_over_http2().await;
+        let (call, told) = listening(client.forward(Plane::Data, get()));
+        let server = async {
+            let (_request, mut answer) = accept_over_http2(&listener).await;
+            for at in 0..5_000 {
+                let mut hint = said(103);
+                hint.headers_mut().insert("x-at", at.into());
+                answer.send_informational(hint).unwrap();
+            }
+            answer.send_response(said(200), true).unwrap();
+        };
+        let (answer, ()) = tokio::join!(call.into_future(), server);
+        assert_eq!(answer.unwrap().status().as_u16(), 200);
+        assert_eq!(told.lock().unwrap().first().unwrap().1["x-at"], "0");
+    });
+}
+
+#[test]
 fn an_attempt_that_is_tried_again_has_told_of_its_own() {
     let script = || {
         let asleep = Step::status(503).informational_with(103, [("x-from", "1")]);
         Script::new().step(asleep).then(Step::ok("").informational_with(103, [("x-from", "2")]))
     };
-    everywhere(HTTP1, script, |_, client, way| {
+    everywhere(BOTH, script, |_, client, way| {
         let (call, told) = listening(client.forward(Plane::Data, get()));
         let (_, history) = way.finish(call.with_history()).unwrap();
         let told: Vec<_> =

@@ -4,34 +4,49 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures_util::TryFutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use reveille_http2::{Answer, Client, Driver};
 use tokio::sync::{oneshot, watch};
 
 use super::link::Link;
 use super::permits::Permits;
 use crate::core::SendBody;
 
-/// How long an HTTP/2 connection may bring nothing while calls are open on it, before it is asked by a PING whether
-/// it lives, and how long it may be silent then. A connection that was idle for longer is asked as soon as it is
-/// used.
-const PING: Duration = Duration::from_secs(5);
-
 /// A request that was not answered, and the request itself where none of it was written.
 pub(super) struct Unanswered {
-    pub(super) error: hyper::Error,
+    pub(super) error: SendError,
     pub(super) back: Option<Request<SendBody>>,
+}
+
+/// Why it was not.
+#[derive(Debug)]
+pub(super) enum SendError {
+    Http1(hyper::Error),
+    Http2(reveille_http2::Error),
+    /// A connection of HTTP/2 had ended before it.
+    Ended(h2::Error),
 }
 
 impl From<hyper::client::conn::TrySendError<Request<SendBody>>> for Unanswered {
     fn from(mut error: hyper::client::conn::TrySendError<Request<SendBody>>) -> Self {
         let back = error.take_message();
-        Self { error: error.into_error(), back }
+        Self { error: SendError::Http1(error.into_error()), back }
+    }
+}
+
+impl From<reveille_http2::Unanswered<SendBody>> for Unanswered {
+    fn from(unanswered: reveille_http2::Unanswered<SendBody>) -> Self {
+        match unanswered {
+            reveille_http2::Unanswered::Unsent(error, request) => {
+                Self { error: SendError::Ended(error), back: Some(*request) }
+            }
+            reveille_http2::Unanswered::Broken(error) => Self { error: SendError::Http2(error), back: None },
+        }
     }
 }
 
@@ -70,43 +85,28 @@ impl Http1 {
     }
 }
 
-/// What the peer of a connection of HTTP/2 has said.
-struct Peer {
-    /// How many streams it takes.
-    most: AtomicUsize,
-    /// Whether it takes WebSockets on them (RFC 8441, section 3).
-    takes_websockets: AtomicBool,
-}
-
 /// A connection of HTTP/2, which serves many.
 pub(super) struct Http2 {
-    sender: http2::SendRequest<SendBody>,
+    client: Client,
     streams: AtomicUsize,
-    peer: Arc<Peer>,
+    /// How many streams the peer takes.
+    most: Arc<AtomicUsize>,
     is_retired: AtomicBool,
     greeted: watch::Receiver<bool>,
     permits: Arc<Permits>,
 }
 
 impl Http2 {
-    pub(super) async fn new(mut link: Link, permits: &Arc<Permits>) -> hyper::Result<Arc<Self>> {
+    pub(super) async fn new(mut link: Link, permits: &Arc<Permits>) -> Result<Arc<Self>, h2::Error> {
         let has_greeted = link.watch_greeting();
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .adaptive_window(true)
-            .keep_alive_interval(PING)
-            .keep_alive_timeout(PING)
-            // One may go before the peer has said how many it takes.
-            .initial_max_send_streams(1);
-        let (sender, connection) = builder.handshake(TokioIo::new(link)).await?;
-        let peer = Peer { most: AtomicUsize::new(1), takes_websockets: AtomicBool::new(false) };
-        let peer = Arc::new(peer);
+        let (client, driver) = Client::begin(link).await?;
+        // One may go before the peer has said how many it takes.
+        let most = Arc::new(AtomicUsize::new(1));
         let (tell, greeted) = watch::channel(false);
         let permits = Arc::clone(permits);
-        tokio::spawn(driven(connection, has_greeted, Arc::clone(&peer), tell, Arc::clone(&permits)));
+        tokio::spawn(driven(driver, has_greeted, Arc::clone(&most), tell, Arc::clone(&permits)));
         let (streams, is_retired) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Ok(Arc::new(Self { sender, streams, peer, is_retired, greeted, permits }))
+        Ok(Arc::new(Self { client, streams, most, is_retired, greeted, permits }))
     }
 
     /// Lets no later request go over it.
@@ -115,7 +115,7 @@ impl Http2 {
     }
 
     pub(super) fn is_usable(&self) -> bool {
-        !self.is_retired.load(Ordering::Relaxed) && !self.sender.is_closed()
+        !self.is_retired.load(Ordering::Relaxed) && !self.client.is_closed()
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -132,16 +132,16 @@ impl Http2 {
         self.greeted.clone()
     }
 
-    /// Whether the peer takes WebSockets on streams , once it has said so.
+    /// Whether the peer takes WebSockets on streams, once it has said so.
     pub(super) async fn takes_websockets(&self) -> bool {
         // An error is the end of the connection, which then takes nothing.
         let _ = self.greeted().wait_for(|greeted| *greeted).await;
-        self.is_usable() && self.peer.takes_websockets.load(Ordering::Relaxed)
+        self.is_usable() && self.client.takes_extended()
     }
 
     /// A stream of it, if the peer takes one more.
     pub(super) fn stream(self: &Arc<Self>) -> Option<Stream> {
-        let most = self.peer.most.load(Ordering::Relaxed);
+        let most = self.most.load(Ordering::Relaxed);
         let taken = self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |streams| {
             (streams < most).then_some(streams + 1)
         });
@@ -152,24 +152,22 @@ impl Http2 {
 /// Drives a connection, and says how many streams the peer takes, as soon as its settings hold and at each turn
 /// after that.
 async fn driven(
-    connection: http2::Connection<TokioIo<Link>, SendBody, TokioExecutor>,
+    driver: Driver<Link>,
     has_greeted: oneshot::Receiver<()>,
-    peer: Arc<Peer>,
+    most: Arc<AtomicUsize>,
     tell: watch::Sender<bool>,
     permits: Arc<Permits>,
 ) {
-    let mut connection = pin!(connection);
+    let mut driver = pin!(driver);
     let mut has_greeted = pin!(has_greeted);
     // Its errors reach whoever waits for an answer.
     let _ = poll_fn(|cx| {
-        let turn = connection.as_mut().poll(cx);
+        let turn = driver.as_mut().poll(cx);
         if turn.is_pending() {
             let is_told = *tell.borrow();
             if is_told || has_greeted.as_mut().poll(cx).is_ready() {
-                let takes = connection.current_max_send_streams();
-                let took = peer.most.swap(takes, Ordering::Relaxed);
-                let takes_websockets = connection.is_extended_connect_protocol_enabled();
-                peer.takes_websockets.store(takes_websockets, Ordering::Relaxed);
+                let takes = driver.most_streams();
+                let took = most.swap(takes, Ordering::Relaxed);
                 tell.send_if_modified(|told| !std::mem::replace(told, true));
                 if takes > took {
                     permits.ring();
@@ -185,12 +183,13 @@ async fn driven(
 pub(super) struct Stream(Arc<Http2>);
 
 impl Stream {
-    /// Sends at once; what is waited for is the answer.
-    pub(super) fn send(
+    /// Sends, has `heard` called with what comes before the answer, and waits for that.
+    pub(super) async fn send(
         &self,
         request: Request<SendBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + use<> {
-        self.0.sender.clone().try_send_request(request).map_err(Unanswered::from)
+        heard: impl FnMut(Response<()>) + Send,
+    ) -> Result<Answer, Unanswered> {
+        self.0.client.send(request, heard).await.map_err(Unanswered::from)
     }
 
     pub(super) fn connection(&self) -> &Arc<Http2> {

@@ -7,13 +7,31 @@ use reveille_retry::{Fault, FaultKind, Proof};
 
 use super::Broken;
 use super::connect::ConnectFault;
+use super::connection::SendError;
+use super::incoming::BodyError;
 use super::resolve::Unresolved;
 use crate::core::RequestBodyError;
+use crate::error::Source;
 
 /// What an attempt that brought no head says.
-pub(super) fn of_send(error: hyper::Error) -> Broken {
-    let fault = fault_of(&error);
-    Broken { fault, source: Some(Box::new(error)) }
+pub(super) fn of_send(error: SendError) -> Broken {
+    match error {
+        SendError::Http1(error) => {
+            let fault = fault_of_hyper(&error);
+            Broken { fault, source: Some(Box::new(error)) }
+        }
+        SendError::Http2(error) => {
+            let fault = match &error {
+                reveille_http2::Error::Http2(h2) => fault_of_h2(h2),
+                reveille_http2::Error::Silent => Fault::unknown(FaultKind::ReadTimeout),
+            };
+            Broken { fault, source: Some(Box::new(error)) }
+        }
+        SendError::Ended(error) => {
+            let fault = Fault::proven(FaultKind::Canceled, Proof::Canceled);
+            Broken { fault, source: Some(Box::new(error)) }
+        }
+    }
 }
 
 /// What a connection that was not made says.
@@ -22,7 +40,7 @@ pub(super) fn of_connect(error: ConnectFault) -> Broken {
 }
 
 /// What a connection says whose two ends did not come to speak HTTP.
-pub(super) fn of_handshake(error: hyper::Error) -> ConnectFault {
+pub(super) fn of_handshake(error: impl Error + Send + Sync + 'static) -> ConnectFault {
     ConnectFault::new(FaultKind::Unreachable, error)
 }
 
@@ -57,9 +75,13 @@ pub(super) fn of_request_body(error: RequestBodyError) -> Broken {
 }
 
 /// What a body that broke says. The head was there, so that the request was carried out.
-pub(crate) fn of_body(error: hyper::Error) -> Broken {
-    let kind = if error.is_timeout() { FaultKind::ReadTimeout } else { FaultKind::BodyCut };
-    Broken { fault: Fault::answered(kind), source: Some(Box::new(error)) }
+pub(crate) fn of_body(error: BodyError) -> Broken {
+    let (is_timeout, source): (_, Source) = match error {
+        BodyError::Http1(error) => (error.is_timeout(), Box::new(error)),
+        BodyError::Http2(error) => (matches!(error, reveille_http2::Error::Silent), Box::new(error)),
+    };
+    let kind = if is_timeout { FaultKind::ReadTimeout } else { FaultKind::BodyCut };
+    Broken { fault: Fault::answered(kind), source: Some(source) }
 }
 
 /// What a failure to reach an address says.
@@ -88,16 +110,6 @@ fn is_local(io: &io::Error) -> bool {
         )
 }
 
-fn fault_of(error: &hyper::Error) -> Fault {
-    if find::<RequestBodyError>(error).is_some() {
-        return Fault::unknown(FaultKind::RequestBody);
-    }
-    match find::<h2::Error>(error) {
-        Some(h2) => fault_of_h2(h2),
-        None => fault_of_hyper(error),
-    }
-}
-
 /// A GOAWAY that a stream's own future meets names a last stream below it, whatever its reason, so that
 /// the peer has not processed it (RFC 9113, section 6.8); streams that it covers go on, or fail by the
 /// connection. Only the peer's word counts.
@@ -119,6 +131,9 @@ fn fault_of_h2(error: &h2::Error) -> Fault {
 }
 
 fn fault_of_hyper(hyper: &hyper::Error) -> Fault {
+    if find::<RequestBodyError>(hyper).is_some() {
+        return Fault::unknown(FaultKind::RequestBody);
+    }
     if hyper.is_canceled() {
         return Fault::proven(FaultKind::Canceled, Proof::Canceled);
     }

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
+use reveille_http2::Answer;
 use reveille_retry::{Fault, FaultKind, Proof};
 
 use super::connect::Connector;
@@ -17,7 +18,7 @@ use super::host::{Host, Wanted, Wish};
 use super::incoming::{Hold, Incoming, On};
 use super::interim::{Listeners, OnInformational};
 use super::kept::{Lease, Leased, Served};
-use super::websocket::{Asked, Place};
+use super::websocket::{Asked, Extended};
 use super::{Broken, Sending, Trace, evidence};
 use crate::core::{Pump, SendBody};
 
@@ -80,13 +81,12 @@ impl<'a> Way<'a> {
                         match connection.send(request).await {
                             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
                                 trace.answered();
-                                return Ok(answer.map(Incoming::of_changed_connection));
+                                return Ok(answer.map(|_| Incoming::none()));
                             }
                             Ok(answer) => {
                                 trace.answered();
-                                return Ok(
-                                    answer.map(|body| Incoming::new(body, hold(On::Http1(connection))))
-                                );
+                                let hold = hold(On::Http1(connection));
+                                return Ok(answer.map(|body| Incoming::over_http1(body, hold)));
                             }
                             Err(unanswered) => unanswered,
                         }
@@ -95,17 +95,21 @@ impl<'a> Way<'a> {
                         *request.version_mut() = Version::HTTP_2;
                         request.headers_mut().remove(TRANSFER_ENCODING);
                         in_absolute_form(&mut request, self.host.origin());
-                        listeners.over_http2(&mut request);
                         let asked =
                             (self.wish.wanted == Wanted::WebSocket).then(|| Asked::write(&mut request));
-                        match stream.send(request).await {
-                            Ok(mut answer) => {
+                        match stream.send(request, listeners.over_http2()).await {
+                            Ok(Answer::Arriving(answer)) => {
                                 trace.answered();
-                                if asked.is_some_and(|asked| asked.is_opened_by(&mut answer)) {
-                                    answer.extensions_mut().insert(Place::of(stream));
-                                    return Ok(answer.map(Incoming::of_changed_connection));
+                                let hold = hold(On::Http2(stream));
+                                return Ok(answer.map(|body| Incoming::over_http2(body, hold)));
+                            }
+                            Ok(Answer::Changed(answer)) => {
+                                trace.answered();
+                                let mut answer = Extended::carried_by(answer, stream);
+                                if let Some(asked) = asked {
+                                    asked.write_answer(&mut answer);
                                 }
-                                return Ok(answer.map(|body| Incoming::new(body, hold(On::Http2(stream)))));
+                                return Ok(answer.map(|()| Incoming::none()));
                             }
                             Err(mut unanswered) => {
                                 stream.connection().retire();

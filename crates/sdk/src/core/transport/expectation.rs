@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use http::Request;
-use http::header::EXPECT;
 use reveille_wire::hop;
 use tokio::sync::watch;
 
@@ -11,13 +10,16 @@ use crate::core::SendBody;
 
 /// How long a peer of HTTP/1.1 has to ask for the body, which it has to before it waits for it. One that knows nothing
 /// of expectations gets it then.
-const ASKS_IN: Duration = Duration::from_secs(5);
+pub(super) const ASKS_IN: Duration = Duration::from_secs(5);
+/// The same over HTTP/2, over which many never ask, and a body that nobody wants costs no connection.
+pub(super) const ASKS_IN_OVER_HTTP2: Duration = Duration::from_secs(1);
 
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Unsent,
-    Sent,
+    /// Its peer has so long to ask.
+    Sent(Duration),
     Asked,
 }
 
@@ -31,9 +33,9 @@ impl Expectation {
         hop::expects_continue(request.headers()).then(|| Self(watch::Sender::new(Stage::Unsent)))
     }
 
-    /// The head is about to be sent: from now on its peer's word opens the way.
-    pub(super) fn sent(&self) {
-        self.0.send_replace(Stage::Sent);
+    /// The head is about to be sent: from now on its peer's word opens the way, for so long.
+    pub(super) fn sent(&self, asks_in: Duration) {
+        self.0.send_replace(Stage::Sent(asks_in));
     }
 
     /// The peer asked for the body.
@@ -41,18 +43,14 @@ impl Expectation {
         self.0.send_replace(Stage::Asked);
     }
 
-    /// Nothing would be heard of such a word: the body goes without it.
-    pub(super) fn give_up(&self, request: &mut Request<SendBody>) {
-        request.headers_mut().remove(EXPECT);
-        self.asked();
-    }
-
     /// Waits until the body is to go.
     pub(super) async fn met(&self) {
         let mut stage = self.0.subscribe();
         // This holds the other end.
-        let _ = stage.wait_for(|stage| *stage != Stage::Unsent).await;
-        let _ = tokio::time::timeout(ASKS_IN, stage.wait_for(|stage| *stage == Stage::Asked)).await;
+        let sent = stage.wait_for(|stage| *stage != Stage::Unsent).await.map(|stage| *stage);
+        if let Ok(Stage::Sent(asks_in)) = sent {
+            let _ = tokio::time::timeout(asks_in, stage.wait_for(|stage| *stage == Stage::Asked)).await;
+        }
         self.asked();
     }
 

@@ -14,9 +14,24 @@ use super::kept::{Age, Served};
 
 /// The body of an answer.
 pub(crate) struct Incoming {
-    body: hyper::body::Incoming,
+    body: Coming,
     hold: Option<Hold>,
     unsent: Option<Unsent>,
+}
+
+/// Where it comes from.
+enum Coming {
+    Http1(hyper::body::Incoming),
+    Http2(reveille_http2::Arriving),
+    /// There is none.
+    Nowhere,
+}
+
+/// Why it breaks.
+#[derive(Debug)]
+pub(crate) enum BodyError {
+    Http1(hyper::Error),
+    Http2(reveille_http2::Error),
 }
 
 /// A body that nobody asked for. To drop it breaks its connection off.
@@ -37,15 +52,23 @@ pub(super) enum On {
 }
 
 impl Incoming {
-    pub(super) fn new(body: hyper::body::Incoming, hold: Hold) -> Self {
+    pub(super) fn over_http1(body: hyper::body::Incoming, hold: Hold) -> Self {
+        Self::new(Coming::Http1(body), hold)
+    }
+
+    pub(super) fn over_http2(body: reveille_http2::Arriving, hold: Hold) -> Self {
+        Self::new(Coming::Http2(body), hold)
+    }
+
+    fn new(body: Coming, hold: Hold) -> Self {
         let mut incoming = Self { body, hold: Some(hold), unsent: None };
         incoming.let_go_at_the_end();
         incoming
     }
 
-    /// The body, which is empty, of an answer after which its connection speaks something else.
-    pub(super) fn of_changed_connection(body: hyper::body::Incoming) -> Self {
-        Self { body, hold: None, unsent: None }
+    /// That of an answer after which its connection speaks something else.
+    pub(super) fn none() -> Self {
+        Self { body: Coming::Nowhere, hold: None, unsent: None }
     }
 
     /// The same, of an answer to a request whose body was not asked for, and goes when the answer has ended.
@@ -56,7 +79,7 @@ impl Incoming {
     }
 
     fn let_go_at_the_end(&mut self) {
-        if self.body.is_end_stream() {
+        if self.is_end_stream() {
             self.let_go();
         }
     }
@@ -80,13 +103,17 @@ impl Incoming {
 
 impl Body for Incoming {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(match &mut self.body {
+            Coming::Http1(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::Http1),
+            Coming::Http2(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::Http2),
+            Coming::Nowhere => Poll::Ready(None),
+        });
         match &frame {
             Some(Ok(_)) => self.let_go_at_the_end(),
             Some(Err(_)) => self.broke(),
@@ -96,10 +123,18 @@ impl Body for Incoming {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.body {
+            Coming::Http1(body) => body.is_end_stream(),
+            Coming::Http2(body) => body.is_end_stream(),
+            Coming::Nowhere => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.body {
+            Coming::Http1(body) => body.size_hint(),
+            Coming::Http2(body) => body.size_hint(),
+            Coming::Nowhere => SizeHint::with_exact(0),
+        }
     }
 }

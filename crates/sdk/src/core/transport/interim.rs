@@ -11,7 +11,7 @@ use http::header::{CONTENT_LENGTH, PROXY_AUTHENTICATE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use reveille_wire::hop;
 
-use super::expectation::Expectation;
+use super::expectation::{ASKS_IN, ASKS_IN_OVER_HTTP2, Expectation};
 use crate::core::SendBody;
 
 /// What a caller wants to have done with each that is for it.
@@ -66,25 +66,33 @@ impl Listeners {
         if self.expectation.is_none() && self.caller.is_none() {
             return;
         }
-        let Self { expectation, caller } = self.clone();
-        hyper::ext::on_informational(request, move |answer| match (answer.status(), &expectation, &caller) {
-            (StatusCode::CONTINUE, Some(expectation), _) => expectation.asked(),
-            (StatusCode::CONTINUE, None, _) | (_, _, None) => {}
-            (status, _, Some(caller)) => {
-                if let Some(answer) = for_caller(status, answer.headers()) {
-                    caller.send(answer);
-                }
-            }
+        let listeners = self.clone();
+        hyper::ext::on_informational(request, move |answer| {
+            listeners.heard(answer.status(), answer.headers());
         });
         if let Some(expectation) = &self.expectation {
-            expectation.sent();
+            expectation.sent(ASKS_IN);
         }
     }
 
-    /// The same over HTTP/2, of whose informational answers the library tells nothing: nobody is kept waiting.
-    pub(super) fn over_http2(&self, request: &mut Request<SendBody>) {
+    /// The same over HTTP/2.
+    pub(super) fn over_http2(&self) -> impl FnMut(Response<()>) + Send + use<> {
         if let Some(expectation) = &self.expectation {
-            expectation.give_up(request);
+            expectation.sent(ASKS_IN_OVER_HTTP2);
+        }
+        let listeners = self.clone();
+        move |answer| listeners.heard(answer.status(), answer.headers())
+    }
+
+    fn heard(&self, status: StatusCode, headers: &HeaderMap) {
+        match (status, &self.expectation, &self.caller) {
+            (StatusCode::CONTINUE, Some(expectation), _) => expectation.asked(),
+            (StatusCode::CONTINUE, None, _) | (_, _, None) => {}
+            (status, _, Some(caller)) => {
+                if let Some(answer) = for_caller(status, headers) {
+                    caller.send(answer);
+                }
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ pub use permits::ConnectionLimits;
 pub(crate) use permits::SWEPT_EVERY;
 pub(crate) use proxy::is_spoken;
 pub(crate) use quiet::Quiet;
-pub(crate) use websocket::{Change, Place};
+pub(crate) use websocket::{Change, Switched};
 
 /// Which version of HTTP is spoken where TLS does not settle it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,16 +1,24 @@
 //! A WebSocket over a stream of HTTP/2 (RFC 8441), for whoever asks for one over HTTP/1.1.
 
 use std::fmt;
-use std::sync::Arc;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 
+use h2::ext::Protocol;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, TRANSFER_ENCODING,
     UPGRADE,
 };
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode};
-use hyper::ext::Protocol;
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use reveille_http2::Duplex;
 use reveille_wire::{hop, websocket};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::either::Either;
 
 use super::connect::{ConnectFault, Connector};
 use super::connection::Stream;
@@ -20,32 +28,89 @@ use super::{Trace, evidence};
 use crate::core::SendBody;
 
 /// A connection, or a stream of one, that changes over to another protocol.
-pub(crate) struct Change {
-    pub(crate) upgrade: OnUpgrade,
-    /// It is counted for as long as somebody has it.
-    pub(crate) place: Option<Place>,
+pub(crate) enum Change {
+    Connection(OnUpgrade),
+    /// It has; none: and somebody has it.
+    Stream(Option<Extended>),
 }
 
-/// The place on its connection of what has changed over.
+/// A stream that has changed over. It is counted for as long as somebody has it.
+pub(crate) struct Extended {
+    bytes: Duplex,
+    _place: Stream,
+}
+
+/// The bytes of what has changed over.
+pub(crate) type Switched = Either<TokioIo<Upgraded>, Extended>;
+
+/// Where an answer carries its stream.
 #[derive(Clone)]
-pub(crate) struct Place(#[expect(dead_code, reason = "it is counted until it is dropped")] Arc<Stream>);
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Place")
-    }
-}
-
-impl Place {
-    pub(super) fn of(stream: Stream) -> Self {
-        Self(Arc::new(stream))
-    }
-}
+struct Carried(Arc<Mutex<Option<Extended>>>);
 
 impl Change {
     pub(crate) fn of(extensions: &mut Extensions) -> Option<Self> {
-        let upgrade = extensions.remove()?;
-        Some(Self { upgrade, place: extensions.remove() })
+        if let Some(Carried(carried)) = extensions.remove() {
+            let stream = carried.lock().unwrap_or_else(PoisonError::into_inner).take();
+            return Some(Self::Stream(stream));
+        }
+        extensions.remove().map(Self::Connection)
+    }
+}
+
+impl Future for Change {
+    type Output = io::Result<Switched>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Switched>> {
+        match &mut *self {
+            Self::Connection(upgrade) => {
+                let upgraded = ready!(Pin::new(upgrade).poll(cx)).map_err(io::Error::other)?;
+                Poll::Ready(Ok(Either::Left(TokioIo::new(upgraded))))
+            }
+            Self::Stream(extended) => {
+                let extended = extended.take().ok_or(io::ErrorKind::NotConnected)?;
+                Poll::Ready(Ok(Either::Right(extended)))
+            }
+        }
+    }
+}
+
+impl Extended {
+    /// Has an answer carry it.
+    pub(super) fn carried_by(answer: Response<Duplex>, place: Stream) -> Response<()> {
+        let (mut head, bytes) = answer.into_parts();
+        let extended = Self { bytes, _place: place };
+        head.extensions.insert(Carried(Arc::new(Mutex::new(Some(extended)))));
+        Response::from_parts(head, ())
+    }
+}
+
+impl fmt::Debug for Extended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.bytes.fmt(f)
+    }
+}
+
+impl AsyncRead for Extended {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.bytes).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Extended {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.bytes).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.bytes).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.bytes).poll_shutdown(cx)
     }
 }
 
@@ -74,11 +139,8 @@ impl Asked {
         *request.headers_mut() = self.headers;
     }
 
-    /// Writes the answer that opens it as HTTP/1.1 has it, and whether this is one.
-    pub(super) fn is_opened_by<B>(&self, answer: &mut Response<B>) -> bool {
-        if answer.status() != StatusCode::OK {
-            return false;
-        }
+    /// Writes the answer that opens it as HTTP/1.1 has it.
+    pub(super) fn write_answer<B>(&self, answer: &mut Response<B>) {
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = answer.headers_mut();
         headers.remove(CONTENT_LENGTH);
@@ -87,7 +149,6 @@ impl Asked {
         if let Some(accept) = key.and_then(|accept| HeaderValue::try_from(accept).ok()) {
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
         }
-        true
     }
 }
 
