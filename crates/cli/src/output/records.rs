@@ -22,13 +22,8 @@ pub(crate) enum SandboxView<'a> {
     Sentence(&'a str),
 }
 
-/// The platform's own JSON, and what we know beside it.
-#[derive(Serialize)]
-struct WithFacts<'a, T> {
-    #[serde(flatten)]
-    platform: &'a T,
-    reveille: Facts,
-}
+/// The key of what is ours in the platform's own JSON. A local host uses it, too.
+const OURS: &str = "reveille";
 
 /// The drives of a sandbox, as its API lists them.
 #[derive(Serialize)]
@@ -46,8 +41,17 @@ struct Upgraded<'a> {
 }
 
 impl Screen {
+    /// The platform's own JSON, and what we know of the call beside what a local host says under the same key.
     pub(super) fn answer<T: Serialize>(&self, platform: &T, history: &History) -> io::Result<()> {
-        self.json(&WithFacts { platform, reveille: Facts::new(history) })
+        let mut whole = serde_json::to_value(platform)?;
+        let facts = serde_json::to_value(Facts::new(history))?;
+        if let Value::Object(whole) = &mut whole {
+            match (whole.get_mut(OURS), facts) {
+                (Some(Value::Object(said)), Value::Object(facts)) => said.extend(facts),
+                (_, facts) => drop(whole.insert(OURS.to_owned(), facts)),
+            }
+        }
+        self.json(&whole)
     }
 
     pub(crate) fn sandbox(
@@ -297,5 +301,9 @@ fn whole(sandbox: &SandboxRecord) -> Vec<Line> {
     add("ttl", runtime.and_then(|runtime| runtime.ttl.clone()));
     add("labels", Some(labels.join(", ")));
     table.add([Line::new().styled(FAINT, "state"), state(sandbox)]);
+    // Nothing that ran goes on, and any request starts it with its files.
+    if let Some(reason) = sandbox.other.get(OURS).and_then(|ours| ours.get("ended")?.as_str()) {
+        table.add([Line::new().styled(FAINT, "ended"), Line::new().styled(BAD, reason)]);
+    }
     table.lines().collect()
 }

@@ -14,7 +14,13 @@ fn a_sandbox_is_made_looked_at_put_to_sleep_woken_and_removed() {
     let place = Place::new();
     let _host = Host::start(&place, &[]);
     assert_eq!(place.run(["create", "box", "-l", "a=b"]).done().text(), "box is awake\n");
-    let record = place.run(["get", "box", "--json"]).done().json();
+    let told = place.run(["get", "box", "--json"]).done();
+    assert_eq!(told.text().matches("\"reveille\":").count(), 1, "each key once: {told:?}");
+    let record = told.json();
+    assert!(
+        record["reveille"]["limits"].is_object() && record["reveille"]["attempts"].is_array(),
+        "{record}"
+    );
     assert_eq!((&record["metadata"]["name"], &record["state"]), (&"box".into(), &"RUNNING".into()));
     assert_eq!(record["metadata"]["labels"]["a"], "b");
     assert_eq!(record["reveille"]["attempts"][0]["status"], 200);
