@@ -17,7 +17,7 @@ use crate::clock::{self, Clock};
 use crate::engine::{Allowance, Network, Plan};
 use crate::image::{Image, Pinned};
 use crate::preview;
-use crate::sandbox::{Origin, Registered, Registry, Resident, Terms};
+use crate::sandbox::{Origin, Registered, Registry, Resident, Rest, Terms};
 use crate::store::{Shelf, Store, Turn};
 
 /// What the control plane works on.
@@ -91,17 +91,26 @@ impl Control {
         }
         // What is being made, or ended, neither runs nor sleeps.
         let is_there = !matches!(record.status(), Status::Deploying | Status::Deleting);
+        let mut ended = None;
         if let Ok(resident) = self.reach(&sandbox.metadata.name)
             && is_there
         {
-            let state = if resident.is_awake().await { SandboxState::Running } else { SandboxState::Standby };
-            sandbox.state = Some(state);
+            sandbox.state = Some(match resident.rest().await {
+                Rest::Awake => SandboxState::Running,
+                Rest::Asleep => SandboxState::Standby,
+                Rest::Ended(reason) => {
+                    // The platform has no word for it; any request brings it back as well.
+                    ended = Some(reason);
+                    SandboxState::Standby
+                }
+            });
         }
         // Our own facts stand under one key, apart from the platform's.
         let allowance = self.allowance(record);
         sandbox.other.insert(
             "reveille".to_owned(),
             json!({
+                "ended": ended,
                 "isolation": self.terms.engine.isolation(),
                 "limits": {
                     "memoryMb": allowance.memory,

@@ -29,9 +29,9 @@ use standby::wake::{self, Doubt, Phase, Ticket, WakingId};
 pub(crate) use lease::Lease;
 pub(crate) use queue::{Load, Queue};
 pub(crate) use registry::{Registered, Registry};
-pub(crate) use standby::NotSlept;
 pub(crate) use standby::idle::Answer;
 pub(crate) use standby::wake::Patience;
+pub(crate) use standby::{NotSlept, Rest};
 
 /// What all sandboxes of a host share.
 #[derive(Debug)]

@@ -189,9 +189,18 @@ async fn an_agent_that_ended_is_started_again_by_the_next_request() {
     let stand = Stand::with_box(|_| {}).await;
     assert_eq!(stand.client.get(APP).await.status(), 200);
     stand.engine.end_silently("box");
+    let left = stand.client.get("/v0/sandboxes/box").await.json();
+    assert_eq!(
+        (left["state"].as_str(), left["reveille"]["ended"].as_str()),
+        (Some("STANDBY"), Some("it was told to"))
+    );
     // Connections that are kept die with it; one that cannot be used any more must not be noticed.
     let answer = stand.client.get(APP).await;
     assert_eq!(answer.status(), 200, "{answer:?}");
+    assert_eq!(
+        stand.client.get("/v0/sandboxes/box").await.json()["reveille"]["ended"],
+        serde_json::Value::Null
+    );
     assert_eq!(stand.engine.wakes(), 2);
 }
 

@@ -11,3 +11,4 @@ pub(super) mod wake;
 pub(super) mod watch;
 
 pub(crate) use asked::NotSlept;
+pub(crate) use news::Rest;

@@ -7,6 +7,15 @@ use crate::agent::Agent;
 use crate::engine::{Condition, Known};
 use crate::sandbox::{Resident, now};
 
+/// What a sandbox does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Rest {
+    Awake,
+    Asleep,
+    /// Nothing runs in it any more, for this reason; the next request starts it with its files.
+    Ended(String),
+}
+
 impl Resident {
     /// The engine knows this of it.
     pub(crate) fn hear(self: &Arc<Self>, known: &Known) {
@@ -22,11 +31,16 @@ impl Resident {
         self.end(kept, None);
     }
 
-    /// Whether it is awake. Where the engine cannot say, what was last known of it.
-    pub(crate) async fn is_awake(&self) -> bool {
-        match self.known().await {
-            Ok(known) => matches!(known.condition, Condition::Awake(_)),
-            Err(_) => matches!(self.kept().core.phase(), Phase::Awake | Phase::Settling | Phase::Unsure(_)),
+    /// What it does. Where the engine cannot say, what was last known of it.
+    pub(crate) async fn rest(&self) -> Rest {
+        match self.known().await.map(|known| known.condition) {
+            Ok(Condition::Awake(_)) => Rest::Awake,
+            Ok(Condition::Ended(reason)) => Rest::Ended(reason),
+            Ok(Condition::Asleep | Condition::Absent) => Rest::Asleep,
+            Err(_) => match self.kept().core.phase() {
+                Phase::Awake | Phase::Settling | Phase::Unsure(_) => Rest::Awake,
+                Phase::Resting | Phase::Waking | Phase::Gone => Rest::Asleep,
+            },
         }
     }
 
