@@ -92,6 +92,8 @@ async fn what_cannot_be_is_refused() {
         json!({"type": "sleep", "value": "1h", "input": input, "maxExecutions": 0}),
         json!({"type": "sleep", "value": "1h", "input": input, "id": "a/b"}),
         json!({"type": "sleep", "value": "1h", "input": {"command": "true", "timeout": -1}}),
+        json!({"type": "sleep", "value": "1h", "input": {"command": "true", "name": "n".repeat(257)}}),
+        json!({"type": "sleep", "value": "1h", "input": {"command": "x".repeat(65_537)}}),
         json!({"type": "sleep", "value": "1h", "input": {"command": "true", "env": {"A=B": ""}}}),
     ] {
         assert_eq!(stand.client.post(ALL, &wrong.to_string()).await.status(), 400, "{wrong}");

@@ -23,6 +23,8 @@ use crate::store::Unwritten;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How much of its answer is read, in bytes: a process that has just begun.
 const ANSWER: usize = 256 << 10;
+/// How many letters of an error are kept.
+const ERROR: usize = 1000;
 /// How long is waited before what could not be written down is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
 
@@ -242,6 +244,7 @@ fn process(schedule: &Schedule) -> Value {
     process
 }
 
+/// The beginning of what it says is wrong.
 fn said(answer: &Value) -> Option<String> {
-    answer["error"].as_str().map(str::to_owned)
+    answer["error"].as_str().map(|error| error.chars().take(ERROR).collect())
 }

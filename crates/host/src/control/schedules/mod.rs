@@ -27,9 +27,11 @@ use crate::store::Unwritten;
 pub(crate) use firing::run as carry_out_schedules;
 pub(crate) use record::{History, Record};
 
-/// The most schedules of one sandbox, and the longest id.
+/// The most schedules of one sandbox, the longest id and name of a process, and the largest schedule as JSON, in bytes.
 const MAX_SCHEDULES: usize = 256;
 const MAX_ID: usize = 64;
+const MAX_NAME: usize = 256;
+const MAX_SIZE: usize = 64 << 10;
 /// After how many seconds a process is ended that does not say.
 const TIMEOUT: u32 = 600;
 /// What is shown in the place of a variable's value.
@@ -255,6 +257,9 @@ fn complete(mut schedule: Schedule, now: SystemTime) -> Result<Schedule, Failure
     if input.command.trim().is_empty() {
         return Err(Failure::bad_request("input.command is missing"));
     }
+    if input.name.as_ref().is_some_and(|name| name.len() > MAX_NAME) {
+        return Err(Failure::bad_request(format!("input.name is longer than {MAX_NAME} bytes")));
+    }
     for (name, value) in input.env.iter().flatten() {
         check_variable(name, value)?;
     }
@@ -269,6 +274,9 @@ fn complete(mut schedule: Schedule, now: SystemTime) -> Result<Schedule, Failure
     if let Timing::At(at) = timing {
         "at".clone_into(&mut schedule.kind);
         schedule.value = clock::stamp(at);
+    }
+    if serde_json::to_vec(&schedule).map_or(0, |json| json.len()) > MAX_SIZE {
+        return Err(Failure::bad_request(format!("a schedule has at most {MAX_SIZE} bytes")));
     }
     Ok(schedule)
 }
