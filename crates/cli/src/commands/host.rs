@@ -241,13 +241,18 @@ mod here {
             for warning in host.warnings() {
                 screen.warning(warning);
             }
-            screen.host_runs(&host, &data, standby_after)?;
+            let told = screen.host_runs(&host, &data, standby_after);
             match background {
                 Some(background) => {
+                    // It goes on whether or not somebody reads this to its end: what runs in its sandboxes hangs on it.
+                    drop(told);
                     screen.host_stays(background.log());
                     background.settle()?;
                 }
-                None => screen.host_ends_with_ctrl_c(),
+                None => {
+                    told?;
+                    screen.host_ends_with_ctrl_c();
+                }
             }
             let log = log.then(|| tokio::spawn(tell_of_all(*screen, &host)));
             let sandboxes = tokio::select! {

@@ -37,6 +37,25 @@ fn a_host_in_the_background_listens_when_the_command_comes_back_and_ends_when_to
 }
 
 #[test]
+fn a_host_goes_to_the_background_also_where_nobody_reads_what_it_says() {
+    let place = Place::new();
+    let begin = |flags: &[&str]| {
+        let (read, write) = std::io::pipe().unwrap();
+        drop(read);
+        let mut command = place.command();
+        command.args(["host", "-d", "--listen", "127.0.0.1:0"]).args(flags);
+        let begun = command.stdout(write.try_clone().unwrap()).stderr(write).status().unwrap();
+        assert!(begun.success(), "{begun:?}");
+    };
+    begin(&[]);
+    let _stopped = Stopped(&place);
+    place.run(["create", "box"]).done();
+    place.run(["exec", "-d", "box", "--", "sleep 1000"]).done();
+    begin(&["--replace"]);
+    assert!(place.run(["ps", "box", "--json"]).done().text().contains("\"running\""));
+}
+
+#[test]
 fn a_host_that_cannot_go_to_the_background_says_why_and_fails() {
     let place = Place::new();
     let file = place.path().join("file");
