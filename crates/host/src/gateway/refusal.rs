@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Method, Response, StatusCode};
-use reveille_wire::{GatewayCode, Port, Refusal, SandboxName};
+use reveille_wire::{GatewayCode, Port, Refusal, SandboxName, hop};
 
 use super::route::NoRoute;
 
@@ -102,6 +102,13 @@ pub(super) fn body_broken() -> Refusal {
 /// 400: whose it is, is left to whoever reads it.
 pub(crate) fn two_hosts() -> Refusal {
     Refusal::new(GatewayCode::BadRequest, "the request names two hosts").action("send one Host")
+}
+
+/// 431: more than an agent takes.
+pub(crate) fn large_head() -> Refusal {
+    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    let message = format!("the head of the request is longer than {} bytes", hop::MAX_HEAD);
+    Refusal::coded(status, "REQUEST_HEADER_FIELDS_TOO_LARGE", message)
 }
 
 /// 501: a protocol on a stream of HTTP/2 that is no WebSocket.

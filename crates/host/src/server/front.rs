@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::response::IntoResponse as _;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use reveille_wire::{GatewayCode, Refusal, header};
+use reveille_wire::{GatewayCode, Refusal, header, hop};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service as _;
@@ -97,8 +97,15 @@ impl Front {
         id: &Id,
         seat: &Seat,
     ) -> Option<Response<Body>> {
-        if !request.body().is_whole() && names_two_hosts(request.headers()) {
-            return Some(respond(refusal::two_hosts()));
+        // What is whole has been looked at as it was read.
+        if !request.body().is_whole() {
+            if names_two_hosts(request.headers()) {
+                return Some(respond(refusal::two_hosts()));
+            }
+            // The library's bound is on what it reads at a time, and a head that comes at once may be longer.
+            if hop::head_length(&request) > hop::MAX_HEAD {
+                return Some(respond(refusal::large_head()));
+            }
         }
         if room == Room::Preview
             && let Some(workspace) = self.workspace_of_preview(&request)

@@ -10,7 +10,7 @@ mod trailers;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 
 pub use framing::{Framing, UnknownCoding};
 pub use trailers::strip_trailers;
@@ -28,6 +28,30 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 
 /// Those that are meant for one hop whether or not `Connection` names them.
 const ALWAYS: [HeaderName; 6] = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
+
+/// How long the head of a request is, as HTTP/1.1 writes it, in bytes.
+///
+/// ```
+/// use http::Request;
+/// use reveille_wire::hop;
+///
+/// let written = "GET /a?b HTTP/1.1\r\nhost: h\r\n\r\n";
+/// let request = Request::get("/a?b").header("host", "h").body(())?;
+/// assert_eq!(hop::head_length(&request), written.len());
+/// # Ok::<(), http::Error>(())
+/// ```
+pub fn head_length<B>(request: &Request<B>) -> usize {
+    const AROUND: usize = "  HTTP/1.1\r\n\r\n".len();
+    const AROUND_HEADER: usize = ": \r\n".len();
+    let uri = request.uri();
+    let origin = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len())
+        + uri.authority().map_or(0, |authority| authority.as_str().len());
+    let target = origin + uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let header =
+        |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + AROUND_HEADER + value.len();
+    let headers: usize = request.headers().iter().map(header).sum();
+    request.method().as_str().len() + target + AROUND + headers
+}
 
 /// Takes out of a message's headers what is not to go further, and says how its body was framed.
 ///
