@@ -260,13 +260,14 @@ impl Driver {
                     .with_answer(answer.into_answered()));
             }
         }
-        if !is_here && self.taking.streams(status, &answer.parts.headers) {
+        let change = Change::of(&mut answer.parts.extensions);
+        // What changes over has no body, and goes on all the same.
+        if (!is_here || change.is_some()) && self.taking.streams(status, &answer.parts.headers) {
             let spent = self.now().since(self.began);
             let left = self.tuning.deadline.map(|deadline| deadline.saturating_sub(spent));
             answer.body.bound_by(left.and_then(|left| Instant::now().checked_add(left)));
             answer.body.told_by(self.seat.take());
         }
-        let change = Change::of(&mut answer.parts.extensions);
         let Answer { parts: http::response::Parts { version, headers, .. }, body, .. } = *answer;
         // Boxed, as it would be moved with each future on its way out.
         Ok(Box::new(Begun { status, version, headers, body, record: self.record(stop), change }))
