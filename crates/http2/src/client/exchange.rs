@@ -6,10 +6,12 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use h2::client::ResponseFuture;
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONTENT_LENGTH, HeaderValue, TE};
 use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body;
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Arriving, Client, Open, Unanswered};
 use crate::Duplex;
@@ -27,8 +29,9 @@ pub enum Answer {
 type Sending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Client {
-    /// Sends a request, and has `heard` called with each interim answer until the answer comes. To drop this before that
-    /// resets the stream; what is left of the body when it comes goes on by itself.
+    /// Sends a request, and has `heard` called with each interim answer until the answer comes, whether or not this is
+    /// polled: nothing bounds how many there are, so that none may wait. To drop this before the answer resets the stream;
+    /// what is left of the body when it comes goes on by itself.
     ///
     /// A request with the extension [`h2::ext::Protocol`] is one to change over, and has no body.
     ///
@@ -37,7 +40,7 @@ impl Client {
     pub async fn send<B>(
         &self,
         request: Request<B>,
-        mut heard: impl FnMut(Response<()>) + Send,
+        heard: impl FnMut(Response<()>) + Send + 'static,
     ) -> Result<Answer, Unanswered<B>>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
@@ -53,32 +56,42 @@ impl Client {
         let is_over = body.is_end_stream() && !is_extended;
         let open = line.open();
         let begun = requests.send_request(Request::from_parts(head, ()), is_over);
-        let (mut answer, stream) = begun.map_err(|error| Unanswered::Broken(line.error(error)))?;
-        if is_extended {
-            let response = answered(&mut answer, &mut None, &mut heard).await;
-            let response = response.map_err(|error| Unanswered::Broken(line.error(error)))?;
-            return Ok(changed(response, stream, open));
-        }
-        let mut sending: Option<Sending> =
-            (!is_over).then(|| Box::pin(Outgoing { body, stream, left }.send()) as Sending);
-        let response = answered(&mut answer, &mut sending, &mut heard).await;
-        let response = response.map_err(|error| Unanswered::Broken(line.error(error)))?;
-        if let Some(rest) = sending {
-            let open = line.open();
-            tokio::spawn(async move {
-                rest.await;
-                drop(open);
-            });
-        }
-        Ok(arriving(response, open))
+        let (answer, stream) = begun.map_err(|error| Unanswered::Broken(line.error(error)))?;
+        let answering = async move {
+            if is_extended {
+                let response = answered(answer, &mut None, heard).await?;
+                return Ok(changed(response, stream, open));
+            }
+            let mut sending: Option<Sending> =
+                (!is_over).then(|| Box::pin(Outgoing { body, stream, left }.send()) as Sending);
+            let response = answered(answer, &mut sending, heard).await?;
+            if let Some(rest) = sending {
+                let open = open.0.open();
+                tokio::spawn(async move {
+                    rest.await;
+                    drop(open);
+                });
+            }
+            Ok(arriving(response, open))
+        };
+        let answered = AbortOnDropHandle::new(tokio::spawn(answering)).await;
+        answered.unwrap_or_else(gone).map_err(|error| Unanswered::Broken(line.error(error)))
+    }
+}
+
+/// What a task that did not end says: it panicked, or its runtime ends.
+fn gone(error: JoinError) -> Result<Answer, h2::Error> {
+    match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Err(Reason::CANCEL.into()),
     }
 }
 
 /// Waits for an answer, and sends the body meanwhile.
 async fn answered(
-    answer: &mut ResponseFuture,
+    mut answer: ResponseFuture,
     sending: &mut Option<Sending>,
-    heard: &mut (impl FnMut(Response<()>) + Send),
+    mut heard: impl FnMut(Response<()>) + Send,
 ) -> Result<Response<RecvStream>, h2::Error> {
     poll_fn(|cx| {
         if sending.as_mut().is_some_and(|sending| sending.as_mut().poll(cx).is_ready()) {
@@ -88,7 +101,7 @@ async fn answered(
         while let Poll::Ready(Some(Ok(said))) = answer.poll_informational(cx) {
             heard(said);
         }
-        Pin::new(&mut *answer).poll(cx)
+        Pin::new(&mut answer).poll(cx)
     })
     .await
 }

@@ -50,11 +50,11 @@ const SENDS: usize = 1024 * 1024;
 /// let (client, driver) = Client::begin(socket).await?;
 /// tokio::spawn(driver);
 /// let request = http::Request::get("http://h/").body(Full::<Bytes>::default())?;
-/// let mut hints = Vec::new();
-/// let answer = client.send(request, |hint| hints.push(hint.status().as_u16())).await;
+/// let (tell, hints) = std::sync::mpsc::channel();
+/// let answer = client.send(request, move |hint| drop(tell.send(hint.status().as_u16()))).await;
 /// let Ok(Answer::Arriving(answer)) = answer else { panic!("it is answered") };
 /// assert_eq!(answer.into_body().collect().await?.to_bytes(), "page");
-/// assert_eq!(hints, [103]);
+/// assert_eq!(hints.recv()?, 103);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -145,6 +145,25 @@ async fn whoever_gives_up_a_request_resets_it_and_whoever_drops_an_answer_too() 
 }
 
 #[tokio::test]
+async fn what_comes_before_an_answer_is_heard_whether_or_not_anybody_looks() {
+    let (client, mut asked) = asking().await;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let mut sending =
+        std::pin::pin!(client.send(get(), move |hint| tell.send(hint.status().as_u16()).unwrap()));
+    let mut answer = tokio::select! {
+        biased;
+        _ = sending.as_mut() => panic!("it is not answered"),
+        asked = soon(asked.recv()) => asked.unwrap().1,
+    };
+    for _ in 0..1_000 {
+        answer.send_informational(Response::builder().status(103).body(()).unwrap()).unwrap();
+        assert_eq!(soon(told.recv()).await, Some(103));
+    }
+    answer.send_response(ok(), true).unwrap();
+    assert!(matches!(soon(sending).await, Ok(Answer::Arriving(answer)) if answer.status() == 200));
+}
+
+#[tokio::test]
 async fn a_connection_ends_when_nobody_has_anything_of_it_and_not_before() {
     let (client, socket, driver) = connected().await;
     let mut asked = served_by_library(socket);

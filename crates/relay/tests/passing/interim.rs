@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 
 use http::Request;
+use reveille::HttpVersion;
 use reveille_faults::{Answer, FaultServer, Script, Step};
 
 use crate::place::{BOX, PATIENCE, plain, relay, runtime};
@@ -79,6 +80,19 @@ fn hints_come_when_they_are_given() {
     for mut raw in [Raw::to(&relay), Raw::to(&relay)] {
         raw.say(asked("GET", "/a", ""));
         assert_eq!(raw.answer("GET"), SAID, "the answer is still to come");
+    }
+}
+
+#[test]
+fn hints_of_a_platform_over_http2_come_too() {
+    let platform =
+        FaultServer::start(Step::ok("page").informational_with(103, [("link", "</a.css>")])).unwrap();
+    let relay = relay(plain(&platform.url()).http_version(HttpVersion::Http2));
+    for asked in [asked("GET", "/a", ""), asked("POST", "/b", CHUNKED)] {
+        let mut raw = Raw::to(&relay);
+        raw.say(&asked);
+        assert_eq!(raw.answer("GET"), SAID, "{asked}");
+        assert!(raw.answer("GET").ends_with("\n\npage"), "{asked}");
     }
 }
 

@@ -187,7 +187,7 @@ impl Stream {
     pub(super) async fn send(
         &self,
         request: Request<SendBody>,
-        heard: impl FnMut(Response<()>) + Send,
+        heard: impl FnMut(Response<()>) + Send + 'static,
     ) -> Result<Answer, Unanswered> {
         self.0.client.send(request, heard).await.map_err(Unanswered::from)
     }
