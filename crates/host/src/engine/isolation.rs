@@ -56,6 +56,9 @@ pub enum Landlock {
     /// outside the domain; nor do they send signals to one, or reach its abstract sockets. Since Linux 6.12, the
     /// interface's version 6.
     Scoped,
+    /// The same but for signals and abstract sockets, and before Linux 6.10 (version 5) devices, which other walls stand
+    /// round alone. Since Linux 5.19, version 2: before it a domain moves no file between directories.
+    Unscoped,
     /// There is no domain.
     None,
 }
@@ -136,6 +139,7 @@ impl fmt::Display for Landlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Scoped => "programs in a Landlock domain",
+            Self::Unscoped => "programs in a Landlock domain that keeps no signals in",
             Self::None => "no Landlock domain",
         })
     }

@@ -89,15 +89,18 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Whether programs are in a domain of this kind; said where not.
-fn has(ground: &Ground, wanted: Landlock) -> bool {
+/// Whether programs are in one of these domains; said where not.
+fn has(ground: &Ground, wanted: &[Landlock]) -> bool {
     let isolation = ground.engine.isolation();
-    let has = isolation.landlock == wanted;
+    let has = wanted.contains(&isolation.landlock);
     if !has {
         eprintln!("SKIPPED: {isolation}");
     }
     has
 }
+
+const SCOPED: &[Landlock] = &[Landlock::Scoped];
+const ANY: &[Landlock] = &[Landlock::Scoped, Landlock::Unscoped];
 
 /// With what a program would end, stop or wake its agent, as a signal of its own or of one of its threads.
 const SIGNALS: &[&str] = &[
@@ -161,12 +164,14 @@ fn agent_left_alone(rung: &Rung) -> Result<(), Failed> {
     let own = Directory::new()?;
     let next = || Ground::living(Lifetime::BeyondTheHost, own.path().to_owned(), rung, "");
     let ground = next();
-    if !has(&ground, Landlock::Scoped) {
+    if !has(&ground, ANY) {
         return Ok(());
     }
     let refused = |asked: &Asked<'_>| {
         asked.none_runs(LOOKS.iter().copied());
-        asked.none_runs(SIGNALS.iter().copied());
+        if has(asked.ground, SCOPED) {
+            asked.none_runs(SIGNALS.iter().copied());
+        }
     };
     let asked = Asked::new(&ground, None);
     // Among themselves nothing changes: what was started at another time is signalled and looked into.
@@ -201,7 +206,7 @@ const CONNECT: &str = "perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0); \
 
 fn abstract_sockets(rung: &Rung) -> Result<(), Failed> {
     let ground = Ground::new(rung, "");
-    if !has(&ground, Landlock::Scoped) {
+    if !has(&ground, SCOPED) {
         return Ok(());
     }
     let name = format!("reveille-{:016x}", fastrand::u64(..));
@@ -219,7 +224,7 @@ fn abstract_sockets(rung: &Rung) -> Result<(), Failed> {
 
 fn no_devices(rung: &Rung) -> Result<(), Failed> {
     let ground = Ground::new(rung, "");
-    if !has(&ground, Landlock::Scoped) {
+    if !has(&ground, ANY) {
         return Ok(());
     }
     let asked = Asked::new(&ground, None);
@@ -298,7 +303,7 @@ fn ordinary_work(rung: &Rung) -> Result<(), Failed> {
 
 fn nested(rung: &Rung) -> Result<(), Failed> {
     let ground = Ground::new(rung, "");
-    if !has(&ground, Landlock::Scoped) {
+    if !has(&ground, ANY) {
         return Ok(());
     }
     let me = std::env::current_exe()?;

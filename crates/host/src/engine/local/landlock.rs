@@ -23,8 +23,14 @@ pub(super) fn choose(missing: &mut Vec<String>) -> Landlock {
     match tried.landlock {
         LandlockStatus::Available { effective_abi, .. }
             if effective_abi >= ABI::V6 && tried.ruleset == RulesetStatus::FullyEnforced => return Landlock::Scoped,
-        LandlockStatus::Available { .. } => {
+        LandlockStatus::Available { effective_abi, .. }
+            if effective_abi >= ABI::V2 && tried.ruleset != RulesetStatus::NotEnforced =>
+        {
             missing.push(domain("this kernel's keeps no signals in (to get it: Linux 6.12)"));
+            return Landlock::Unscoped;
+        }
+        LandlockStatus::Available { .. } => {
+            missing.push(domain("in this kernel's no file moves between directories (to get it: Linux 6.12)"));
         }
         LandlockStatus::NotEnabled => missing
             .push(domain("it is not enabled (to get it: landlock in the kernel's parameter lsm=)")),
