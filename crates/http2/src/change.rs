@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::Request;
+use http::{Method, Request};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
@@ -42,15 +42,19 @@ pub type Changed = Either<TokioIo<Upgraded>, Duplex>;
 #[derive(Clone, Debug)]
 struct Carried(Arc<Mutex<Option<oneshot::Receiver<Duplex>>>>);
 
-/// Which protocol a request asks its stream of HTTP/2 to change over to.
+/// Which protocol a request asks its stream of HTTP/2 to change over to (RFC 8441, section 4).
 ///
 /// ```
-/// let mut request = http::Request::new(());
+/// let mut request = http::Request::connect("http://h/").body(())?;
 /// assert_eq!(reveille_http2::protocol(&request), None);
 /// request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
 /// assert_eq!(reveille_http2::protocol(&request), Some("websocket"));
+/// # Ok::<(), http::Error>(())
 /// ```
 pub fn protocol<B>(request: &Request<B>) -> Option<&str> {
+    if *request.method() != Method::CONNECT {
+        return None;
+    }
     request.extensions().get::<h2::ext::Protocol>().map(h2::ext::Protocol::as_str)
 }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::{Connection, SendResponse};
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use reveille_http1::{Interim, Last};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -186,7 +186,7 @@ impl<F> Serving<'_, F> {
         let (head, receive) = request.into_parts();
         let mut request = Request::from_parts(head, ());
         let method = request.method().clone();
-        let (body, change) = if method == Method::CONNECT && protocol(&request).is_some() {
+        let (body, change) = if protocol(&request).is_some() {
             (Incoming::nothing(), Some(Changing { receive, make: change::carry(&mut request) }))
         } else {
             (Incoming::of(&request, receive, &said), None)

@@ -5,10 +5,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::EXPECT;
 use http::{HeaderMap, Request};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::outgoing::announced;
 use crate::said::Said;
 
 /// The body of a request. Its client may send more of it as it is read.
@@ -25,10 +26,8 @@ pub struct Incoming {
 impl Incoming {
     /// The body of this request.
     pub(crate) fn of(request: &Request<()>, stream: RecvStream, said: &Said) -> Self {
-        let length =
-            request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let waits = expects_continue(request.headers()) && !stream.is_end_stream();
-        Self { stream: Some(stream), left: length, asks: waits.then(|| said.clone()) }
+        Self { stream: Some(stream), left: announced(request.headers()), asks: waits.then(|| said.clone()) }
     }
 
     /// None.

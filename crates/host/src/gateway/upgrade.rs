@@ -1,7 +1,7 @@
 //! Requests to switch to another protocol: of a connection of HTTP/1.1 to any, of a stream of HTTP/2 to WebSocket.
 
 use axum::body::Body;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request};
+use http::{HeaderValue, Request, Response, StatusCode, Version, request};
 use reveille_http2::Change;
 use reveille_wire::websocket::{self, Extended};
 use reveille_wire::{Refusal, hop};
@@ -28,18 +28,20 @@ impl Upgrade {
     /// # Errors
     /// When its stream is to switch to a protocol that HTTP/1.1 has no way to ask for.
     pub(super) fn of<B>(mut request: Request<B>) -> Result<(request::Parts, B, Option<Self>), Refusal> {
-        let extended = reveille_http2::protocol(&request).filter(|_| request.method() == Method::CONNECT);
-        if extended.is_some_and(|protocol| !websocket::is_named(protocol)) {
-            return Err(refusal::unknown_protocol());
+        if let Some(protocol) = reveille_http2::protocol(&request) {
+            if !websocket::is_named(protocol) {
+                return Err(refusal::unknown_protocol());
+            }
+            let client = Change::of(&mut request);
+            let (mut head, body) = request.into_parts();
+            let extended = Some(Extended::write(&mut head, fastrand::u128(..).to_be_bytes()));
+            let protocol = HeaderValue::from_static(websocket::PROTOCOL);
+            return Ok((head, body, Some(Self { protocol, client, extended })));
         }
-        let is_extended = extended.is_some();
-        let asks = is_extended
-            || (request.version() == Version::HTTP_11 && hop::upgrade(request.headers()).is_some());
-        let client = asks.then(|| Change::of(&mut request));
-        let (mut head, body) = request.into_parts();
-        let extended = is_extended.then(|| Extended::write(&mut head, fastrand::u128(..).to_be_bytes()));
-        let upgrade = client.zip(hop::upgrade(&head.headers));
-        let upgrade = upgrade.map(|(client, protocol)| Self { protocol, client, extended });
+        let protocol = hop::upgrade(request.headers()).filter(|_| request.version() == Version::HTTP_11);
+        let upgrade =
+            protocol.map(|protocol| Self { protocol, client: Change::of(&mut request), extended: None });
+        let (head, body) = request.into_parts();
         Ok((head, body, upgrade))
     }
 

@@ -28,6 +28,15 @@ impl Reset {
         self.asked.cancel();
     }
 
+    /// The answer, where there is one. Where there is none the connection shall end, and nothing comes of this.
+    pub(super) async fn unless_answered<A>(&self, answer: Option<A>) -> A {
+        if let Some(answer) = answer {
+            return answer;
+        }
+        self.ask();
+        std::future::pending().await
+    }
+
     pub(super) async fn asked(&self) {
         self.asked.cancelled().await;
     }

@@ -32,13 +32,7 @@ impl Otherwise<'_> {
             async move {
                 let version = request.version();
                 let serving = front.serve(Exchange::begin(request.map(Either::Left)), &visitor, &seat);
-                match interims.during(version, serving).await {
-                    Some(response) => Ok::<_, Infallible>(response),
-                    None => {
-                        reset.ask();
-                        std::future::pending().await
-                    }
-                }
+                Ok::<_, Infallible>(reset.unless_answered(interims.during(version, serving).await).await)
             }
         });
         let connection = server(self.visit.head).serve_connection(TokioIo::new(socket), service);

@@ -26,13 +26,8 @@ impl Otherwise<'_> {
             let (front, seat) = (Arc::clone(&self.visit.front), Arc::clone(self.visit.held.seat()));
             let (visitor, reset) = (self.visitor.on_stream(interim), self.reset.clone());
             async move {
-                match front.serve(Exchange::begin(request.map(Either::Right)), &visitor, &seat).await {
-                    Some(response) => response,
-                    None => {
-                        reset.ask();
-                        std::future::pending().await
-                    }
-                }
+                let serving = front.serve(Exchange::begin(request.map(Either::Right)), &visitor, &seat);
+                reset.unless_answered(serving.await).await
             }
         });
         if let Err(error) = served.await {
