@@ -68,6 +68,14 @@ impl Clock {
             }
         }
     }
+
+    /// The same where there is a time to wait for, else for ever.
+    pub(crate) async fn wait_until_due(&self, time: Option<SystemTime>) {
+        match time {
+            Some(time) => self.wait_until(time).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// This moment as text, by the machine's clock.

@@ -24,14 +24,8 @@ pub(crate) async fn run(control: Arc<Control>) {
                 at => soonest = [soonest, at].into_iter().flatten().min(),
             }
         }
-        let wait = async {
-            match soonest {
-                Some(at) => control.clock.wait_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
-            () = wait => {}
+            () = control.clock.wait_until_due(soonest) => {}
             () = control.expiries.notified() => {}
             () = control.terms.stop.cancelled() => return,
         }

@@ -6,7 +6,7 @@ use reveille_wire::{EnvVar, Sandbox, SandboxSpec};
 use serde_json::{Map, Value};
 
 /// What is shown in a secret's place.
-const MASK: &str = "********";
+pub(in crate::control) const MASK: &str = "********";
 
 /// The secrets of a route, which are written and never read.
 const SECRETS: &str = "secrets";

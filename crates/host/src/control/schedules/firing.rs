@@ -46,14 +46,8 @@ pub(crate) async fn run(control: Arc<Control>) {
             soonest = [soonest, due].into_iter().flatten().min();
         }
         looked = now;
-        let wait = async {
-            match soonest {
-                Some(at) => control.clock.wait_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
-            () = wait => {}
+            () = control.clock.wait_until_due(soonest) => {}
             () = underway.one_ended() => {}
             () = control.schedules_changed.notified() => {}
             () = control.terms.stop.cancelled() => return,

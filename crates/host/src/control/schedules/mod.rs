@@ -19,6 +19,7 @@ use self::record::{KEPT, KEPT_OF_ALL, Timing, key};
 use super::answer::Failure;
 use super::asked::{self, Path, Query};
 use super::paging::{Key, Paging};
+use super::sandboxes::secrets::MASK;
 use super::spec::{check_variable, letters};
 use super::state::Control;
 use crate::clock;
@@ -34,8 +35,6 @@ const MAX_NAME: usize = 256;
 const MAX_SIZE: usize = 64 << 10;
 /// After how many seconds a process is ended that does not say.
 const TIMEOUT: u32 = 600;
-/// What is shown in the place of a variable's value.
-const MASK: &str = "********";
 
 pub(super) fn routes() -> Router<Arc<Control>> {
     Router::new()
