@@ -1,7 +1,7 @@
 //! One client's connection, HTTP/1.1 or HTTP/2.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,37 +77,18 @@ async fn otherwise(mut socket: Socket<TcpStream>, mut came: BytesMut, crossing: 
 }
 
 async fn over_http2(socket: Socket<TcpStream>, crossing: Arc<Crossing>) {
-    let (stop, cut, last) = (crossing.stop.clone(), crossing.cut.clone(), Last::default());
+    let last = Last::default();
     let http2 = Http2 { socket, bounds: &BOUNDS, last: &last };
-    let mut connection = pin!(
-            http2.serve(|request, interim| {
-                let crossing = Arc::clone(&crossing);
-                async move {
-                    crossing.serve(request.map(|body| Coming::Streamed(Either::Right(body))), interim).await
-                }
-            })
-        );
-    let served = tokio::select! {
-        biased;
-        // First, so that what has come already is served like anything that comes while the relay stops.
-        served = connection.as_mut() => served,
-        () = stop.cancelled() => {
-            last.set();
-            tokio::select! {
-                served = connection.as_mut() => served,
-                () = cut.cancelled() => return,
-            }
-        }
-    };
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection broke");
-    }
+    let connection = http2.serve(|request, interim| {
+        let crossing = Arc::clone(&crossing);
+        async move { crossing.serve(request.map(|body| Coming::Streamed(Either::Right(body))), interim).await }
+    });
+    to_its_end(pin!(connection), &crossing, |_| last.set()).await;
 }
 
 async fn by_library(socket: Socket<TcpStream>, crossing: Arc<Crossing>) {
-    let (stop, cut) = (crossing.stop.clone(), crossing.cut.clone());
     let interims = socket.interims();
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(|request: Request<Incoming>| {
         let (crossing, interims) = (Arc::clone(&crossing), interims.clone());
         async move {
             let version = request.version();
@@ -117,16 +98,25 @@ async fn by_library(socket: Socket<TcpStream>, crossing: Arc<Crossing>) {
             Ok::<_, Infallible>(interims.during(version, serving).await)
         }
     });
-    let mut connection = pin!(server().serve_connection(TokioIo::new(socket), service).with_upgrades());
+    let connection = server().serve_connection(TokioIo::new(socket), service).with_upgrades();
+    to_its_end(pin!(connection), &crossing, http1::UpgradeableConnection::graceful_shutdown).await;
+}
+
+/// Serves a connection, to which it is said by `last` when the relay stops that what is under way is its last.
+async fn to_its_end<C, E>(mut connection: Pin<&mut C>, crossing: &Crossing, last: impl FnOnce(Pin<&mut C>))
+where
+    C: Future<Output = Result<(), E>>,
+    E: std::error::Error,
+{
     let served = tokio::select! {
         biased;
         // First, so that what has come already is served like anything that comes while the relay stops.
         served = connection.as_mut() => served,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+        () = crossing.stop.cancelled() => {
+            last(connection.as_mut());
             tokio::select! {
                 served = connection.as_mut() => served,
-                () = cut.cancelled() => return,
+                () = crossing.cut.cancelled() => return,
             }
         }
     };
