@@ -151,10 +151,7 @@ fn attach(arguments: &Arguments) -> Result<(), NotRun> {
             Attached::Volume(wanted) => wanted.path.as_str(),
             Attached::Scratch { path, .. } => path.as_str(),
         };
-        if let Some(file) = place::in_the_way(path) {
-            let what = format!("nothing can be mounted at {path}: {} is no directory", file.display());
-            return Err(NotRun::NoPlace(what));
-        }
+        place::check_way(path).map_err(NotRun::NoPlace)?;
         match attached {
             Attached::Volume(wanted) => place::mount(volumes, wanted)?,
             Attached::Scratch { megabytes, path } => place::mount_scratch(*megabytes, path.as_str())?,

@@ -147,10 +147,7 @@ fn place_drive(reach: &Reach, wanted: &DriveMount, known: &[DriveMount]) -> Resu
             None => Err(Failure::conflict(format!("{} is taken: it is a mount point", wanted.path))),
         };
     }
-    if let Some(file) = place::in_the_way(&wanted.path) {
-        let why = format!("nothing can be mounted at {}: {} is no directory", wanted.path, file.display());
-        return Err(Failure::bad(why));
-    }
+    place::check_way(&wanted.path).map_err(Failure::bad)?;
     reach.mount(wanted).map(|()| Placed::Now).map_err(Failure::broken)
 }
 

@@ -30,10 +30,13 @@ pub(crate) fn is_mounted(path: &str) -> bool {
     table.lines().filter_map(|line| line.split(' ').nth(4)).any(|point| Path::new(&unescaped(point)) == path)
 }
 
-/// What is no directory, and stands where `path` has to lead through or to one.
-pub(crate) fn in_the_way(path: &str) -> Option<&Path> {
+/// Says what is in the way where `path` has to lead through or to a directory, and something else stands there.
+pub(crate) fn check_way(path: &str) -> Result<(), String> {
     let mut there = Path::new(path).ancestors().filter(|path| path.symlink_metadata().is_ok());
-    there.next().filter(|path| !path.is_dir())
+    match there.next().filter(|path| !path.is_dir()) {
+        Some(file) => Err(format!("nothing can be mounted at {path}: {} is no directory", file.display())),
+        None => Ok(()),
+    }
 }
 
 /// Directories outside the sandbox, one for each drive or volume.
