@@ -294,13 +294,10 @@ async fn what_is_being_made_is_not_said_to_sleep() {
     stand.engine.script(|script| script.gated_wake = true);
     let making = stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"box"}}"#);
     let looking = async {
-        let seen = loop {
-            let seen = stand.client.get("/v0/sandboxes/box").await.json();
-            if stand.engine.wakes() == 1 {
-                break seen;
-            }
+        while stand.engine.wakes() == 0 {
             tokio::task::yield_now().await;
-        };
+        }
+        let seen = stand.client.get("/v0/sandboxes/box").await.json();
         stand.engine.go.notify_one();
         seen
     };
