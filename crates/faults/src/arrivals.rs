@@ -202,14 +202,15 @@ impl Log {
         self.change(|state| state.counts.stream_resets += 1);
     }
 
-    /// Records a request; its body is accounted for by the receipt.
+    /// Records a request that arrived at this moment; its body is accounted for by the receipt.
     pub(crate) fn arrive(
         self: &Arc<Self>,
         connection: u64,
         head: Head,
         treatment: String,
+        now: Instant,
     ) -> (Exchange, Receipt) {
-        let at = self.began.elapsed();
+        let at = now.saturating_duration_since(self.began);
         let sequence = self.change(|state| {
             state.counts.arrivals += 1;
             let sequence = state.counts.arrivals;

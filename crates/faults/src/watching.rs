@@ -13,9 +13,9 @@ use crate::arrivals::{Arrival, BodyState, Log, State};
 use crate::error::{Error, ErrorKind};
 
 /// How long something is waited for. A test that fails should say so before its reader gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Something that will be so within ten seconds, or is an error of the kind
+/// Something that will be so within thirty seconds, or is an error of the kind
 /// [`Timeout`](ErrorKind::Timeout).
 ///
 /// `.await` it in any runtime, or call [`wait`](Self::wait) without one.
@@ -50,7 +50,7 @@ impl<T: Send + 'static> Wait<T> {
     ///
     /// # Errors
     ///
-    /// It did not happen in ten seconds, or the server ended.
+    /// It did not happen in thirty seconds, or the server ended.
     pub fn wait(self) -> Result<T, Error> {
         pollster::block_on(self)
     }

@@ -66,9 +66,10 @@ async fn exchange(
     connection: u64,
     context: &Context,
 ) -> Next {
-    let step = context.turns.take(&request.head.method, &request.head.target, Instant::now());
+    let now = Instant::now();
+    let step = context.turns.take(&request.head.method, &request.head.target, now);
     let head = request.take_head();
-    let (exchange, receipt) = context.log.arrive(connection, head, step.to_string());
+    let (exchange, receipt) = context.log.arrive(connection, head, step.to_string(), now);
     let mut turn = Turn { stream, reader, request: &request, receipt };
     let next = turn.play(&step, &exchange).await;
     if matches!(next, Next::Gone) {

@@ -220,10 +220,12 @@ impl Reader {
         let method = field(":method").unwrap_or_default();
         let target = field(":path").or_else(|| field(":authority")).unwrap_or_default();
 
-        let step = self.context.turns.take(&method, &target, Instant::now());
+        let now = Instant::now();
+        let step = self.context.turns.take(&method, &target, now);
         let head =
             Head { protocol: Protocol::Http2, stream: Some(stream), method: method.clone(), target, headers };
-        let (exchange, receipt) = self.context.log.arrive(self.connection.number, head, step.to_string());
+        let (exchange, receipt) =
+            self.context.log.arrive(self.connection.number, head, step.to_string(), now);
         let receipt = Arc::new(Mutex::new(receipt));
         let (ended, request_ended) = oneshot::channel();
         let wanted = if reads_body(&step) { Wanted::Body } else { Wanted::HeadOnly };

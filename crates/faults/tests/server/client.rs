@@ -10,6 +10,9 @@ pub(crate) const GET: &[u8] = b"GET /status?x=1 HTTP/1.1\r\nhost: box\r\n\r\n";
 pub(crate) const HEAD: &[u8] = b"HEAD /status HTTP/1.1\r\nhost: box\r\n\r\n";
 pub(crate) const POST: &[u8] = b"POST /orders HTTP/1.1\r\nhost: box\r\ncontent-length: 5\r\n\r\nhello";
 
+/// A patience that only a broken test needs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How a connection went on after what was read from it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -20,7 +23,7 @@ pub(crate) enum Fate {
 
 pub(crate) fn connect(server: &FaultServer) -> TcpStream {
     let stream = TcpStream::connect(server.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 

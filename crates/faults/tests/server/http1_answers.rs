@@ -198,12 +198,20 @@ fn a_final_status_can_come_instead_of_a_100() {
 
 #[test]
 fn a_window_answers_by_the_servers_clock() {
-    let window = Duration::from_millis(300);
-    let script = Script::new().step(Step::status(503).lasting(window)).then(Step::ok("hello"));
-    let server = FaultServer::start(script).unwrap();
-    let mut stream = connect(&server);
+    let asleep = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+    let start = |window| {
+        let script = Script::new().step(Step::status(503).lasting(window)).then(Step::ok("hello"));
+        FaultServer::start(script).unwrap()
+    };
+    let long = start(Duration::from_secs(3600));
+    let mut stream = connect(&long);
     stream.write_all(&GET.repeat(3)).unwrap();
-    expect(&mut stream, &"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".repeat(3));
+    expect(&mut stream, &asleep.repeat(3));
+    let window = Duration::from_millis(50);
+    let short = start(window);
+    let mut stream = connect(&short);
+    stream.write_all(GET).unwrap();
+    expect(&mut stream, asleep);
     std::thread::sleep(window);
     stream.write_all(GET).unwrap();
     expect(&mut stream, OK);

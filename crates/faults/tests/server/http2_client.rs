@@ -12,10 +12,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use reveille_faults::FaultServer;
 use tokio::task::JoinHandle;
 
-use crate::client::connect;
-
-/// A patience that only a broken test needs.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::client::{PATIENCE, connect};
 
 /// One connection.
 pub(crate) struct Client {
