@@ -127,8 +127,13 @@ fn a11_a_body_that_stops_is_a_read_timeout() {
     let script = Script::new().step(Step::ok("hello").cut_body(2, End::Freeze)).then(Step::ok("hello"));
     let server = FaultServer::start(script).unwrap();
     let client = builder(&server.url()).read_timeout(Duration::from_millis(50)).build().unwrap();
-    let page = client.sandbox("box").network().fetch(3000, "/").wait().unwrap();
-    assert_eq!((page.text().as_ref(), page.history().to_string().as_str()), ("hello", "read time-out, 200"));
+    let fetch = client.sandbox("box").network().fetch(3000, "/").retry(quick().with_retries(1_000));
+    let page = fetch.wait().unwrap();
+    assert_eq!(page.text(), "hello");
+    // On a machine that is busy with much else, a server may be silent for so long that stops nowhere.
+    let told = page.history().to_string();
+    let before = told.strip_suffix("read time-out, 200").unwrap_or_else(|| panic!("{told}"));
+    assert!(before.split(", ").all(|seen| seen.is_empty() || seen == "read time-out"), "{told}");
 }
 
 #[test]

@@ -71,6 +71,13 @@ impl Way {
     }
 }
 
+/// What `call` gives within a deadline, where that is long enough for it to come so far: a machine that is busy with much
+/// else gets more.
+pub(crate) fn in_time<T>(call: impl Fn(Duration) -> Option<T>) -> T {
+    let deadlines = [60, 600, 6_000, 60_000].map(Duration::from_millis);
+    deadlines.into_iter().find_map(call).expect("it never comes so far")
+}
+
 /// Runs a test over each of these versions, in every way, each time against a server of its own.
 pub(crate) fn everywhere(
     versions: &[HttpVersion],

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use reveille::{Client, ConnectionLimits, ErrorKind, FaultKind, HttpVersion};
+use reveille_faults::Refusing;
 
 use crate::harness::{Way, builder, probing};
 
@@ -161,8 +162,8 @@ async fn a_wait_for_a_connection_is_no_silence_of_the_peer() {
     let first = started(&client, "/held");
     server.waits(|counts| counts.requests == 1).await;
     let second = client.sandbox("box").network().fetch(3000, "/").no_retry();
-    let mut second = Box::pin(second.read_timeout(Duration::from_millis(500)).into_future());
-    let early = tokio::time::timeout(Duration::from_millis(1_200), &mut second).await;
+    let mut second = Box::pin(second.read_timeout(Duration::from_millis(1_500)).into_future());
+    let early = tokio::time::timeout(Duration::from_millis(2_500), &mut second).await;
     assert!(early.is_err(), "{early:?}");
     server.change(|counts| counts.let_go = true);
     first.await.unwrap().unwrap();
@@ -242,10 +243,10 @@ async fn an_idle_connection_to_elsewhere_makes_room() {
 
 #[tokio::test]
 async fn a_connection_that_could_not_be_made_is_none() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = Refusing::new().unwrap();
     let server = Counting::start();
     let client = builder(&server.url()).limits(ConnectionLimits::new().max(1)).build().unwrap();
-    let nowhere = client.sandbox_at(format!("http://{gone}"));
+    let nowhere = client.sandbox_at(nobody.url());
     for _ in 0..3 {
         let error = nowhere.network().fetch(3000, "/").no_retry().await.unwrap_err();
         assert_eq!(fault(&error), Some(FaultKind::Refused));

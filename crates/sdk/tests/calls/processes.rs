@@ -256,7 +256,7 @@ fn an_input_is_written_once_and_closed() {
     let script = Script::new()
         .on("POST", &format!("{LOG}/77/stdin"), Step::ok("{}"))
         .on("DELETE", LOG, Step::ok("{}"))
-        .on("POST", LOG, exact(&[A]).delay_body(Duration::from_millis(200)))
+        .on("POST", LOG, exact(&[A]).delay_body(Duration::from_secs(1)))
         .on("GET", LOG, exact(&[RESULT]));
     let server = FaultServer::start(script).unwrap();
     client(&server).sandbox("box").processes().exec("cat").stdin("some input").wait().unwrap();

@@ -51,7 +51,7 @@ fn a_mutation_from_standby_succeeds_and_arrives_once() {
 fn a_mutation_whose_window_is_longer_than_its_budget_was_not_sent() {
     let server = FaultServer::start(window(600_000)).unwrap();
     let client = client(&server);
-    let patient = RetryPolicy::builder().base(Duration::from_millis(50)).cap(Duration::from_millis(50));
+    let patient = RetryPolicy::builder().base(Duration::from_millis(500)).cap(Duration::from_millis(500));
     let patient = patient.jitter(Duration::ZERO).retries(4).build().unwrap();
     let post = client.sandbox("box").network().fetch(3000, "/orders").post().retry(patient);
     let error = post.wait().unwrap_err();
@@ -59,7 +59,7 @@ fn a_mutation_whose_window_is_longer_than_its_budget_was_not_sent() {
     assert_eq!((error.attempts(), error.may_have_run()), (0, false));
     let said = error.to_string();
     let begins = "POST /port/3000/orders: the sandbox did not wake in time: 503 (waited ";
-    assert!(said.starts_with(begins) && said.ends_with("ms for the probe); it was not sent"), "{said}");
+    assert!(said.starts_with(begins) && said.ends_with(" s for the probe); it was not sent"), "{said}");
     assert!(of_its_own(&server).is_empty());
 }
 
@@ -79,7 +79,7 @@ fn a_read_that_meets_the_window_arrives_as_soon_as_the_sandbox_is_there() {
         client(&server).sandbox("box").network().fetch(3000, "/status").with_history().wait().unwrap();
     assert_eq!((page.status().as_u16(), page.stop_reason()), (200, None));
     assert_eq!(history.len(), 2, "it was sent at once, and again at the word: {history}");
-    assert!(history.waited_for_probe() >= Duration::from_millis(250), "{history}");
+    assert!(!history.waited_for_probe().is_zero(), "{history}");
     assert_eq!(of_its_own(&server).len(), 2);
 }
 
@@ -177,7 +177,7 @@ fn an_answer_that_is_no_word_lets_everybody_meet_its_own_error() {
 fn an_app_that_refuses_while_the_sandbox_is_awake_is_tried_as_its_own_schedule_says() {
     let script = Script::new().on("GET", HEALTH, Step::ok("{}")).on("*", "/", Step::status(503));
     let server = FaultServer::start(script).unwrap();
-    let even = Duration::from_millis(200);
+    let even = Duration::from_millis(500);
     let policy = RetryPolicy::builder().base(even).cap(even).jitter(Duration::ZERO).build().unwrap();
     let client = probing(&server.url()).retry(policy).build().unwrap();
     let page = client.sandbox("box").network().fetch(3000, "/").wait().unwrap();
@@ -213,7 +213,11 @@ async fn a_caller_that_leaves_takes_nobody_down() {
     let (first, second) = (post("/first"), post("/second"));
     let second = tokio::spawn(second);
     // Whichever of the two looks, the first one goes away in the middle of it.
-    assert!(tokio::time::timeout(Duration::from_millis(80), first).await.is_err());
+    tokio::select! {
+        biased;
+        looked = server.wait_for_arrivals(1) => drop(looked.unwrap()),
+        _ = first => panic!("it is not awake"),
+    }
     assert_eq!(second.await.unwrap().unwrap().status().as_u16(), 200);
     let paths: Vec<_> = server
         .arrivals_of("POST")
@@ -250,7 +254,7 @@ fn a_mutation_that_has_no_time_for_what_the_server_asks_is_not_sent() {
 #[test]
 fn a_gateway_that_is_down_is_named_by_a_mutation_that_was_not_sent() {
     let nobody = Refusing::new().unwrap();
-    let even = Duration::from_millis(100);
+    let even = Duration::from_millis(500);
     let policy = RetryPolicy::builder().base(even).cap(even).jitter(Duration::ZERO).build().unwrap();
     let client = probing(&nobody.url()).retry(policy).build().unwrap();
     let error = client.sandbox("box").network().fetch(3000, "/").post().wait().unwrap_err();

@@ -169,7 +169,7 @@ fn b24_large_endless_and_closing_answers_are_let_go_before_the_wait() {
     for answer in rows {
         let server = FaultServer::start(Script::new().step(answer).then(Step::ok("awake"))).unwrap();
         // Long enough for the server to see that nothing is open during the wait.
-        let patient = RetryPolicy::builder().base(Duration::from_millis(300)).build().unwrap();
+        let patient = RetryPolicy::builder().base(Duration::from_secs(1)).build().unwrap();
         let fetch = client(&server).sandbox("box").network().fetch(3000, "/").retry(patient);
         let call = std::thread::spawn(move || fetch.wait());
         let counts = server.wait_for_counts("nothing open during the wait", |counts| {

@@ -1,11 +1,11 @@
 //! What an answer or an error says of the request is true.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reveille::{AnsweredBy, ErrorKind, Method, Replay, RetryPolicy, Site, StopReason};
 use reveille_faults::{Body, End, FaultServer, Moment, Script, Step};
 
-use crate::harness::{BOTH, HTTP1, client, everywhere, quick};
+use crate::harness::{BOTH, HTTP1, client, everywhere, in_time, quick};
 
 #[test]
 fn a_vouched_request_that_met_the_window_before_its_answer_may_have_run() {
@@ -128,32 +128,35 @@ fn a_page_that_is_cut_keeps_what_came_of_it_and_whose_it_is() {
 #[test]
 fn a_page_that_is_slow_keeps_what_came_of_it() {
     let server = FaultServer::start(Step::ok("0123456789").cut_body(4, End::Hang)).unwrap();
-    let fetch =
-        client(&server).sandbox("box").network().fetch(3000, "/").deadline(Duration::from_millis(300));
-    let error = fetch.wait().unwrap_err();
-    assert_eq!((&error.body().unwrap()[..], error.stop_reason()), (&b"0123"[..], Some(StopReason::Deadline)));
+    let came = in_time(|deadline| {
+        let fetch = client(&server).sandbox("box").network().fetch(3000, "/").deadline(deadline);
+        let error = fetch.wait().unwrap_err();
+        assert_eq!(error.stop_reason(), Some(StopReason::Deadline));
+        error.body().filter(|came| !came.is_empty()).cloned()
+    });
+    assert_eq!(&came[..], b"0123");
 }
 
 #[test]
 fn a_deadline_ends_a_stream_that_always_has_more() {
     let server = FaultServer::start(Step::ok(Body::endless("x"))).unwrap();
-    let begun = Instant::now();
-    let stream =
-        client(&server).sandbox("box").network().fetch(3000, "/").deadline(Duration::from_millis(300));
-    let last = stream.stream().wait().unwrap().into_iter().last().unwrap();
+    let last = in_time(|deadline| {
+        let stream = client(&server).sandbox("box").network().fetch(3000, "/").deadline(deadline);
+        stream.stream().wait().ok()?.into_iter().last()
+    });
     let error = last.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Interrupted);
     assert!(error.to_string().contains("out of time"), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 #[test]
 fn a_clients_deadline_bounds_calls_streams_and_executions() {
     let server = FaultServer::start(Step::ok(Body::endless("\n"))).unwrap();
-    let builder = crate::harness::builder(&server.url()).deadline(Duration::from_millis(300));
-    let client = builder.build().unwrap();
-    let exec = client.sandbox("box").processes().exec("yes").stream().wait();
-    let error = exec.unwrap().into_iter().last().unwrap().unwrap_err();
+    let last = in_time(|deadline| {
+        let client = crate::harness::builder(&server.url()).deadline(deadline).build().unwrap();
+        client.sandbox("box").processes().exec("yes").stream().wait().ok()?.into_iter().last()
+    });
+    let error = last.unwrap_err();
     assert!(error.to_string().contains("out of time"), "{error}");
     let server = FaultServer::start(Step::hang(Moment::AfterRequest)).unwrap();
     let builder = crate::harness::builder(&server.url()).deadline(Duration::from_millis(100));

@@ -150,16 +150,20 @@ fn a_terminal_that_is_dropped_ends_its_connection() {
 
 #[test]
 fn a_deadline_ends_a_terminal_with_an_error() {
-    let server = Server::start(
-        HEALTHY,
-        vec![act(|visit| {
-            let mut shown = visit.exact("s1");
-            shown.taken(0);
-            shown.until_left();
-        })],
-    );
-    let terminal = client(&server).sandbox("box").terminal().deadline(Duration::from_millis(200));
-    let (_, _, error) = all(terminal.wait().unwrap());
+    // A machine that is busy with much else gets more time to open one.
+    let opened = [200, 2_000, 20_000].into_iter().find_map(|millis| {
+        let server = Server::start(
+            HEALTHY,
+            vec![act(|visit| {
+                let mut shown = visit.exact("s1");
+                shown.taken(0);
+                shown.until_left();
+            })],
+        );
+        let terminal = client(&server).sandbox("box").terminal().deadline(Duration::from_millis(millis));
+        terminal.wait().ok()
+    });
+    let (_, _, error) = all(opened.unwrap());
     assert!(error.unwrap().to_string().contains("deadline"));
 }
 
