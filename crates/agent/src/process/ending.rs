@@ -12,10 +12,11 @@ use super::child::Process;
 
 /// How long processes have to stop by themselves.
 const TO_STOP: Duration = Duration::from_secs(1);
-/// How often what is left is killed: as often as an orphan can have an orphan that can have one.
-const ROUNDS: usize = 50;
+/// How long what is left is killed, again and again, as an orphan can have an orphan that can have one: longer than it
+/// takes on a machine that is busy with much else.
+const TO_DIE: Duration = Duration::from_secs(5);
 /// How long the kernel has to tell of the ends of those that were killed, in each round.
-const TO_DIE: Duration = Duration::from_millis(10);
+const ROUND: Duration = Duration::from_millis(10);
 
 impl Processes {
     /// Asks every process to stop, and kills what has not after a second, with everything that was left behind.
@@ -29,17 +30,22 @@ impl Processes {
         for process in all.iter().filter(|_| stopped.is_err()) {
             let _ended = process.kill();
         }
+        // What does not end in time is stuck in the kernel, where nothing ends it.
+        let _gone = tokio::time::timeout(TO_DIE, kill_what_is_left()).await;
+    }
+}
+
+async fn kill_what_is_left() {
+    loop {
         // What left its group by `setsid` comes to this process when its parent has ended, and not before.
-        for _ in 0..ROUNDS {
-            let left = descendants();
-            if left.is_empty() {
-                return;
-            }
-            for pid in left {
-                let _gone = kill(pid, Signal::SIGKILL);
-            }
-            tokio::time::sleep(TO_DIE).await;
+        let left = descendants();
+        if left.is_empty() {
+            return;
         }
+        for pid in left {
+            let _gone = kill(pid, Signal::SIGKILL);
+        }
+        tokio::time::sleep(ROUND).await;
     }
 }
 

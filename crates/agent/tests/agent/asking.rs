@@ -10,7 +10,7 @@ use crate::http::{self, Request, Response};
 use crate::running::Running;
 
 /// How long anything may take before a test has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Running {
     /// Starts an agent by means of `tool`, which executes it.

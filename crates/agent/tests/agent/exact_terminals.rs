@@ -148,6 +148,7 @@ fn what_was_seen_is_not_shown_again_and_what_was_typed_is_not_typed_again() {
     let mut first = Terminal::open(&agent, "sessionId=s&client=me");
     first.input(0, "echo one$((1+1))\n");
     let screen = first.until("one2\r\n");
+    first.until_taken(17);
     let (id, seen) = (first.id.clone(), first.seen);
     drop(first);
     let mut again = Terminal::open(&agent, &format!("sessionId=s&client=me&terminal={id}&from={seen}"));

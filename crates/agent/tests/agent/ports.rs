@@ -3,12 +3,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
 
+use crate::asking::PATIENCE;
 use crate::http::{self, Request};
 use crate::running::Running;
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server that does `serve` with its first connection, after the head of the request was read.
 fn server(serve: impl FnOnce(String, BufReader<TcpStream>) + Send + 'static) -> u16 {
@@ -142,7 +140,10 @@ fn a_large_body_passes_both_ways_with_flat_memory() {
 #[test]
 fn where_nothing_answers_a_sentence_says_so() {
     let agent = Running::start(&[]);
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // As the end of a connection it is nobody else's, and nobody listens there.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let free = taken.local_addr().unwrap().port();
     for (target, status, code) in [
         (format!("/port/{free}/"), 502, "PORT_NOT_LISTENING"),
         ("/port/0/".to_owned(), 400, "BAD_REQUEST"),

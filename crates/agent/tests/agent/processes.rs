@@ -11,6 +11,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
+use crate::asking::PATIENCE;
 use crate::running::Running;
 
 #[test]
@@ -22,8 +23,7 @@ fn an_end_is_told_at_once() {
         begun.elapsed()
     };
     // Looking every 50 ms would take that long each time; how long it takes on a busy machine says nothing.
-    let fastest = (0..20).map(|_| took()).min().unwrap();
-    assert!(fastest < Duration::from_millis(40), "the fastest end took {fastest:?}");
+    assert!((0..1_000).any(|_| took() < Duration::from_millis(40)), "not one was told at once");
 }
 
 /// Something that a command waits for.
@@ -81,7 +81,7 @@ fn orphans_leave_nothing_in_the_table_of_the_kernel() {
         let lists = tasks.flatten().map(|task| std::fs::read_to_string(task.path().join("children")));
         lists.map(|list| list.unwrap_or_default().split_whitespace().count()).sum()
     };
-    let end = Instant::now() + Duration::from_secs(5);
+    let end = Instant::now() + PATIENCE;
     while children() > 0 {
         assert!(Instant::now() < end, "{} children are left", children());
         thread::sleep(Duration::from_millis(10));
@@ -184,7 +184,7 @@ fn an_agent_listens_on_a_socket_that_was_handed_in() {
     };
     assert!(ask("GET /health").contains("\"upgradeCount\":0"));
     assert!(ask("POST /upgrade").starts_with("HTTP/1.1 200"));
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + PATIENCE;
     while !ask("GET /health").contains("\"upgradeCount\":1") {
         assert!(Instant::now() < end, "it is not upgraded");
     }
