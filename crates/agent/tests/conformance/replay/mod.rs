@@ -19,8 +19,10 @@ use self::template::{differences, filled, short};
 
 /// How many cases are put at once.
 const AT_ONCE: usize = 6;
-/// How long one answer may take.
+/// How long one answer may take, and what is waited for.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// How long a stream is listened to for more than is wanted of it.
+const QUIET: Duration = Duration::from_millis(600);
 
 /// Is shown each request, and what was seen of its answer.
 pub(crate) type Watcher<'a> = dyn Fn(&Value, &Value) + Sync + 'a;
@@ -169,7 +171,6 @@ fn make_root(server: &Server, root: &str) -> io::Result<()> {
 
 /// Runs one step, and tells what was seen in the form of an `expect`.
 fn observe(server: &Server, step: &Value, streams: &mut BTreeMap<String, Stream>) -> io::Result<Value> {
-    let seconds = |key: &str, or: f64| Duration::from_secs_f64(step[key].as_f64().unwrap_or(or));
     if let Some(name) = step["open"].as_str() {
         let connection = http::connect(&server.host, PATIENCE)?;
         let (server, step, to) = (server.clone(), step.clone(), connection.try_clone()?);
@@ -179,23 +180,26 @@ fn observe(server: &Server, step: &Value, streams: &mut BTreeMap<String, Stream>
     }
     if let Some(name) = step["collect"].as_str() {
         let stream = streams.remove(name).expect("a stream that was opened");
-        let seen = stream.settle(seconds("quiet", 0.6), seconds("most", 8.0));
-        let lines = seen.lines.iter().filter(|line| !line.trim().is_empty() && !line.contains("[keepalive]"));
+        let ends = step["end"] == true;
+        let wanted = step["expect"]["lines"].as_array().map_or(0, Vec::len);
+        let seen = if ends { stream.end(PATIENCE) } else { stream.settle(wanted, QUIET, PATIENCE) };
+        let lines = seen.lines.iter().filter(|line| is_news(line));
         let mut told = json!({"lines": lines.map(|line| parsed(line)).collect::<Value>()});
         if let Some((status, media)) = seen.head {
             told["status"] = status.into();
             told["type"] = media.into();
         }
-        if step["end"] == true {
-            told["ended"] = stream.end(Duration::from_secs(8)).ended.into();
+        if ends {
+            told["ended"] = seen.ended.into();
         }
         return Ok(told);
     }
-    if step.get("pause").is_some() {
-        std::thread::sleep(seconds("pause", 0.0));
+    if let Some(name) = step["hear"].as_str() {
+        let lines = step["lines"].as_u64().and_then(|lines| usize::try_from(lines).ok());
+        streams[name].hear(lines.expect("how many lines"), PATIENCE);
         return Ok(Value::Null);
     }
-    let end = Instant::now() + seconds("within", 0.0);
+    let end = Instant::now() + PATIENCE;
     loop {
         let seen = server.put(step)?;
         let until = step.get("until").filter(|until| !differences(until, &seen["body"], "$").is_empty());
@@ -224,6 +228,11 @@ fn told(mut response: Response, step: &Value) -> io::Result<Value> {
         _ => told["text"] = text.into(),
     }
     Ok(told)
+}
+
+/// Whether a line of a stream says more than that the stream goes on.
+fn is_news(line: &str) -> bool {
+    !line.trim().is_empty() && !line.contains("[keepalive]")
 }
 
 /// The type of a body, without parameters.

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::http::Response;
 
@@ -51,34 +51,27 @@ impl Stream {
         Self { shared, connection }
     }
 
-    /// Waits until there were lines and no more have come for `quiet`, or it has ended, or `most` has passed.
-    pub(crate) fn settle(&self, quiet: Duration, most: Duration) -> Seen {
-        let end = Instant::now() + most;
-        let mut seen = self.shared.0.lock().expect("no reader panicked");
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if seen.ended || left.is_zero() {
-                return seen.clone();
-            }
-            let before = seen.lines.len();
-            let wait = if before == 0 { left } else { quiet.min(left) };
-            let (now, result) = self.shared.1.wait_timeout(seen, wait).expect("no reader panicked");
-            if result.timed_out() && now.lines.len() == before && before > 0 {
-                return now.clone();
-            }
-            seen = now;
-        }
+    /// Waits until so many lines of news have come and no more for `quiet`, or it has ended, or `most` has passed.
+    pub(crate) fn settle(&self, wanted: usize, quiet: Duration, most: Duration) -> Seen {
+        let news = |seen: &Seen| seen.lines.iter().filter(|line| super::is_news(line)).count();
+        let seen = self.until(most, |seen| seen.ended || news(seen) >= wanted);
+        self.until(quiet, |now| now.ended || news(now) > news(&seen))
+    }
+
+    /// Waits until so many lines have come, of whatever kind, for at most `most`.
+    pub(crate) fn hear(&self, lines: usize, most: Duration) {
+        self.until(most, |seen| seen.ended || seen.lines.len() >= lines);
     }
 
     /// Waits until it has ended, for at most `most`.
     pub(crate) fn end(&self, most: Duration) -> Seen {
+        self.until(most, |seen| seen.ended)
+    }
+
+    fn until(&self, most: Duration, so: impl Fn(&Seen) -> bool) -> Seen {
         let seen = self.shared.0.lock().expect("no reader panicked");
-        self.shared
-            .1
-            .wait_timeout_while(seen, most, |seen| !seen.ended)
-            .expect("no reader panicked")
-            .0
-            .clone()
+        let waited = self.shared.1.wait_timeout_while(seen, most, |seen| !so(seen));
+        waited.expect("no reader panicked").0.clone()
     }
 }
 
