@@ -5,13 +5,12 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
 
 use libtest_mimic::Failed;
-use reveille_host::Notebook;
 use reveille_host::engine::{Condition, Memory as _};
 use reveille_wire::SandboxName;
 use serde_json::json;
 
 use super::Statement;
-use super::ground::{Directory, Ground, Rung, cgroups, eventually, fresh_name, outside, processes};
+use super::ground::{Directory, Ground, Rung, cgroups, eventually, fresh_name, notebook, outside, processes};
 
 pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("what a killed host has left is ended by the next, and its files are kept", killed),
@@ -76,7 +75,8 @@ pub(crate) fn host(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 /// Kills a host some time into its start, again and again, and looks at what the next one finds.
 fn killed_at_the_start(rung: &Rung) -> Result<(), Failed> {
     let directory = Directory::new()?;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    // At an address that nothing else here has: nobody takes its port meanwhile.
+    let listener = std::net::TcpListener::bind("127.7.7.7:0")?;
     let address = listener.local_addr()?;
     drop(listener);
     let mut made = Vec::new();
@@ -99,7 +99,7 @@ fn killed_at_the_start(rung: &Rung) -> Result<(), Failed> {
     let left: Vec<_> = made.iter().filter(|cgroup| cgroup.exists()).collect();
     assert!(left.is_empty(), "cgroups are left: {left:?}");
     assert!(!directory.path().join("engine/sockets").exists(), "sockets are left");
-    assert_eq!(Notebook::open(&directory.path().join("engine"))?.notes(), []);
+    assert_eq!(notebook(&directory.path().join("engine")).notes(), []);
     Ok(())
 }
 

@@ -191,7 +191,7 @@ fn one_engine(rung: &Rung) -> Result<(), Failed> {
     assert_eq!(error.kind(), ErrorKind::InUse, "{error}");
     let Ground { engine, own: _own, .. } = ground;
     drop(engine);
-    let memory = Arc::new(Notebook::open(&directory)?);
+    let memory = Arc::new(notebook(&directory));
     LocalEngine::start(LocalEngineSettings::new(agent, directory), memory)?;
     Ok(())
 }

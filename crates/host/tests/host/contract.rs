@@ -222,12 +222,14 @@ async fn a_host_that_detaches_leaves_its_sandboxes_running_for_the_next() {
     assert_eq!(engine.detaches.load(Ordering::SeqCst), 1);
 
     let wakes = engine.wakes();
+    engine.app("box").keep_alive.store(true, Ordering::SeqCst);
     let next = Stand::on(data, Arc::clone(&engine), |settings| {
         settings.standby_after = Duration::from_millis(100);
     })
     .await;
     assert_eq!(next.client.get(BOX).await.json()["state"], "RUNNING");
     // Nobody asks for it here; it goes to sleep all the same.
+    engine.app("box").keep_alive.store(false, Ordering::SeqCst);
     until(|| !engine.is_awake("box")).await;
     assert_eq!(next.client.get(APP).await.status(), 200);
     assert_eq!(engine.app("box").arrived(), 2, "its app is the one that it was");

@@ -120,8 +120,8 @@ pub(crate) async fn processes_survive_standby() {
 pub(crate) async fn keep_alive_keeps_awake() {
     let stand = Stand::with_box(|settings| settings.standby_after = Duration::from_millis(200)).await;
     let command = json!({"command": "sleep 1.5", "keepAlive": true, "name": "kept"});
-    assert_eq!(stand.post("/process", &command).await.status, 200);
     let began = std::time::Instant::now();
+    assert_eq!(stand.post("/process", &command).await.status, 200);
     while stand.control("GET", "/sandboxes/box", "").await.json()["state"] == "RUNNING" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

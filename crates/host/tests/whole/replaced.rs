@@ -33,17 +33,19 @@ async fn state(stand: &Stand, name: &str) -> String {
 pub(crate) async fn what_runs_goes_on_and_its_output_is_whole() {
     let stand = with_a_sleeper().await;
     // A shell becomes the last command of its line, and then is not found by the line any more.
-    let count = "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo $i; sleep 0.005; done; sleep 5432; :";
+    let mark = format!("counted-{}", fastrand::u64(..));
+    let count =
+        format!("i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo $i; sleep 0.005; done; sleep 5432; : {mark}");
     let counter = json!({"command": count, "name": "counter"});
     assert_eq!(stand.post("/process", &counter).await.status, 200);
-    let outside = pid_of("sleep 0.005; done; sleep 5432").unwrap();
+    let outside = pid_of(&mark).unwrap();
     let mut stand = stand;
     for _ in 0..3 {
         stand = stand.replaced(beyond).await;
         assert_eq!(state(&stand, "box").await, "RUNNING");
         assert_eq!(state(&stand, "sleeper").await, "STANDBY");
         assert_eq!(stand.get("/process/counter").await.json()["status"], "running");
-        assert_eq!(pid_of("sleep 0.005; done; sleep 5432").unwrap(), outside);
+        assert_eq!(pid_of(&mark).unwrap(), outside);
     }
     let all: String = (1..=400).map(|number| format!("{number}\n")).collect();
     loop {
@@ -59,7 +61,7 @@ pub(crate) async fn what_runs_goes_on_and_its_output_is_whole() {
         assert_eq!(stand.control("DELETE", &format!("/sandboxes/{name}"), "").await.status, 200);
         assert!(!stand.data("sandboxes").join(name).exists());
     }
-    assert_eq!(pid_of("sleep 5432"), None);
+    assert_eq!(pid_of(&mark), None);
     stand.host.stop().await;
 }
 
@@ -145,7 +147,8 @@ pub(crate) async fn it_is_started_again_when_its_agent_has_ended() {
 
 pub(crate) async fn it_goes_on_where_the_next_host_cannot_start() {
     let stand = Stand::with_box(beyond).await;
-    let running = json!({"command": "sleep 8765", "name": "running"});
+    let mark = format!("running-{}", fastrand::u64(..));
+    let running = json!({"command": format!("sleep 8765; : {mark}"), "name": "running"});
     assert_eq!(stand.post("/process", &running).await.status, 200);
     let stand = stand
         .replaced_after(|settings| {
@@ -155,7 +158,7 @@ pub(crate) async fn it_goes_on_where_the_next_host_cannot_start() {
         .await;
     assert_eq!(stand.get("/process/running").await.json()["status"], "running");
     stand.host.stop().await;
-    assert_eq!(pid_of("sleep 8765"), None);
+    assert_eq!(pid_of(&mark), None);
 }
 
 pub(crate) async fn its_servers_and_its_mounts_are_what_they_were() {

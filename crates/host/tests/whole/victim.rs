@@ -143,7 +143,7 @@ impl Place {
         for (what, found) in parts {
             // Deletes that were begun are finished meanwhile.
             let mut left = Vec::new();
-            for _ in 0..2000 {
+            for _ in 0..12_000 {
                 left = found(self).into_iter().filter(|found| !is_of(names, found)).collect::<Vec<_>>();
                 if left.is_empty() {
                     break;
@@ -220,7 +220,7 @@ impl Place {
         assert_eq!(self.cgroups(), [""; 0], "cgroups of sandboxes");
         let loops = || loop_devices(self.data.path());
         // The kernel lets go of them after the last mount.
-        for _ in 0..2000 {
+        for _ in 0..12_000 {
             if loops().is_empty() {
                 break;
             }
