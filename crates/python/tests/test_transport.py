@@ -102,7 +102,8 @@ def test_what_httpx_says_of_the_request_arrives(faults, way):
 )
 def test_a_break_is_the_exception_that_httpx_has_for_it(faults, way, step, expected):
     server = faults(step)
-    order = {"method": "POST", "url": f"{server.sandbox}/process", "timeout": httpx.Timeout(5, read=0.2)}
+    read = 0.2 if "hang" in step else 60
+    order = {"method": "POST", "url": f"{server.sandbox}/process", "timeout": httpx.Timeout(60, read=read)}
     with pytest.raises(expected) as raised:
         way(order, **settings(server, probe=False))
     cause = raised.value.__cause__

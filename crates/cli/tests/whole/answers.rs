@@ -23,6 +23,13 @@ fn at(place: &Place, server: &FaultServer) -> Command {
     command
 }
 
+/// What is said within a deadline, where that is long enough for an answer to come as far as `so`: a machine that is busy
+/// with much else gets more.
+fn in_time(say: impl Fn(&str) -> Said, so: impl Fn(&Said) -> bool) -> Said {
+    let mut all = ["300ms", "3s", "30s"].into_iter().map(say);
+    all.find(so).expect("the answer never comes so far")
+}
+
 fn fetch(place: &Place, server: &FaultServer, more: &[&str]) -> Said {
     said(at(place, server).args(["fetch", "box", "3000", "/page"]).args(more))
 }
@@ -138,9 +145,8 @@ fn a_deadline_bounds_what_never_ends() {
     let place = Place::new();
     let server = server(Step::ok(Body::endless("ha")));
     for flags in [&["-N"][..], &["-o", "file"], &["-o", "/dev/null"]] {
-        let began = Instant::now();
-        let said = fetch(&place, &server, &[flags, &["--deadline", "300ms"]].concat());
-        assert!(began.elapsed() < LONG, "{flags:?}");
+        let fetch = |deadline: &str| fetch(&place, &server, &[flags, &["--deadline", deadline]].concat());
+        let said = in_time(fetch, |said| said.code != Some(75));
         assert_eq!(said.code, Some(1), "{flags:?}: {}", said.err);
         assert!(said.err.contains("out of time"), "{flags:?}: {}", said.err);
     }
@@ -151,32 +157,40 @@ fn a_deadline_bounds_what_never_ends() {
 fn a_page_that_does_not_end_in_time_is_shown_as_far_as_it_came_and_is_not_called_unavailable() {
     let place = Place::new();
     let server = server(Step::ok("x".repeat(100_000)).cut_body(70_000, End::Hang));
+    let has_come = |said: &Said| said.out.iter().filter(|byte| **byte == b'x').count() == 70_000;
     for flags in [&[][..], &["-N"], &["-o", "-"]] {
-        let said = fetch(&place, &server, &[flags, &["--deadline", "300ms"]].concat());
+        let fetch = |deadline: &str| fetch(&place, &server, &[flags, &["--deadline", deadline]].concat());
+        let said = in_time(fetch, has_come);
         assert_eq!(said.code, Some(1), "{flags:?}: {}", said.err);
-        assert_eq!(said.out.iter().filter(|byte| **byte == b'x').count(), 70_000, "{flags:?}");
         assert!(said.err.contains("give it more with --deadline 60s"), "{flags:?}: {}", said.err);
         for untrue in ["unavailable", "wait longer", "look at the app"] {
             assert!(!said.err.contains(untrue), "{flags:?}: {}", said.err);
         }
     }
-    let said = fetch(&place, &server, &["--deadline", "300ms"]);
+    let said = in_time(|deadline| fetch(&place, &server, &["--deadline", deadline]), has_come);
     assert!(said.err.contains("GET /port/3000/page: the answer did not end in "), "{}", said.err);
     assert!(said.err.contains("70.0 KB of it had come"), "{}", said.err);
-    let error: Value =
-        serde_json::from_str(&fetch(&place, &server, &["--deadline", "300ms", "--json"]).err).unwrap();
+    let said = in_time(
+        |deadline| fetch(&place, &server, &["--deadline", deadline, "--json"]),
+        |said| said.code != Some(75),
+    );
+    let error: Value = serde_json::from_str(&said.err).unwrap();
     assert_eq!((&error["exit"], &error["reveille"]["stopped"]), (&1.into(), &"out of time".into()));
 }
 
 #[test]
 fn what_was_changed_and_answered_without_end_is_not_to_be_sent_again() {
     let place = Place::new();
-    let server = server(Step::ok("x".repeat(100_000)).cut_body(70_000, End::Hang));
-    let said = fetch(&place, &server, &["--no-probe", "-d", "order", "--deadline", "300ms"]);
-    assert_eq!((said.code, said.out.iter().filter(|byte| **byte == b'x').count()), (Some(1), 70_000));
+    let fetch = |deadline: &str| {
+        let server = server(Step::ok("x".repeat(100_000)).cut_body(70_000, End::Hang));
+        let said = fetch(&place, &server, &["--no-probe", "-d", "order", "--deadline", deadline]);
+        assert!(server.arrivals().len() <= 1);
+        said
+    };
+    let said = in_time(fetch, |said| said.out.iter().filter(|byte| **byte == b'x').count() == 70_000);
+    assert_eq!(said.code, Some(1), "{}", said.err);
     assert!(said.err.contains("it was answered with 200, and was not repeated"), "{}", said.err);
     assert!(!said.err.contains("send it again"), "{}", said.err);
-    assert_eq!(server.arrivals().len(), 1);
 }
 
 #[test]

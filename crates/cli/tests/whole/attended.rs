@@ -9,19 +9,20 @@ use std::time::{Duration, Instant};
 
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
+use crate::ends::{runs, seconds_of_its_own};
 use crate::place::{Host, Place, eventually, signal};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A terminal with somebody at it, and a command of ours.
-struct Seat {
+pub(crate) struct Seat {
     child: Child,
     keys: File,
     screen: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Seat {
-    fn take(place: &Place, arguments: &[&str]) -> Self {
+    pub(crate) fn take(place: &Place, arguments: &[&str]) -> Self {
         Self::of_size(place, arguments, 90)
     }
 
@@ -53,7 +54,7 @@ impl Seat {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
-    fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         String::from_utf8_lossy(&self.screen.lock().unwrap()).into_owned()
     }
 
@@ -71,8 +72,12 @@ impl Seat {
         !tcgetattr(&self.keys).unwrap().local_modes.contains(LocalModes::ICANON)
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     #[track_caller]
-    fn code(&mut self) -> i32 {
+    pub(crate) fn code(&mut self) -> i32 {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -113,7 +118,7 @@ fn a_shell_runs_at_a_terminal_of_this_size_and_ends_with_its_own_code() {
     seat.until("done");
     assert!(seat.is_raw());
     resize(&seat.keys, 110, 25);
-    signal(seat.child.id(), "WINCH");
+    signal(seat.pid(), "WINCH");
     // The shell learns of it as soon as it can.
     let end = Instant::now() + PATIENCE;
     while !seat.screen().contains("25 110") {
@@ -160,17 +165,16 @@ fn one_leaves_a_shell_that_goes_on_and_finds_it_again() {
 fn a_terminal_is_as_it_was_however_it_ends() {
     let (place, _host) = with_box();
     for name in ["TERM", "HUP", "INT"] {
+        let seconds = seconds_of_its_own();
         let mut seat = Seat::take(&place, &["shell", "box", "--shell", "/bin/sh"]);
-        seat.types("echo re''ady\n");
+        seat.types(&format!("echo re''ady; sleep {seconds}\n"));
         seat.until("ready");
         assert!(seat.is_raw());
-        signal(seat.child.id(), name);
+        signal(seat.pid(), name);
         assert_eq!(seat.code(), 130, "{name}");
         assert!(!seat.is_raw(), "{name}");
+        eventually("nothing that was hung up on goes on", || !runs(&seconds));
     }
-    // Nothing that was hung up on goes on.
-    let said = place.run(["exec", "box", "--", "ps ax 2>/dev/null | grep -c '[/]bin/sh$' || true"]);
-    assert!(!said.text().contains('3'), "{said:?}");
     // The sandbox is deleted meanwhile.
     let mut seat = Seat::take(&place, &["shell", "box", "--shell", "/bin/sh"]);
     seat.types("echo re''ady\n");
@@ -253,7 +257,7 @@ fn a_window_without_a_size_is_one_of_the_usual_size_there() {
     seat.types("stty size\n");
     seat.until("20 90");
     resize(&seat.keys, 0, 0);
-    signal(seat.child.id(), "WINCH");
+    signal(seat.pid(), "WINCH");
     let end = Instant::now() + PATIENCE;
     while !seat.screen().contains("24 80") {
         assert!(Instant::now() < end, "{:?}", seat.screen());

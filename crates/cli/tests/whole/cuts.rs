@@ -193,9 +193,9 @@ fn an_upgrade_in_the_middle_of_a_log_that_breaks_changes_nothing() {
 fn a_silence_that_is_longer_than_a_read_may_take_breaks_no_stream() {
     let agent = Agent::start(&[]);
     let way = Way::to(&agent, Cuts::Never, 6);
-    let client = Client::builder().api_key("key").workspace("w").read_timeout(Duration::from_millis(200));
+    let client = Client::builder().api_key("key").workspace("w").read_timeout(Duration::from_secs(2));
     let processes = client.build().unwrap().sandbox_at(format!("http://{}", way.address)).processes();
-    let output = processes.exec("echo a; sleep 2; echo b").name("silent").wait().unwrap();
+    let output = processes.exec("echo a; sleep 5; echo b").name("silent").wait().unwrap();
     assert_eq!(output.stdout, b"a\nb\n");
     assert_eq!(way.connections(), 1);
 }

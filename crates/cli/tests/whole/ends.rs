@@ -5,28 +5,35 @@ use std::fs;
 use crate::place::{Host, Place, eventually};
 
 /// Whether a process with this word among its arguments runs.
-fn runs(word: &str) -> bool {
+pub(crate) fn runs(word: &str) -> bool {
     fs::read_dir("/proc").unwrap().flatten().any(|entry| {
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes())
     })
 }
 
-/// A number of seconds that no other test sleeps for.
-fn start_sleeper(place: &Place, seconds: &str) {
+/// A number of seconds that nothing else on this machine sleeps for.
+pub(crate) fn seconds_of_its_own() -> String {
+    fastrand::u64(1_000_000_000..10_000_000_000).to_string()
+}
+
+/// Starts a process that sleeps, and gives for how many seconds.
+fn start_sleeper(place: &Place) -> String {
+    let seconds = seconds_of_its_own();
     place.run(["create", "box"]).done();
     place.run(["exec", "box", "--", "echo kept > file.txt"]).done();
-    place.run(["exec", "-d", "box", "--", "sleep", seconds]).done();
-    eventually("it runs", || runs(seconds));
+    place.run(["exec", "-d", "box", "--", "sleep", &seconds]).done();
+    eventually("it runs", || runs(&seconds));
+    seconds
 }
 
 #[test]
 fn ctrl_c_ends_every_process_and_keeps_the_files() {
     let place = Place::new();
     let mut host = Host::start(&place, &[]);
-    start_sleeper(&place, "98127301");
+    let sleeper = start_sleeper(&place);
     assert!(host.signal("INT").success());
-    assert!(!runs("98127301"));
+    assert!(!runs(&sleeper));
     assert!(!place.path().join("state/reveille/host.json").exists());
 
     let _host = Host::start(&place, &[]);
@@ -56,17 +63,17 @@ fn a_host_that_is_told_to_end_answers_what_runs_and_refuses_what_is_new() {
 fn after_kill_9_everything_goes_on_with_the_next_host_and_ends_with_that() {
     let place = Place::new();
     let mut host = Host::start(&place, &[]);
-    start_sleeper(&place, "98127302");
+    let sleeper = start_sleeper(&place);
     place.run(["sleep", "box"]).done();
     host.signal("KILL");
 
     let mut host = Host::start(&place, &[]);
     assert!(place.run(["list"]).done().text().contains("box   standby"));
     assert_eq!(place.run(["exec", "box", "--", "cat file.txt"]).done().text(), "kept\n");
-    assert!(runs("98127302"));
-    assert!(place.run(["ps", "box"]).done().text().contains("sleep 98127302"));
+    assert!(runs(&sleeper));
+    assert!(place.run(["ps", "box"]).done().text().contains(&format!("sleep {sleeper}")));
     assert!(host.signal("TERM").success());
-    assert!(!runs("98127302"));
+    assert!(!runs(&sleeper));
 }
 
 #[test]

@@ -193,6 +193,7 @@ fn what_happens_is_watched_until_it_is_enough() {
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let name = std::thread::scope(|scope| {
         // It says nothing before something happens, so that something has to happen until it is seen.
+        let place = &place;
         scope.spawn(move || {
             while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
                 place.run(["exec", "box", "--", "mkdir -p d/e && touch d/e/f && rm -r d/e"]).done();

@@ -4,7 +4,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::place::{Host, Place, said};
+use crate::attended::Seat;
+use crate::place::{Host, Place, eventually, said, signal};
 
 #[test]
 fn the_status_counts_those_that_run_and_those_that_sleep_and_wakes_none() {
@@ -31,19 +32,16 @@ fn the_status_counts_those_that_run_and_those_that_sleep_and_wakes_none() {
 fn on_a_terminal_the_status_goes_on_until_ctrl_c_and_leaves_it_as_it_was() {
     let place = Place::new();
     let _host = Host::start(&place, &[]);
-    if Command::new("script").arg("--version").output().is_err() {
-        return eprintln!("SKIPPED: there is no script(1) here to give a terminal");
-    }
-    let line = format!("timeout -s INT 2 {} status --every 50ms", env!("CARGO_BIN_EXE_reveille"));
-    let mut command = place.command();
-    let environment: Vec<_> =
-        command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
-    command = Command::new("script");
-    command.args(["-qec", &line, "/dev/null"]).envs(environment).env("TERM", "xterm");
-    let text = said(command.stdin(std::process::Stdio::null())).text();
-    assert!(text.matches("0 running").count() > 2, "{text:?}");
-    assert!(text.trim_end().ends_with("\u{1b}[?7h") || text.contains("\u{1b}[?7h"), "{text:?}");
-    assert_eq!(text.matches("\u{1b}[?7l").count(), text.matches("\u{1b}[?7h").count(), "{text:?}");
+    let mut seat = Seat::take(&place, &["status", "--every", "50ms"]);
+    eventually("it goes on", || seat.screen().matches("0 running").count() > 2);
+    signal(seat.pid(), "INT");
+    seat.code();
+    let lines_wrap_again = || {
+        let text = seat.screen();
+        let [off, on] = ["\u{1b}[?7l", "\u{1b}[?7h"].map(|mode| text.matches(mode).count());
+        on > 0 && on == off
+    };
+    eventually("it is left as it was", lines_wrap_again);
 }
 
 #[test]
