@@ -36,7 +36,7 @@ fn a_caller_that_leaves_in_the_middle_of_an_answer_ends_it() {
 
 #[test]
 fn a_caller_that_leaves_while_its_read_is_waiting_has_it_sent_no_more() {
-    let platform = FaultServer::start(Step::status(503).header("retry-after", "5")).unwrap();
+    let platform = FaultServer::start(Step::status(503).header("retry-after", "30")).unwrap();
     let relay = relay(plain(&platform.url()));
     let mut passages = relay.passages();
     let mut stream = connect(&relay);
@@ -47,7 +47,7 @@ fn a_caller_that_leaves_while_its_read_is_waiting_has_it_sent_no_more() {
         panic!("nothing was told")
     };
     assert_eq!((passage.status, passage.path.as_str()), (None, "/acme/sandboxes/box/health"));
-    assert!(passage.took < Duration::from_secs(5), "{passage:?}");
+    assert!(passage.took < Duration::from_secs(30), "{passage:?}");
     assert_eq!(platform.arrivals().len(), 1);
 }
 

@@ -267,7 +267,7 @@ fn bodies_of_every_length_around_the_largest_that_is_held_arrive_whole() {
 #[test]
 fn a_relay_that_stops_ends_connections_behind_the_answer_that_is_under_way() {
     let script =
-        Script::new().on("GET", &format!("{BOX}/late"), Step::ok("late").delay(Duration::from_millis(200)));
+        Script::new().on("GET", &format!("{BOX}/late"), Step::ok("late").delay(Duration::from_secs(2)));
     let platform = FaultServer::start(script.then(Step::ok("here"))).unwrap();
     let relay = relay(plain(&platform.url()));
     let (mut idle, mut busy) = (Raw::to(&relay), Raw::to(&relay));
