@@ -175,6 +175,17 @@ fn a_file_of_the_kernel_that_says_it_is_longer_than_it_is_is_read_to_its_end() {
 }
 
 #[test]
+fn what_opens_and_cannot_be_read_is_said_and_breaks_nothing_off() {
+    let agent = Running::start(&[]);
+    // Nothing of a process is at its address 0.
+    let target = "/filesystem//proc/self/mem";
+    let (status, told) = agent.ask("GET", target, None);
+    assert_eq!(status, 422, "{told}");
+    assert!(told["error"].as_str().unwrap().starts_with("/proc/self/mem: "), "{told}");
+    assert_eq!(agent.get_bytes(target).status, 422);
+}
+
+#[test]
 fn pipes_and_devices_are_refused_and_nobody_hangs() {
     let (agent, place) = place();
     nix::unistd::mkfifo(&place.path().join("pipe"), Mode::S_IRWXU).unwrap();

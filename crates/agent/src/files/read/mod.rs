@@ -34,9 +34,11 @@ pub(crate) async fn get(uri: Uri, asked: Parameters, headers: HeaderMap) -> Resu
     match open::open(named.path(), named.shown()).await? {
         Opened::Directory => Ok(Json(list(named).await?).into_response()),
         Opened::File(file, facts) if asked.flag("download", false) || wants_bytes(&headers) => {
-            Ok(bytes(&named, file, &facts, &headers).await)
+            bytes(&named, file, &facts, &headers).await.map_err(|error| open::refusal(&error, named.shown()))
         }
-        Opened::File(file, facts) => as_text(&named, file, &facts).await,
+        Opened::File(file, facts) => {
+            as_text(&named, file, &facts).await.map_err(|error| open::refusal(&error, named.shown()))
+        }
     }
 }
 
@@ -76,26 +78,24 @@ fn wants_bytes(headers: &HeaderMap) -> bool {
         && (names("application/octet-stream") || !(names("application/json") || names("*/*")))
 }
 
-async fn as_text(named: &Named, file: File, facts: &Metadata) -> Result<Response, Failure> {
+async fn as_text(named: &Named, file: File, facts: &Metadata) -> io::Result<Response> {
     let told = facts::file(named.shown(), facts);
     let size = size(&file, facts);
     let end = if size == 0 { End::Unknown } else { End::At(size) };
     let source = Source::new(file, 0, end);
     match size {
-        1..=text::SMALL => {
-            text::whole(told, source).await.map_err(|error| open::refusal(&error, named.shown()))
-        }
-        _ => Ok(text::streamed(&told, source)),
+        1..=text::SMALL => text::whole(told, source).await,
+        _ => Ok(text::streamed(&told, source.begun().await?)),
     }
 }
 
-async fn bytes(named: &Named, file: File, facts: &Metadata, headers: &HeaderMap) -> Response {
+async fn bytes(named: &Named, file: File, facts: &Metadata, headers: &HeaderMap) -> io::Result<Response> {
     let size = size(&file, facts);
     let mut response = match range::wanted(headers, size, facts::modified(facts)) {
-        Wanted::Whole if size == 0 => unsized_bytes(file).await,
-        Wanted::Whole => sized(file, 0, size),
+        Wanted::Whole if size == 0 => unsized_bytes(file).await?,
+        Wanted::Whole => sized(file, 0, size).await?,
         Wanted::Part(start, end) => {
-            let mut response = sized(file, start, end);
+            let mut response = sized(file, start, end).await?;
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             let range = format!("bytes {start}-{}/{size}", end - 1);
             if let Ok(range) = range.parse() {
@@ -107,10 +107,12 @@ async fn bytes(named: &Named, file: File, facts: &Metadata, headers: &HeaderMap)
         Wanted::Failed => StatusCode::PRECONDITION_FAILED.into_response(),
         Wanted::Beyond => {
             let range = [(CONTENT_RANGE, format!("bytes */{size}"))];
-            return (StatusCode::RANGE_NOT_SATISFIABLE, range, "invalid range: failed to overlap\n")
-                .into_response();
+            let said = "invalid range: failed to overlap\n";
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, range, said).into_response());
         }
-        Wanted::Nonsense => return (StatusCode::RANGE_NOT_SATISFIABLE, "invalid range\n").into_response(),
+        Wanted::Nonsense => {
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, "invalid range\n").into_response());
+        }
     };
     let status = response.status();
     let headers = response.headers_mut();
@@ -120,7 +122,7 @@ async fn bytes(named: &Named, file: File, facts: &Metadata, headers: &HeaderMap)
     if status != StatusCode::NOT_MODIFIED {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::of(named.path())));
     }
-    response
+    Ok(response)
 }
 
 /// How long a file is, in bytes; 0 as well for one of the kernel's that is made as it is read. Such a one says that it
@@ -133,31 +135,22 @@ fn size(file: &File, facts: &Metadata) -> u64 {
     if is_made { 0 } else { facts.len() }
 }
 
-fn sized(file: File, start: u64, end: u64) -> Response {
-    let mut response = Response::new(Source::new(file, start, End::At(end)).body());
+async fn sized(file: File, start: u64, end: u64) -> io::Result<Response> {
+    let source = Source::new(file, start, End::At(end)).begun().await?;
+    let mut response = Response::new(source.body());
     response.headers_mut().insert(CONTENT_LENGTH, (end - start).into());
-    response
+    Ok(response)
 }
 
 /// A file that says that it is empty: it is, or it is one of the kernel's.
-async fn unsized_bytes(file: File) -> Response {
-    let again = file.try_clone();
-    let begins = Source::new(file, 0, End::Unknown).next().await;
-    match (begins, again) {
-        (Ok(begins), _) if begins.is_empty() => sized_empty(),
-        (Ok(_), Ok(file)) => Response::new(Source::new(file, 0, End::Unknown).body()),
-        (Err(error), _) | (_, Err(error)) => said(&error),
+async fn unsized_bytes(file: File) -> io::Result<Response> {
+    let source = Source::new(file, 0, End::Unknown).begun().await?;
+    if !source.is_empty() {
+        return Ok(Response::new(source.body()));
     }
-}
-
-fn sized_empty() -> Response {
     let mut response = Response::new(Body::empty());
     response.headers_mut().insert(CONTENT_LENGTH, 0.into());
-    response
-}
-
-fn said(error: &io::Error) -> Response {
-    Failure::unworkable(error.to_string()).into_response()
+    Ok(response)
 }
 
 fn last_modified(facts: &Metadata) -> HeaderValue {

@@ -29,12 +29,28 @@ pub(crate) struct Source {
     at: u64,
     end: End,
     room: BytesMut,
+    /// The first piece, where it was read before anybody asked for it.
+    ahead: Option<Bytes>,
 }
 
 impl Source {
     /// Reads `file` from `start` to `end`.
     pub(crate) fn new(file: File, start: u64, end: End) -> Self {
-        Self { file: Arc::new(file), at: start, end, room: BytesMut::new() }
+        Self { file: Arc::new(file), at: start, end, room: BytesMut::new(), ahead: None }
+    }
+
+    /// Reads the first piece already: an answer that has begun cannot say any more that there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or became shorter than it was.
+    pub(crate) async fn begun(mut self) -> io::Result<Self> {
+        self.ahead = Some(self.next().await?);
+        Ok(self)
+    }
+
+    /// Whether it has begun, and there is nothing in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ahead.as_ref().is_some_and(Bytes::is_empty)
     }
 
     /// The next piece; an empty one is the end.
@@ -42,6 +58,9 @@ impl Source {
     /// # Errors
     /// When it cannot be read, or became shorter than it was.
     pub(crate) async fn next(&mut self) -> io::Result<Bytes> {
+        if let Some(ahead) = self.ahead.take() {
+            return Ok(ahead);
+        }
         let left = match self.end {
             End::At(end) => end.saturating_sub(self.at),
             End::Unknown => PIECE as u64,
