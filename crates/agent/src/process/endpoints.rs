@@ -66,7 +66,8 @@ async fn start(
         let form = if wants_exact(&headers) { Form::Exact } else { Form::Execution };
         return Ok(match agent.processes().start(request).await {
             Ok(process) => frames::followed(Follower::new(process, [0; 2]), form, wait.limit),
-            Err(failure) if failure.is_bad_request() => failure.into_response(),
+            // The platform has a stream for it, of one line; that cannot be told from a process that ended badly.
+            Err(failure) if form == Form::Exact || failure.is_bad_request() => failure.into_response(),
             Err(failure) => frames::failed(failure.sentence()),
         });
     }

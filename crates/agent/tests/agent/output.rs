@@ -65,6 +65,17 @@ fn numbered(count: usize) -> Vec<u8> {
 }
 
 #[test]
+fn what_cannot_be_started_is_no_exact_stream_and_one_line_of_the_platforms() {
+    let agent = Running::start(&[]);
+    let nowhere = json!({"command": "true", "workingDir": "/no/such"});
+    let refused = agent.send("POST", "/process", &EXACT, Some(&nowhere));
+    assert_eq!(refused.status, 422);
+    let streamed = agent.send("POST", "/process", &[("Accept", "text/event-stream")], Some(&nowhere));
+    assert_eq!(streamed.status, 200);
+    assert!(Said::read(streamed).error.unwrap().contains("/no/such"));
+}
+
+#[test]
 fn a_burst_arrives_whole_in_every_form() {
     let agent = Running::start(&[]);
     let command = json!({"command": "head -c 8000000 /dev/zero", "name": "burst"});

@@ -218,10 +218,13 @@ fn what_happens_is_watched_until_it_is_enough() {
 #[test]
 fn what_makes_no_sense_is_refused_with_what_to_do() {
     let (place, _host) = place();
+    fs::write(place.path().join("here"), "x").unwrap();
     for (arguments, code, word) in [
         (["cp", "a", "b"], 2, "SANDBOX:PATH"),
         (["cp", "missing", "box:f"], 1, "missing"),
         (["cp", "box:missing", "f"], 1, "missing"),
+        (["cp", "box:/dev/zero", "f"], 1, "a device"),
+        (["cp", "here", "box:/dev/zero"], 1, "a device"),
         (["cp", "-", "box:/tmp/"], 2, "name a file"),
         (["cat", "box:missing", "x"], 1, "missing"),
         (["rm", "box", "-r"], 2, "names no path"),

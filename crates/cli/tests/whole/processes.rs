@@ -37,6 +37,19 @@ fn bytes_that_are_no_text_arrive_as_they_are() {
 }
 
 #[test]
+fn what_cannot_be_started_is_said_and_is_nowhere_to_be_looked_at() {
+    let (place, _host) = with_box(&[]);
+    for flags in
+        [&["exec", "-w", "/no/such", "box", "true"][..], &["exec", "-d", "-w", "/no/such", "box", "true"]]
+    {
+        let said = place.run(flags);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.err.contains("there is no such folder"), "{said:?}");
+        assert!(!said.err.contains("reveille logs") && !said.err.contains("may have run"), "{said:?}");
+    }
+}
+
+#[test]
 fn a_signal_is_128_more_and_named() {
     let (place, _host) = with_box(&[]);
     for (number, name) in [(9, "SIGKILL"), (15, "SIGTERM"), (34, "signal 34")] {

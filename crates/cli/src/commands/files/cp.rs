@@ -91,6 +91,8 @@ async fn look(files: &Files, asking: &Asked, remote: &Remote) -> Result<There, F
         Ok(Some(_)) => return Ok(There::File),
         Ok(None) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(There::Nothing),
+        // No answer to HEAD can say why; the one to what is done next does.
+        Err(error) if error.kind() == ErrorKind::Rejected => return Ok(There::File),
         Err(error) => return Err(failed(error)),
     }
     let Some(name) = remote.name() else { return Ok(There::Directory) };
