@@ -1,5 +1,6 @@
 //! Who may come in: the host's own key, and the keys that were made for others.
 
+pub(crate) mod in_url;
 mod made;
 mod own;
 

@@ -17,7 +17,7 @@ use super::access::AccessLog;
 use super::crowd::Seat;
 use super::entry::{Entry, Id};
 use super::received::{Answering, Exchange, Received};
-use crate::auth::{Credentials, Holder};
+use crate::auth::{Credentials, Holder, in_url};
 use crate::control::Failure;
 use crate::gateway::refusal::{self, respond};
 use crate::gateway::{Served, Visitor};
@@ -51,11 +51,12 @@ impl Front {
     /// Answers a request; `None`: its connection is to be reset.
     pub(super) async fn serve(
         &self,
-        (request, exchange): (Request<Received>, Exchange),
+        (mut request, exchange): (Request<Received>, Exchange),
         visitor: &Visitor,
         seat: &Arc<Seat>,
     ) -> Option<Response<Answering>> {
         let serving = seat.serve();
+        in_url::moved(&mut request);
         let mut entry = Entry::of(&request, visitor.address(), exchange.progress(), self.access.as_ref());
         let room = self.room(&request);
         let is_stopping = self.is_stopping.load(Ordering::Acquire);

@@ -3,8 +3,8 @@
 use http::{Method, Request};
 use http_body_util::Full;
 
-use crate::Stand;
 use crate::client::Answer;
+use crate::{KEY, Stand};
 
 /// A request with this key.
 async fn with(stand: &Stand, key: &str, method: Method, path: &str, body: &'static str) -> Answer {
@@ -63,5 +63,26 @@ async fn a_key_has_a_name_of_its_own_and_an_end_where_one_is_asked_for() {
         "[]",
     ] {
         assert_eq!(ask(wrong).await.status(), 400, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_is_opened_by_a_key_in_its_url_which_goes_no_further() {
+    let stand = Stand::with_box(|_| {}).await;
+    let asked = async |path: &str| {
+        let path = format!("/local/sandboxes/box{path}");
+        let request = Request::get(path).header("host", "x").body(Full::default()).unwrap();
+        stand.client.send(request).await.unwrap()
+    };
+    for (path, seen) in [
+        (format!("/terminal/ws?token={KEY}&cols=80"), "/terminal/ws?cols=80"),
+        (format!("/terminal?token={KEY}"), "/terminal"),
+    ] {
+        let answer = asked(&path).await;
+        assert_eq!((answer.status().as_u16(), &answer.json()["target"]), (200, &seen.into()));
+        assert!(!answer.text().contains(KEY), "{answer:?}");
+    }
+    for path in ["/terminal/ws?token=wrong".to_owned(), format!("/x?token={KEY}")] {
+        assert_eq!(asked(&path).await.status(), 401, "{path}");
     }
 }
