@@ -71,5 +71,6 @@ pub(crate) fn expect(stream: &mut TcpStream, text: &str) {
 pub(crate) fn is_silent(stream: &mut TcpStream) -> bool {
     stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let (read, fate) = rest(stream);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     read.is_empty() && fate == Fate::Silent
 }

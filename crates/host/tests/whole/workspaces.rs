@@ -146,7 +146,8 @@ pub(crate) async fn what_has_been_once_is_there_again() {
     let guest_key = guest(&stand).await.key;
     let other = operator(&stand);
     other.makes("/v0/sandboxes", "box").await;
-    let running = json!({"command": "sleep 7654", "name": "running"});
+    let mark = format!("running-{}", fastrand::u64(..));
+    let running = json!({"command": format!("sleep 7654; : {mark}"), "name": "running"});
     assert_eq!(other.ask("POST", "/other/sandboxes/box/process", running).await.status, 200);
     // The next host is not told of it.
     let stand = stand.replaced(|settings| settings.lifetime = Lifetime::BeyondTheHost).await;
@@ -156,7 +157,7 @@ pub(crate) async fn what_has_been_once_is_there_again() {
     let stand = stand.restarted().await;
     assert_eq!(stand.host.workspaces().count(), 2);
     assert_eq!(operator(&stand).names("/v0/sandboxes").await, ["box"]);
-    assert_eq!(crate::processes::pid_of("sleep 7654"), None, "a host that stops ends all of them");
+    assert_eq!(crate::processes::pid_of(&mark), None, "a host that stops ends all of them");
 
     let mut settings = stand::settings(&stand.data(""));
     OTHER.clone_into(&mut settings.workspace);

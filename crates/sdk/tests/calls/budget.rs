@@ -108,16 +108,22 @@ fn c30_a_deadline_cuts_a_body() {
 #[test]
 fn c30_an_attempt_timeout_leaves_room_for_another() {
     let script = || Script::new().step(Step::hang(Moment::AfterRequest)).then(Step::ok("ok"));
-    everywhere(BOTH, script, |server, client, way| {
-        let fetch = client.sandbox("box").network().fetch(3000, "/").attempt_timeout(Duration::from_secs(1));
+    everywhere(BOTH, script, |_, client, way| {
+        let fetch = client.sandbox("box").network().fetch(3000, "/").retry(quick().with_retries(1_000));
+        let fetch = fetch.attempt_timeout(Duration::from_millis(100));
         let (_, history) = way.finish(fetch.with_history()).unwrap();
-        assert_eq!((history.to_string().as_str(), server.arrivals().len()), ("attempt time-out, 200", 2));
+        // On a machine that is busy with much else, another attempt may take as long.
+        let told = history.to_string();
+        let before = told.strip_suffix("attempt time-out, 200").unwrap_or_else(|| panic!("{told}"));
+        assert!(before.split(", ").all(|seen| seen.is_empty() || seen == "attempt time-out"), "{told}");
     });
-    everywhere(BOTH, script, |server, client, way| {
-        let fetch = client.sandbox("box").network().fetch(3000, "/").post();
-        let fetch = fetch.attempt_timeout(Duration::from_millis(500));
-        assert!(way.finish(fetch.with_history()).unwrap_err().may_have_run());
-        assert_eq!(server.arrivals().len(), 1);
+    let hang = || Step::hang(Moment::AfterRequest).into();
+    everywhere(BOTH, hang, |server, client, way| {
+        in_time(|most| {
+            let fetch = client.sandbox("box").network().fetch(3000, "/").post().attempt_timeout(most);
+            way.finish(fetch.with_history()).unwrap_err().may_have_run().then_some(())
+        });
+        assert_eq!(server.wait_for_arrivals(1).wait().unwrap().len(), 1);
     });
 }
 
