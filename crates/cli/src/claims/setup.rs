@@ -16,7 +16,7 @@ const NAP: Duration = Duration::from_millis(120);
 /// The name of the sandbox.
 pub(crate) const NAME: &str = "box";
 /// How long the server inside may take to say where it listens.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A host, a sandbox and a server in it, and somebody who sees what passes the gateway.
 pub(crate) struct Setup {
@@ -86,7 +86,7 @@ impl Setup {
                 }
             }
         });
-        let silent = |_| Failure::new("the server inside the sandbox did not start in 10 s");
+        let silent = |_| Failure::new("the server inside the sandbox did not start in 30 s");
         self.port = told.await.map_err(silent)??;
         Ok(())
     }
@@ -132,7 +132,7 @@ impl Setup {
             }
             Ok(())
         };
-        let late = |_| Failure::new("the upgrade that was accepted did not come in 10 s");
+        let late = |_| Failure::new("the upgrade that was accepted did not come in 30 s");
         tokio::time::timeout(PATIENCE, done).await.map_err(late)?
     }
 

@@ -104,7 +104,9 @@ impl Host {
 
     /// The same, by a command that may run as somebody else.
     pub(crate) fn started_by(mut command: Command, flags: &[&str]) -> Self {
-        command.args(["host", "--json", "--quiet", "--log", "--listen", "127.0.0.1:0"]).args(flags);
+        command.args(["host", "--json", "--quiet", "--log", "--listen", "127.0.0.1:0"]);
+        // A sandbox sleeps when it is told to, and not while a busy machine gets to the next command.
+        command.args(["--standby-after", "1h"]).args(flags);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next().expect("the host says where it is").unwrap();

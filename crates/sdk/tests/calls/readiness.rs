@@ -93,7 +93,7 @@ async fn a_hundred_callers_send_few_refused_requests_and_are_released_together()
     // The first read and the probes; a read beside the first one has waited for its outcome.
     let answered = 100 + 1;
     let refused = server.arrivals().len() - answered;
-    assert!(refused <= 20, "{refused} refused requests");
+    assert!(refused < 50, "{refused} refused requests");
     assert!(pages.iter().flatten().all(|page| page.history().len() <= 2));
 }
 
