@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::routing::{delete, get};
 use axum::{Json, Router};
-use reveille_wire::{Preview, PreviewToken, SandboxName};
+use reveille_wire::{Preview, PreviewToken, Sandbox, SandboxName};
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -19,7 +19,7 @@ use super::asked::{self, Path, Query};
 use super::spec::{Span, letters};
 use super::state::Control;
 use crate::clock;
-use crate::preview::{Record, Urls, has_expired};
+use crate::preview::{API, Record, Urls, has_expired};
 use crate::store::Turn;
 
 /// The most previews of one sandbox, tokens of one preview, and headers that it lays over others.
@@ -71,11 +71,11 @@ async fn create(
     asked::Json(draft): asked::Json<Preview>,
 ) -> Result<Json<Preview>, Failure> {
     // The sandbox's turn: nobody else gives the same name, and it is not deleted meanwhile.
-    let (_turn, sandbox) = control.turn(&name).await?;
-    let made = sandbox.sandbox.metadata.created_at.clone().unwrap_or_default();
-    let sandbox =
-        SandboxName::new(sandbox.sandbox.metadata.name.clone()).map_err(|_| Failure::broken_off())?;
+    let (_turn, of) = control.turn(&name).await?;
+    let made = of.sandbox.metadata.created_at.clone().unwrap_or_default();
+    let sandbox = SandboxName::new(of.sandbox.metadata.name.clone()).map_err(|_| Failure::broken_off())?;
     let closes = check(&draft, control.clock.now())?;
+    check_port(&draft, &of.sandbox)?;
     let wanted = match &*draft.metadata.name {
         "" => format!("preview-{}", draft.spec.port.unwrap_or_default()),
         name => name.to_owned(),
@@ -117,6 +117,7 @@ async fn update(
     let (turn, before) = control.preview_turn(&name, &preview).await?;
     let mut next = Record::clone(&before);
     next.closes = check(&draft, control.clock.now())?;
+    check_port(&draft, &control.find(&name)?.sandbox)?;
     let prefix = next.preview.spec.prefix_url.clone();
     if draft.spec.prefix_url.is_some() && draft.spec.prefix_url != prefix {
         return Err(Failure::bad_request("the URL of a preview cannot change: create another"));
@@ -167,11 +168,12 @@ async fn create_token(
         return Err(Failure::conflict(format!("{preview} has {MAX_TOKENS} tokens: delete one")));
     }
     let mut token = draft;
-    if token.metadata.name.is_empty() {
-        token.metadata.name = format!("token-{}", letters());
-    }
-    if next.tokens.iter().any(|other| other.metadata.name == token.metadata.name) {
-        return Err(Failure::conflict(format!("{preview} has a token called {}", token.metadata.name)));
+    let named = &mut token.metadata.name;
+    if named.is_empty() {
+        *named = format!("token-{}", letters());
+    } else if next.tokens.iter().any(|other| other.metadata.name == *named) {
+        // Clients name tokens by the millisecond, and make several in one; each is to be deleted alone.
+        *named = format!("{named}-{}", letters());
     }
     token.metadata.preview_name = Some(preview);
     token.metadata.resource_name = Some(name);
@@ -312,6 +314,18 @@ fn check(draft: &Preview, now: SystemTime) -> Result<Option<String>, Failure> {
         closes = [closes, at].into_iter().flatten().min();
     }
     Ok(closes.map(clock::stamp))
+}
+
+/// Refuses a port that the sandbox has not, where its record says which it has.
+fn check_port(draft: &Preview, sandbox: &Sandbox) -> Result<(), Failure> {
+    let has: Vec<u16> = sandbox.spec.runtime.iter().flat_map(|it| &it.ports).map(|it| it.target).collect();
+    match draft.spec.port {
+        Some(port) if port != API && !has.is_empty() && !has.iter().any(|it| i64::from(*it) == port) => {
+            let name = &sandbox.metadata.name;
+            Err(Failure::bad_request(format!("spec.port: {port} is none of the ports of {name}, {has:?}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_headers(headers: Option<&BTreeMap<String, String>>) -> Result<(), Failure> {

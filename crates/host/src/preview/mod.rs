@@ -16,7 +16,7 @@ use crate::auth::{Credentials, Keys};
 use crate::clock::Clock;
 use crate::store::Shelf;
 pub(crate) use place::Urls;
-pub(crate) use record::{Record, has_expired};
+pub(crate) use record::{API, Record, has_expired};
 
 pub(crate) use door::Closed;
 use door::Entry;

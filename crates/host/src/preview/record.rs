@@ -11,6 +11,9 @@ use crate::auth::same;
 use crate::clock;
 use crate::store::Document;
 
+/// The port that stands for the sandbox's own API.
+pub(crate) const API: i64 = 443;
+
 /// A preview and what opens it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -39,8 +42,8 @@ impl Document for Record {
 
 impl Record {
     pub(crate) fn opened(&self) -> Opened {
-        match self.preview.spec.port.and_then(|port| u16::try_from(port).ok()) {
-            None | Some(443) => Opened::Api,
+        match self.preview.spec.port.filter(|port| *port != API).and_then(|port| u16::try_from(port).ok()) {
+            None => Opened::Api,
             Some(port) => Opened::Port(port),
         }
     }

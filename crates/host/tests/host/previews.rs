@@ -109,6 +109,40 @@ async fn a_token_is_deleted_by_its_value_too() {
 }
 
 #[tokio::test]
+async fn tokens_of_the_same_name_are_told_apart() {
+    let stand = Stand::with_box(|_| {}).await;
+    make(&stand, json!({"metadata": {"name": "one"}, "spec": {"port": 1}})).await;
+    let tokens = format!("{PREVIEWS}/one/tokens");
+    let made = || stand.client.post(&tokens, r#"{"metadata":{"name":"token-1"}}"#);
+    let (first, second) = (made().await.json(), made().await.json());
+    assert_eq!(first["metadata"]["name"], "token-1");
+    let name = second["metadata"]["name"].as_str().unwrap();
+    assert!(name.starts_with("token-1-"), "{name}");
+    stand.client.method(Method::DELETE, &format!("{tokens}/{name}"), "").await;
+    let left = stand.client.get(&tokens).await.json();
+    assert_eq!((left.as_array().unwrap().len(), &left[0]["spec"]["token"]), (1, &first["spec"]["token"]));
+}
+
+#[tokio::test]
+async fn a_preview_opens_no_port_that_its_sandbox_says_it_has_not() {
+    let stand = Stand::new().await;
+    let body =
+        r#"{"metadata":{"name":"box"},"spec":{"runtime":{"ports":[{"target":3000},{"target":4000}]}}}"#;
+    assert_eq!(stand.client.post("/v0/sandboxes", body).await.status(), 200);
+    let opening = |port: u16| json!({"metadata": {"name": "p"}, "spec": {"port": port}}).to_string();
+    let refused = stand.client.post(PREVIEWS, &opening(15_500)).await;
+    assert_eq!(refused.status(), 400);
+    assert!(refused.text().contains("15500 is none of the ports of box, [3000, 4000]"), "{refused:?}");
+    assert_eq!(stand.client.post(PREVIEWS, &opening(3000)).await.status(), 200);
+    for (port, status) in [(15_500, 400), (4000, 200)] {
+        let put = stand.client.method(Method::PUT, &format!("{PREVIEWS}/p"), &opening(port)).await;
+        assert_eq!(put.status(), status, "{put:?}");
+    }
+    let session = json!({"metadata": {"name": "session-1"}, "spec": {"port": 443}}).to_string();
+    assert_eq!(stand.client.post(PREVIEWS, &session).await.status(), 200, "its own API is no port");
+}
+
+#[tokio::test]
 async fn a_preview_that_is_made_again_is_where_it_was_and_the_tokens_of_before_open_it_no_more() {
     let stand = Stand::with_box(|_| {}).await;
     let private = json!({"metadata": {"name": "one"}, "spec": {"port": 1}});
