@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use reveille_host::Clock;
 use serde_json::{Value, json};
 
@@ -34,6 +35,22 @@ async fn status(stand: &Stand) -> String {
 async fn until(stand: &Stand, wanted: &str) {
     while status(stand).await != wanted {
         tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_external_id_is_that_of_the_newest_that_has_not_ended() {
+    let (stand, clock) = with(json!({"runtime": {"ttl": "1h"}})).await;
+    let body = |name| json!({"metadata": {"name": name, "externalId": "id-1"}}).to_string();
+    let found = || stand.client.get("/v0/sandboxes/by-external-id/id-1");
+    stand.client.method(Method::PUT, "/v0/sandboxes/box", &body("box")).await;
+    assert_eq!(found().await.json()["metadata"]["name"], "box");
+    clock.skip(HOUR);
+    until(&stand, "TERMINATED").await;
+    assert_eq!(found().await.status(), 404, "one that has ended has no id");
+    for name in ["second", "first"] {
+        assert_eq!(stand.client.post("/v0/sandboxes", &body(name)).await.status(), 200);
+        assert_eq!(found().await.json()["metadata"]["name"], name);
     }
 }
 

@@ -20,6 +20,7 @@ use serde::Deserialize;
 
 use super::answer::Failure;
 use super::asked::{Path, Query};
+use super::record::Record;
 use super::state::Control;
 
 pub(crate) use expire::run as expire;
@@ -67,9 +68,11 @@ async fn by_external_id(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let all = control.records.all();
-    let with_it = all.iter().filter(|it| it.sandbox.metadata.external_id.as_deref() == Some(&*id));
-    // One that has ended may have handed its id on.
-    let Some(record) = with_it.min_by_key(|record| record.status() == Status::Terminated) else {
+    let is_meant = |it: &&Arc<Record>| {
+        it.sandbox.metadata.external_id.as_deref() == Some(&*id) && it.status() != Status::Terminated
+    };
+    // Ids are not given once: the newest has it.
+    let Some(record) = all.iter().filter(is_meant).max_by_key(|record| record.made_at()) else {
         return Err(Failure::not_found(format!("there is no sandbox with the external id {id:?}")));
     };
     Ok(control.shown(record).await.into_response())
