@@ -50,6 +50,8 @@ async fn a_volume_grows_and_does_not_shrink() {
     let stand = Stand::new().await;
     let made = stand.client.post("/v0/volumes", r#"{"metadata":{"name":"v"}}"#).await;
     assert_eq!((made.status().as_u16(), &made.json()["spec"]["size"]), (200, &json!(1024)));
+    assert_eq!(made.json()["status"], "CREATED", "where it comes from, it is there a little later");
+    assert_eq!(stand.client.get("/v0/volumes/v").await.json()["status"], "DEPLOYED");
     let size = |size: u64| json!({"spec": {"size": size}}).to_string();
     let put = |body: String| {
         let client = stand.client.clone();

@@ -110,7 +110,10 @@ async fn create(
     asked::Json(draft): asked::Json<Resource>,
 ) -> Result<Json<Value>, Failure> {
     let (turn, volume) = kept::begin::<Volume>(&control, draft).await?;
-    carry_out(control, turn, None, volume).await
+    let Json(mut shown) = carry_out(control, turn, None, volume).await?;
+    // As on the platform, where what was just made is not there yet. Clients look until it is.
+    shown["status"] = "CREATED".into();
+    Ok(Json(shown))
 }
 
 async fn update(
