@@ -1,7 +1,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Which names a sandbox may reach. What is forbidden is not allowed.
+use http::Method;
+
+use super::Pattern;
+use super::paths::Path;
+
+/// Which names a sandbox may reach, and of some which requests only. What is forbidden is not allowed.
 ///
 /// ```
 /// use reveille_host::egress::Domains;
@@ -14,8 +19,8 @@ use std::str::FromStr;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Domains {
-    allowed: Vec<Domain>,
-    forbidden: Vec<Domain>,
+    allowed: Vec<Pattern>,
+    forbidden: Vec<Pattern>,
 }
 
 /// A name, or all names below one: `example.com`, `*.example.com`, `*`.
@@ -26,8 +31,8 @@ impl Domains {
     /// These, but for those.
     #[must_use]
     pub fn new(
-        allowed: impl IntoIterator<Item = Domain>,
-        forbidden: impl IntoIterator<Item = Domain>,
+        allowed: impl IntoIterator<Item = Pattern>,
+        forbidden: impl IntoIterator<Item = Pattern>,
     ) -> Self {
         Self { allowed: allowed.into_iter().collect(), forbidden: forbidden.into_iter().collect() }
     }
@@ -46,17 +51,47 @@ impl Domains {
 
     /// All names but these.
     #[must_use]
-    pub fn all_but(forbidden: impl IntoIterator<Item = Domain>) -> Self {
-        Self::new([Domain("*".to_owned())], forbidden)
+    pub fn all_but(forbidden: impl IntoIterator<Item = Pattern>) -> Self {
+        Self::new([Domain("*".to_owned()).into()], forbidden)
     }
 
-    /// Whether this name, or address, may be reached.
+    /// Whether this name, or address, may be reached, be it for some requests only.
     #[must_use]
     pub fn allow(&self, name: &str) -> bool {
-        let name = name.trim_end_matches('.').to_ascii_lowercase();
-        self.allowed.iter().any(|domain| domain.covers(&name))
-            && !self.forbidden.iter().any(|domain| domain.covers(&name))
+        let name = bare(name);
+        self.allowed.iter().any(|pattern| pattern.is_of(&name))
+            && !self.forbidden.iter().any(|pattern| pattern.is_whole() && pattern.is_of(&name))
     }
+
+    /// Whether this may be asked of a name. The path is without a query.
+    #[must_use]
+    pub fn allow_request(&self, name: &str, method: &Method, path: &str) -> bool {
+        if !self.depend_on_requests(name) {
+            return self.allow(name);
+        }
+        let (name, path) = (bare(name), Path::of(path));
+        self.allowed.iter().any(|pattern| pattern.is_of(&name) && pattern.covers(method, &path))
+            && !self.forbidden.iter().any(|pattern| pattern.is_of(&name) && pattern.may_cover(method, &path))
+    }
+
+    /// Whether something is said of some requests to a name, so that they have to be read.
+    pub(super) fn depend_on_requests(&self, name: &str) -> bool {
+        let name = bare(name);
+        let is_part = |pattern: &&Pattern| !pattern.is_whole() && pattern.is_of(&name);
+        let is_allowed = self.allowed.iter().any(|pattern| pattern.is_whole() && pattern.is_of(&name));
+        self.forbidden.iter().any(|pattern| is_part(&pattern))
+            || (!is_allowed && self.allowed.iter().any(|pattern| is_part(&pattern)))
+    }
+
+    /// Whether there are names of which requests have to be read.
+    pub(super) fn have_parts(&self) -> bool {
+        self.allowed.iter().chain(&self.forbidden).any(|pattern| !pattern.is_whole())
+    }
+}
+
+/// A name as it is compared.
+fn bare(name: &str) -> String {
+    name.trim_end_matches('.').to_ascii_lowercase()
 }
 
 impl Default for Domains {
@@ -130,5 +165,31 @@ mod tests {
     #[test]
     fn nothing_is_allowed_by_an_empty_list() {
         assert!(!Domains::new([], []).allow("example.com"));
+    }
+
+    fn asked(domains: &Domains, request: &str) -> bool {
+        let (method, path) = request.split_once(' ').unwrap();
+        domains.allow_request("A.example.", &method.parse().unwrap(), path)
+    }
+
+    #[test]
+    fn what_is_forbidden_of_a_name_leaves_the_rest_of_it() {
+        let forbidden = ["POST:a.example/f-*", "a.example/secret*"].map(|pattern| pattern.parse().unwrap());
+        let domains = Domains::new(["a.example".parse().unwrap()], forbidden);
+        assert!(domains.allow("a.example") && domains.depend_on_requests("a.example"));
+        assert!(asked(&domains, "GET /anything") && asked(&domains, "GET /f-x"));
+        for refused in ["POST /f-x", "GET /secret/key", "GET /public/../secret/key", "GET /x%2f..%2fsecret"] {
+            assert!(!asked(&domains, refused), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_of_a_name_is_all_of_it() {
+        let domains = Domains::new(["GET:a.example/m-*".parse().unwrap()], []);
+        assert!(domains.allow("a.example") && !domains.allow("b.example"));
+        assert!(asked(&domains, "GET /m-ok"));
+        assert!(!asked(&domains, "GET /unmatched") && !asked(&domains, "HEAD /m-ok"));
+        let domains = Domains::new(["GET:a.example".parse().unwrap(), "*".parse().unwrap()], []);
+        assert!(asked(&domains, "POST /") && !domains.depend_on_requests("a.example"));
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! Where a [`Route`] leads, and at the previews, the host takes the place of what is asked for: it ends the secured
 //! connection itself, with a certificate of its own authority, and sends on what it was asked with what the route
-//! adds. Secrets are put in their places there, so that they never enter a sandbox. All else is passed on unseen.
+//! adds. Secrets are put in their places there, so that they never enter a sandbox. So it does where a [`Pattern`]
+//! allows some requests only, and reads each. All else is passed on unseen.
 //!
 //! ```text
 //! program ──CONNECT──► proxy ── no route ──► bytes, both ways, unseen ──► outside
@@ -22,6 +23,8 @@ mod domains;
 mod doors;
 mod exchange;
 mod outside;
+mod paths;
+mod pattern;
 mod plain;
 mod policy;
 mod proxy;
@@ -45,6 +48,7 @@ pub use domains::{Domain, Domains};
 use exchange::Terms;
 pub use outside::Doors;
 use outside::{Outside, bare};
+pub use pattern::Pattern;
 pub use policy::Policy;
 use proxy::Proxy;
 pub use routing::{Destination, Route, Routing};

@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::Policy;
 use super::address::is_outside;
-use super::refused::{Refused, refused};
+use super::refused::{Refused, blocked, refused};
 
 /// How long connecting to one address may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -120,7 +120,7 @@ impl Outside {
         let Target { name, .. } = target;
         if !policy.domains().allow(name) {
             let why = format!("{name} is not among what this sandbox may reach");
-            return Err(refused(StatusCode::FORBIDDEN, why));
+            return Err(blocked(why));
         }
         let found = match (self.place(target), self.doors) {
             (Place::Doors, Some(doors)) => {

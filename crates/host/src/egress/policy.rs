@@ -34,6 +34,12 @@ impl Policy {
         &self.domains
     }
 
+    /// Whether there are names that programs inside reach by certificates of the host's authority.
+    #[must_use]
+    pub fn shows_certificates(&self) -> bool {
+        self.routing.is_some() || self.domains.have_parts()
+    }
+
     /// What is added on the way, where anything can be.
     #[must_use]
     pub fn routing(&self) -> Option<&Routing> {

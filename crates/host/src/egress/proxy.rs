@@ -14,13 +14,13 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::Rules;
 use super::accepting::{HEAD, accept, server};
 use super::authority::Authority;
-use super::exchange::{self, Came, Terms, Upstream};
+use super::exchange::{self, Came, Terms, Upstream, permitted};
 use super::outside::{Place, Target};
 use super::plain;
 use super::refused::{Answer, Refused, refusal, refused};
+use super::{Policy, Rules};
 
 /// What a client says first that wants a secured connection (RFC 8446, section 5.1: a handshake).
 const HANDSHAKE: u8 = 0x16;
@@ -41,8 +41,17 @@ pub(super) async fn serve(listener: TcpListener, proxy: Proxy, connections: usiz
 
 /// Ends when a name is not allowed any more.
 pub(super) async fn forbidden(mut rules: Rules, name: String) {
+    until(&mut rules, |policy| !policy.domains().allow(&name)).await;
+}
+
+/// Ends when what is said to a name cannot pass unseen any more.
+async fn to_be_read(mut rules: Rules, name: String) {
+    until(&mut rules, |policy| policy.domains().depend_on_requests(&name)).await;
+}
+
+async fn until(rules: &mut Rules, is_so: impl Fn(&Policy) -> bool) {
     // Where they change no more, the sandbox has ended, which ends everything by itself.
-    if rules.wait_for(|policy| !policy.domains().allow(&name)).await.is_err() {
+    if rules.wait_for(|policy| is_so(policy)).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
@@ -73,7 +82,9 @@ impl Proxy {
         let Some(target) = Target::new(host, uri.port_u16().unwrap_or(80)) else {
             return Err(refused(StatusCode::BAD_REQUEST, "the host has no name"));
         };
-        let stream = self.terms.outside.reach(&self.terms.policy(), &target).await?;
+        let policy = self.terms.policy();
+        permitted(&policy, &target.name, &request)?;
+        let stream = self.terms.outside.reach(&policy, &target).await?;
         match self.terms.outside.place(&target) {
             // What a route adds does not cross the internet for everybody to read.
             Place::Outside => plain::pass_on(request, stream, &target, &self.terms).await,
@@ -95,11 +106,12 @@ impl Proxy {
         let stream = self.terms.outside.reach(&policy, &target).await?;
         let place = self.terms.outside.place(&target);
         let is_routed = policy.routing().is_some_and(|routing| !routing.to(&target.name).is_empty());
+        let is_read = is_routed || policy.domains().depend_on_requests(&target.name);
         let forbidden = forbidden(self.terms.rules.clone(), target.name.clone());
         let end = self.terms.end.clone();
-        if place == Place::Doors || is_routed {
+        if place == Place::Doors || is_read {
             let Some(authority) = self.authority.clone() else {
-                let why = "the host has no authority, so that no route can be carried out: its log says why";
+                let why = "the host has no authority, so that nothing there can be read: its log says why";
                 return Err(refused(StatusCode::SERVICE_UNAVAILABLE, why));
             };
             let proxy = self.clone();
@@ -112,6 +124,7 @@ impl Proxy {
                 }
             }));
         } else {
+            let to_be_read = to_be_read(self.terms.rules.clone(), target.name.clone());
             let mut outside = stream;
             tokio::spawn(end.run_until_cancelled_owned(async move {
                 let Ok(inside) = hyper::upgrade::on(request).await else { return };
@@ -120,6 +133,7 @@ impl Proxy {
                     // Either side may break off when it likes.
                     _ = tokio::io::copy_bidirectional(&mut inside, &mut outside) => {}
                     () = forbidden => {}
+                    () = to_be_read => {}
                 }
             }));
         }
@@ -177,8 +191,8 @@ impl Proxy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::egress::Domains;
     use crate::egress::outside::Outside;
-    use crate::egress::{Domains, Policy};
     use tokio::io::AsyncWriteExt as _;
     use tokio::sync::watch;
     use tokio_util::sync::CancellationToken;

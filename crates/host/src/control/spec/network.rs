@@ -4,7 +4,7 @@ use reveille_wire::SandboxSpec;
 use serde::Deserialize;
 
 use super::routing::Proxy;
-use crate::egress::{Domain, Domains, Policy};
+use crate::egress::{Domains, Pattern, Policy};
 use crate::engine::Network;
 
 /// The rulesets of a firewall that the platform knows.
@@ -96,7 +96,7 @@ impl Said {
             return Ok(None);
         }
         let read =
-            |names: &[String]| names.iter().map(|name| name.parse()).collect::<Result<Vec<Domain>, _>>();
+            |names: &[String]| names.iter().map(|name| name.parse()).collect::<Result<Vec<Pattern>, _>>();
         let forbidden =
             forbidden.into_iter().flatten().map(|names| read(names)).collect::<Result<Vec<_>, _>>()?;
         let forbidden = forbidden.into_iter().flatten();

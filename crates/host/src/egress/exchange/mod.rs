@@ -16,7 +16,7 @@ use reveille_wire::hop;
 use tokio_util::sync::CancellationToken;
 
 use super::outside::{Outside, Place};
-use super::refused::{Answer, Refused, refused};
+use super::refused::{Answer, Refused, blocked, refused};
 use super::{Policy, Rules};
 use request::{addressed, routed};
 use room::Room;
@@ -64,10 +64,7 @@ pub(super) async fn answer(
     let target = upstream.target();
     let mut request = addressed(request, target)?;
     let policy = terms.policy();
-    if !policy.domains().allow(&target.name) {
-        let why = format!("{} is not among what this sandbox may reach", target.name);
-        return Err(refused(StatusCode::FORBIDDEN, why));
-    }
+    permitted(&policy, &target.name, &request)?;
     if upstream.place() == Place::Doors {
         if !terms.outside.is_door(request.uri(), request.headers()) {
             return Err(refused(StatusCode::FORBIDDEN, "of this host a sandbox reaches previews only"));
@@ -84,6 +81,27 @@ pub(super) async fn answer(
         answer.headers_mut().insert(REQUEST_ID, new_id());
     }
     Ok(answer)
+}
+
+/// Refuses a request that is not among what a sandbox may ask.
+pub(super) fn permitted<B>(policy: &Policy, name: &str, request: &Request<B>) -> Result<(), Refused> {
+    let domains = policy.domains();
+    if !domains.allow(name) {
+        return Err(blocked(format!("{name} is not among what this sandbox may reach")));
+    }
+    let (method, path) = (request.method(), request.uri().path());
+    if !domains.allow_request(name, method, path) {
+        return Err(blocked(format!("{method} {path} is not among what this sandbox may ask of {name}")));
+    }
+    // What is said in another protocol is not read. A WebSocket has no requests.
+    if domains.depend_on_requests(name)
+        && hop::upgrade(request.headers()).is_some_and(|to| !to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    {
+        return Err(blocked(format!(
+            "what this sandbox asks of {name} stays HTTP/1.1, or becomes a WebSocket"
+        )));
+    }
+    Ok(())
 }
 
 /// The answer as the client gets it. Where both sides change over to another protocol they are joined.

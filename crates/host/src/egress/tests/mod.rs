@@ -3,5 +3,6 @@
 mod attacks;
 mod bodies;
 mod doors;
+mod requests;
 mod routes;
 mod stand;

@@ -45,7 +45,7 @@ pub(super) fn variables(network: &Network, has_authority: bool) -> Vec<(OsString
     let Some(policy) = policy.filter(|_| has_authority) else { return all };
     let file = |name: &str| OsString::from(format!("{CERTIFICATES}/{name}"));
     all.extend(TRUSTED_TOO.map(|name| (name.into(), file(authority::OWN))));
-    if policy.routing().is_some() {
+    if policy.shows_certificates() {
         all.extend(TRUSTED.map(|name| (name.into(), file(authority::ALL))));
     }
     all
