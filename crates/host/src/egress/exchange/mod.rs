@@ -24,7 +24,7 @@ pub(super) use upstream::Upstream;
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// What says that an answer came through a proxy that carries out routes.
+/// What says, to both sides, that an exchange went through a proxy that carries out routes.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-blaxel-request-id");
 
 /// What an exchange has to go by.
@@ -74,11 +74,15 @@ pub(super) async fn answer(
     }
     let client = hop::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
     let routes = policy.routing().map(|routing| routing.to(&target.name)).unwrap_or_default();
-    let (request, _room) = routed(request, &routes, &terms.room).await?;
+    let (mut request, _room) = routed(request, &routes, &terms.room).await?;
+    let id = policy.routing().map(|_| new_id());
+    if let Some(id) = &id {
+        request.headers_mut().insert(REQUEST_ID, id.clone());
+    }
     let answer = upstream.send(request, &terms.outside, &terms.rules).await?;
     let mut answer = passed_back(answer, client, &terms.end)?;
-    if policy.routing().is_some() {
-        answer.headers_mut().insert(REQUEST_ID, new_id());
+    if let Some(id) = id {
+        answer.headers_mut().insert(REQUEST_ID, id);
     }
     Ok(answer)
 }
