@@ -16,6 +16,7 @@ use tower_service::Service as _;
 use super::access::AccessLog;
 use super::crowd::Seat;
 use super::entry::{Entry, Id};
+use super::mounting;
 use super::received::{Answering, Exchange, Received};
 use crate::auth::{Credentials, Holder, in_url};
 use crate::control::Failure;
@@ -129,7 +130,7 @@ impl Front {
             }
             (Ok((workspace, _)), Room::Metrics) => self.metrics(workspace, seat),
             (Ok((workspace, _)), Room::Gateway | Room::Preview) => {
-                match workspace.gateway.serve(request, visitor).await {
+                match through(workspace, request, visitor).await {
                     Served::Answer(response) => response,
                     Served::Reset => return None,
                 }
@@ -198,6 +199,17 @@ impl Front {
     }
 }
 
+/// Takes a request to its sandbox.
+async fn through(workspace: &Workspace, mut request: Request<Received>, visitor: &Visitor) -> Served {
+    if mounting::is_mounting(&request) {
+        request = match Box::pin(mounting::permitted(&workspace.control, request)).await {
+            Ok(request) => request,
+            Err(refused) => return Served::Answer(refused),
+        };
+    }
+    workspace.gateway.serve(request, visitor).await
+}
+
 /// Answers a request to a preview, which has its own door.
 async fn visited(
     workspace: &Workspace,
@@ -208,7 +220,7 @@ async fn visited(
 ) -> Option<Response<Body>> {
     let mut response = match visit {
         Err(closed) => respond(closed.into()),
-        Ok(visit) => match workspace.gateway.serve(request, visitor).await {
+        Ok(visit) => match through(workspace, request, visitor).await {
             Served::Reset => return None,
             Served::Answer(mut response) => {
                 visit.answer(&mut response);

@@ -6,6 +6,7 @@ mod connection;
 mod crowd;
 mod entry;
 mod front;
+mod mounting;
 mod received;
 mod socket;
 

@@ -70,6 +70,11 @@ impl Progress {
 }
 
 impl Received {
+    /// What was read of another, or made of that.
+    pub(super) fn whole(body: Bytes) -> Self {
+        Self { body: Source::Whole((!body.is_empty()).then_some(body)), progress: Progress(None) }
+    }
+
     /// Whether it was there with its head, which then leaves no choice of how it is read.
     pub(super) fn is_whole(&self) -> bool {
         matches!(self.body, Source::Whole(_))

@@ -45,6 +45,91 @@ async fn a_drive_that_was_only_mounted_is_listed_and_can_be_deleted() {
     assert_eq!(total(&stand, "/v0/drives").await, 0);
 }
 
+/// A stand with a drive of these permissions, and a sandbox of these labels.
+async fn with_permissions(permissions: Value, labels: Value) -> Stand {
+    let stand = Stand::new().await;
+    let drive = json!({"metadata": {"name": "data"}, "spec": {"permissions": permissions}}).to_string();
+    assert_eq!(stand.client.post("/v0/drives", &drive).await.status(), 200);
+    let sandbox = json!({"metadata": {"name": "box", "labels": labels}}).to_string();
+    assert_eq!(stand.client.post("/v0/sandboxes", &sandbox).await.status(), 200);
+    stand
+}
+
+/// What its agent gets of a wish to mount the drive: whether it can only be read; or why it gets nothing.
+async fn wished(stand: &Stand, path: &str) -> Result<bool, String> {
+    let wish = json!({"driveName": "data", "mountPath": "/mnt", "drivePath": path}).to_string();
+    let answer = stand.client.post("/local/sandboxes/box/drives/mount", &wish).await;
+    match answer.status().as_u16() {
+        403 => Err(answer.json()["error"].as_str().unwrap().to_owned()),
+        _ => {
+            let got: Value = serde_json::from_str(answer.json()["body"].as_str().unwrap()).unwrap();
+            assert_eq!((&got["driveName"], &got["drivePath"]), (&json!("data"), &json!(path)));
+            Ok(got["readOnly"].as_bool().unwrap_or_default())
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_drive_is_mounted_by_whom_its_permissions_name() {
+    let permissions = json!([
+        {"labels": {"team": "a", "role": "main"}, "mode": "read-write"},
+        {"labels": {"team": "a"}, "mode": "read"},
+        {"labels": {"team": "b"}, "mode": "read-write", "path": "/shared"},
+    ]);
+    let stand = with_permissions(permissions, json!({"team": "a", "role": "main"})).await;
+    assert_eq!(wished(&stand, "/").await, Ok(false), "the most that one of them gives");
+    for (labels, path, may) in [
+        (json!({"team": "a"}), "/", Some(true)),
+        (json!({"team": "b"}), "/shared/x", Some(false)),
+        (json!({"team": "b"}), "/", None),
+        (json!({"team": "b"}), "/shared/../x", None),
+        (json!({"team": "b"}), "/sharedx", None),
+        (json!({"team": "c"}), "/", None),
+    ] {
+        let labelled = json!({"metadata": {"labels": labels}}).to_string();
+        let put = stand.client.method(Method::PUT, "/v0/sandboxes/box", &labelled).await;
+        assert_eq!(put.status(), 200, "{put:?}");
+        let wished = wished(&stand, path).await;
+        assert_eq!(wished.as_ref().ok(), may.as_ref(), "{labels} {path} {wished:?}");
+        assert!(wished.is_ok() || wished.unwrap_err().starts_with("permission denied: drive \"data\""));
+    }
+    let open = r#"{"spec":{"permissions":[]}}"#;
+    stand.client.method(Method::PUT, "/v0/drives/data", open).await;
+    assert_eq!(wished(&stand, "/").await, Ok(false), "a drive without permissions is open to all");
+}
+
+#[tokio::test]
+async fn a_wish_that_is_none_is_left_to_the_agent_and_one_without_end_is_refused() {
+    let stand = with_permissions(json!([{"labels": {"team": "a"}}]), json!({})).await;
+    for other in
+        ["", "[]", "{\"driveName\":", r#"{"driveName":"data","driveName":"other","mountPath":"/mnt"}"#]
+    {
+        let seen = stand.client.post("/local/sandboxes/box/drives/mount", other).await;
+        assert_eq!((seen.status().as_u16(), &seen.json()["body"]), (200, &json!(other)));
+    }
+    let endless = stand.client.post("/local/sandboxes/box/drives/mount", &"x".repeat(65 * 1024)).await;
+    assert_eq!(endless.status(), 413);
+}
+
+#[tokio::test]
+async fn permissions_that_cannot_be_are_refused() {
+    let stand = Stand::new().await;
+    for bad in [
+        json!("all"),
+        json!([{"mode": "write"}]),
+        json!([{"labels": ["team"]}]),
+        json!([{"labels": {"team": 1}}]),
+        json!([{"path": "shared"}]),
+        json!([{"path": "/a/../b"}]),
+        json!([{}, {}, {}, {}]),
+    ] {
+        let drive = json!({"metadata": {"name": "data"}, "spec": {"permissions": bad}}).to_string();
+        assert_eq!(stand.client.post("/v0/drives", &drive).await.status(), 400, "{drive}");
+    }
+    let none = r#"{"metadata":{"name":"data"},"spec":{"permissions":null}}"#;
+    assert_eq!(stand.client.post("/v0/drives", none).await.status(), 200);
+}
+
 #[tokio::test]
 async fn a_volume_grows_and_does_not_shrink() {
     let stand = Stand::new().await;

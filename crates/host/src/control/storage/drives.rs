@@ -17,6 +17,7 @@ use super::super::answer::Failure;
 use super::super::asked::{self, Path, Query};
 use super::super::paging::Paging;
 use super::super::state::Control;
+use super::access;
 use super::deleting::{self, Deleted};
 use super::kept::{self, Drive, Filter, Kept, Resource};
 use super::place;
@@ -45,6 +46,7 @@ impl Kept for Drive {
 
     fn check(spec: &mut Map<String, Value>, before: Option<&Map<String, Value>>) -> Result<(), Failure> {
         spec.entry("region").or_insert_with(|| "us-pdx-1".into());
+        access::check(spec)?;
         if before.is_some_and(|before| before.get("region") != spec.get("region")) {
             return Err(Failure::bad_request("the region of a drive cannot change"));
         }

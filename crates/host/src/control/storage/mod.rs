@@ -1,5 +1,6 @@
 //! Drives and volumes: files of the host with records, and lives of their own.
 
+mod access;
 mod deleting;
 mod drives;
 mod kept;
