@@ -1,7 +1,7 @@
 // The official TypeScript client's sandbox object against a host, every method once, as a user would.
 //
 // The environment says where the host is: BL_API_URL, BL_RUN_URL, BL_API_KEY, BL_WORKSPACE, BL_DISABLE_H2=true.
-// Prints a line a statement and ends with "N passed, N failed"; exit status 1 where one failed.
+// Ends as statements.mjs says.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -11,20 +11,10 @@ import { join } from "node:path";
 
 import { SandboxInstance } from "@blaxel/core";
 
-const run = randomBytes(4).toString("hex");
-const name = `scenario-${run}`;
-const statements = [];
-const statement = (title, act) => statements.push([title, act]);
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-const text = async (blob) => Buffer.from(await blob.arrayBuffer());
+import { carryOut, eventually, run, statement } from "./statements.mjs";
 
-async function eventually(what, isSo, seconds = 30) {
-  const end = Date.now() + seconds * 1000;
-  while (!(await isSo())) {
-    assert.ok(Date.now() < end, `not in ${seconds} s: ${what}`);
-    await pause(50);
-  }
-}
+const name = `scenario-${run}`;
+const text = async (blob) => Buffer.from(await blob.arrayBuffer());
 
 const box = await SandboxInstance.createIfNotExists({
   name,
@@ -233,19 +223,4 @@ statement("it is deleted", async () => {
   });
 });
 
-const only = process.argv.slice(2);
-let passed = 0;
-let failed = 0;
-for (const [title, act] of statements) {
-  if (only.length > 0 && !only.some((word) => title.includes(word))) continue;
-  try {
-    await act();
-    passed += 1;
-    console.log(`ok      ${title}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${title}\n        ${String(error?.stack ?? JSON.stringify(error)).replaceAll("\n", "\n        ")}`);
-  }
-}
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed > 0 ? 1 : 0);
+await carryOut();
