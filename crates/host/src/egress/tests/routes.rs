@@ -42,7 +42,11 @@ async fn a_route_adds_what_it_says_and_leaves_the_rest() {
     assert_eq!(got["body"], r#"{"mine":"ALPHA","n":1.10,"key":"ALPHA"}"#);
     let ids: Vec<_> = answer.headers.get_all("x-blaxel-request-id").iter().collect();
     assert!(ids.len() == 1 && ids[0] != "forged", "{ids:?}");
-    assert_eq!(got["headers"]["x-blaxel-request-id"], ids[0].to_str().unwrap(), "the destination is told it, too");
+    assert_eq!(
+        got["headers"]["x-blaxel-request-id"],
+        ids[0].to_str().unwrap(),
+        "the destination is told it, too"
+    );
 }
 
 #[tokio::test]
