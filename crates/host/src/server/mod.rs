@@ -127,12 +127,18 @@ fn turn_away(stream: &TcpStream) {
     drop(stream.try_write(&answer::written_out(refusal)));
 }
 
+/// For how many sandboxes there is room beside all connections, and how many files a host has open for each.
+const SANDBOXES: u64 = 4096;
+const OF_A_SANDBOX: u64 = 6;
+
 /// How many connections there can be. The limit of files that may be open is raised for them where that is allowed.
 pub(crate) fn connections(wanted: usize) -> usize {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted.clamp(1, 256) };
-    // One to the client, one to the agent, one kept to a server, and room for everything else.
-    let needed = (wanted as u64).saturating_mul(3).saturating_add(512);
+    // One to the client, one to the agent, one kept to a server; what sandboxes have open, awake or not; and room for
+    // everything else.
+    let needed =
+        (wanted as u64).saturating_mul(3).saturating_add(SANDBOXES * OF_A_SANDBOX).saturating_add(512);
     let raised = needed.min(hard);
     let files =
         if raised > soft && setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() { raised } else { soft };
