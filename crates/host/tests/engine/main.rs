@@ -57,6 +57,8 @@ fn main() -> ExitCode {
     for rung in rungs {
         let name = format!("time to start, and memory asleep, {rung}");
         trials.push(Trial::test(name, move || measure::start_and_sleep(&rung)).with_ignored_flag(true));
+        let name = format!("many sleepers cost little each, {rung}");
+        trials.push(Trial::test(name, move || measure::many_sleepers(&rung)).with_ignored_flag(true));
         let name = format!("time to freeze and to thaw, {rung}");
         trials.push(Trial::test(name, move || measure::freeze_and_thaw(&rung)).with_ignored_flag(true));
     }
