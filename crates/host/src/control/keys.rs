@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::answer::Failure;
 use super::asked::{self, Path};
-use super::spec::Span;
+use super::spec::{Span, check_name};
 use super::state::Control;
 use crate::auth::{Holder, Made, new_key};
 
@@ -41,13 +41,10 @@ async fn create(
     asked::Json(wanted): asked::Json<Wanted>,
 ) -> Result<Json<Value>, Failure> {
     for_the_operator(holder)?;
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    if wanted.name.is_empty() || wanted.name.len() > MAX_NAME || !wanted.name.chars().all(plain) {
-        return Err(Failure::bad_request(format!(
-            "{:?} cannot be the name of a key: use up to {MAX_NAME} letters, digits, hyphens, underscores and dots",
-            wanted.name
-        )));
+    if wanted.name.is_empty() {
+        return Err(Failure::bad_request("name is missing"));
     }
+    check_name("name", &wanted.name, MAX_NAME)?;
     let span = wanted.expires_in.as_deref().map(|text| Span::read_at_least(text, MOMENT, "1s")).transpose();
     let span = span.map_err(Failure::bad_request)?;
     let now = control.clock.now();

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::answer::Failure;
 use super::asked::{self, Path, Query};
-use super::spec::{Span, letters};
+use super::spec::{Span, check_name, letters};
 use super::state::Control;
 use crate::clock;
 use crate::preview::{API, Record, Urls, has_expired};
@@ -280,12 +280,7 @@ fn check(draft: &Preview, now: SystemTime) -> Result<Option<String>, Failure> {
     if !matches!(spec.port, Some(1..=65535)) {
         return wrong("spec.port must be a number from 1 to 65535");
     }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if draft.metadata.name.len() > MAX_NAME || !draft.metadata.name.bytes().all(plain) {
-        return wrong(
-            "metadata.name must be letters, digits, hyphens, underscores and dots, at most 128 of them",
-        );
-    }
+    check_name("metadata.name", &draft.metadata.name, MAX_NAME)?;
     let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if let Some(prefix) = &spec.prefix_url
         && (prefix.len() > MAX_PREFIX

@@ -203,6 +203,7 @@ async fn a_preview_has_a_name_a_prefix_and_an_end() {
     make(&stand, other).await;
     for bad in [
         json!({"spec": {}}),
+        json!({"metadata": {"name": ".."}, "spec": {"port": 1}}),
         json!({"spec": {"port": 0}}),
         json!({"spec": {"port": 65536}}),
         json!({"spec": {"port": -1}}),

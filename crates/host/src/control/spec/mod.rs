@@ -113,6 +113,18 @@ pub(super) fn is_external_id(id: &str) -> bool {
     plain && (1..=MAX_EXTERNAL_ID).contains(&id.len())
 }
 
+/// Refuses what cannot be the name of something that is found by it in a URL: where clients tidy URLs up, `..` is what it
+/// belongs to.
+pub(super) fn check_name(what: &str, name: &str, longest: usize) -> Result<(), Failure> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.len() <= longest && name.bytes().all(plain) && !matches!(name, "." | "..") {
+        return Ok(());
+    }
+    Err(Failure::bad_request(format!(
+        "{what} must be letters, digits, hyphens, underscores and dots, at most {longest} of them, and neither . nor .."
+    )))
+}
+
 fn check_runtime(runtime: &SandboxRuntime) -> Result<(), Failure> {
     if let Some(memory) = runtime.memory
         && !MEMORIES.contains(&memory)
