@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use crate::auth::{Key, Keys};
 use crate::control::{self, Control, Record};
@@ -65,6 +66,8 @@ pub(crate) struct Workspace {
     pub(crate) routes: Router,
     pub(crate) gateway: Gateway,
     pub(crate) previews: Previews,
+    /// What carries out its schedules.
+    schedules: TaskTracker,
     pub(crate) hub: Arc<Hub>,
 }
 
@@ -162,7 +165,9 @@ impl Workspace {
         control::bring_back(&control);
         control::finish_snapshots(&control);
         tokio::spawn(control::expire(Arc::clone(&control)));
-        tokio::spawn(control::carry_out_schedules(Arc::clone(&control)));
+        let schedules = TaskTracker::new();
+        schedules.spawn(control::carry_out_schedules(Arc::clone(&control)));
+        schedules.close();
         tokio::spawn(watch_engine(Arc::clone(&control), shared.stop.clone()));
         let previews = Previews {
             shelf: Arc::clone(&control.previews),
@@ -177,6 +182,7 @@ impl Workspace {
             keys,
             control,
             previews,
+            schedules,
             hub,
         })
     }
@@ -190,6 +196,7 @@ impl Workspace {
 
     /// Ends it with what runs in its sandboxes, or without. Nobody is served any more.
     pub(crate) async fn end(&self, leaving: Leaving) {
+        self.schedules.wait().await;
         let engine = &self.control.terms.engine;
         let is_detached = match leaving {
             Leaving::Shutdown => false,

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -52,6 +53,14 @@ impl<T: Document> Shelf<T> {
     /// Every document, by key.
     pub(crate) fn all(&self) -> Vec<Arc<T>> {
         self.entries().values().filter_map(|entry| entry.read()).collect()
+    }
+
+    /// Those whose keys begin so.
+    pub(crate) fn beginning(&self, prefix: &str) -> Vec<Arc<T>> {
+        let entries = self.entries();
+        let from = entries.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        let below = from.take_while(|(key, _)| key.starts_with(prefix));
+        below.filter_map(|(_, entry)| entry.read()).collect()
     }
 
     /// Whether something that cannot be read stands under a key.

@@ -44,6 +44,18 @@ async fn what_was_put_comes_back_and_what_was_removed_does_not() {
     assert_eq!(notes.all(), [Arc::new(note(1))]);
 }
 
+#[tokio::test]
+async fn those_whose_keys_begin_alike_are_found_and_no_others() {
+    let root = tempfile::tempdir().unwrap();
+    let (_store, notes) = open(root.path());
+    for (count, key) in ["a", "a-b/1", "a/1", "a/2", "a0/1", "b/1"].into_iter().enumerate() {
+        notes.turn(key).await.put(note(count as u64)).await.unwrap();
+    }
+    let found: Vec<u64> = notes.beginning("a/").iter().map(|note| note.count).collect();
+    assert_eq!(found, [2, 3]);
+    assert!(notes.beginning("c/").is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_of_one_document_have_one_order() {
     let root = tempfile::tempdir().unwrap();

@@ -1,11 +1,15 @@
 //! Commands that sandboxes run by the clock, which is set ahead.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, mpsc as std_mpsc};
 use std::time::Duration;
 
 use http::Method;
-use reveille_host::Clock;
+use reveille_host::{Clock, HostSettings};
 use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
 
 use crate::Stand;
 use crate::client::Answer;
@@ -91,6 +95,7 @@ async fn what_cannot_be_is_refused() {
         json!({"type": "never", "value": "1h", "input": input}),
         json!({"type": "sleep", "value": "1h", "input": input, "maxExecutions": 0}),
         json!({"type": "sleep", "value": "1h", "input": input, "id": "a/b"}),
+        json!({"type": "sleep", "value": "1h", "input": input, "id": ".."}),
         json!({"type": "sleep", "value": "1h", "input": {"command": "true", "timeout": -1}}),
         json!({"type": "sleep", "value": "1h", "input": {"command": "true", "name": "n".repeat(257)}}),
         json!({"type": "sleep", "value": "1h", "input": {"command": "x".repeat(65_537)}}),
@@ -152,31 +157,95 @@ async fn what_came_while_no_host_ran_runs_late_where_it_comes_once_and_not_where
     assert_eq!((executions.len(), &executions[0]["scheduleId"]), (1, &json!("once")));
 }
 
-#[tokio::test]
-async fn what_was_begun_is_not_begun_again_by_the_next_host() {
+/// A host whose sandbox has an agent that says when it is asked for a process, and answers when it is told to.
+async fn with_slow_agent(
+    change: impl FnOnce(&mut HostSettings),
+) -> (Stand, Clock, mpsc::UnboundedReceiver<()>, std_mpsc::Sender<()>) {
     let clock = Clock::default();
-    let (arrived, mut begun) = tokio::sync::mpsc::unbounded_channel();
-    let silent = move |mut stream: std::os::unix::net::UnixStream| {
+    let (arrived, begun) = mpsc::unbounded_channel();
+    let (answer, answers) = std_mpsc::channel();
+    let answers = Mutex::new(answers);
+    let slow = move |mut stream: UnixStream| {
         let mut request = [0; 4096];
-        // It reads what comes, and answers nothing.
         while stream.read(&mut request).is_ok_and(|read| read > 0) {
-            if request.starts_with(b"POST /process") && arrived.send(()).is_err() {
+            if !request.starts_with(b"POST /process") {
+                continue;
+            }
+            let told = arrived.send(()).is_ok() && answers.lock().unwrap().recv().is_ok();
+            if !told
+                || stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n{\"name\":\"job\"}")
+                    .is_err()
+            {
                 return;
             }
         }
     };
-    let stand = Stand::with_agent(silent, |settings| settings.clock = clock.clone()).await;
+    let stand = Stand::with_agent(slow, |settings| {
+        settings.clock = clock.clone();
+        change(settings);
+    });
+    (stand.await, clock, begun, answer)
+}
+
+async fn next_host(data: TempDir, clock: &Clock) -> Stand {
+    let engine = ScriptedEngine::new(data.path());
+    Stand::on(data, engine, |settings| settings.clock = clock.clone()).await
+}
+
+#[tokio::test]
+async fn what_was_begun_is_not_begun_again_by_the_next_host() {
+    let (stand, clock, mut begun, _answer) =
+        with_slow_agent(|settings| settings.limits.drain = Duration::ZERO).await;
     make(&stand, &json!({"type": "sleep", "value": "1h", "input": {"command": "true"}})).await;
     clock.skip(HOUR);
     begun.recv().await.unwrap();
-    let Stand { host, engine: _, client: _, data } = stand;
+    let Stand { host, data, .. } = stand;
     host.stop().await;
-    let engine = ScriptedEngine::new(data.path());
-    let stand = Stand::on(data, engine, |settings| settings.clock = clock.clone()).await;
+    let stand = next_host(data, &clock).await;
     assert!(listed(&stand, ALL).await.is_empty());
     let executions = executions(&stand, 1).await;
     assert_eq!((&executions[0]["status"], &executions[0]["statusCode"]), (&json!("failed"), &json!(0)));
     assert!(executions[0]["error"].as_str().unwrap().contains("ended"), "{executions:?}");
+}
+
+#[tokio::test]
+async fn a_host_that_stops_waits_for_the_answer_to_what_it_has_begun() {
+    let (stand, clock, mut begun, answer) = with_slow_agent(|_| {}).await;
+    make(&stand, &json!({"type": "sleep", "value": "1h", "input": {"command": "true"}})).await;
+    clock.skip(HOUR);
+    begun.recv().await.unwrap();
+    let Stand { host, data, .. } = stand;
+    let stopping = host.stop();
+    tokio::pin!(stopping);
+    assert!(futures_util::poll!(stopping.as_mut()).is_pending());
+    answer.send(()).unwrap();
+    stopping.await;
+    let stand = next_host(data, &clock).await;
+    let executions = executions(&stand, 1).await;
+    assert_eq!(
+        (&executions[0]["status"], &executions[0]["processName"]),
+        (&json!("succeeded"), &json!("job"))
+    );
+}
+
+#[tokio::test]
+async fn what_comes_again_while_it_is_handed_over_comes_once_afterwards() {
+    let (stand, clock, mut begun, answer) = with_slow_agent(|_| {}).await;
+    make(&stand, &cron("0 0 * * *")).await;
+    clock.skip(24 * HOUR);
+    begun.recv().await.unwrap();
+    clock.skip(24 * HOUR);
+    // Another shows that the times have been looked at.
+    make(&stand, &json!({"id": "later", "type": "sleep", "value": "72h", "input": {"command": "true"}}))
+        .await;
+    clock.skip(72 * HOUR);
+    begun.recv().await.unwrap();
+    (0..3).for_each(|_| answer.send(()).unwrap());
+    begun.recv().await.unwrap();
+    let executions = executions(&stand, 3).await;
+    let again = executions.iter().filter(|execution| execution["scheduleId"] != "later").count();
+    assert_eq!((executions.len(), again, begun.is_empty()), (3, 2, true));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A host that is killed at any moment while it is asked to create, change and delete, and the ones after it.
 
+mod scheduled;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use reveille_host::Lifetime;
 use serde_json::{Value, json};
 
+use self::scheduled::Schedules;
 use crate::stand;
 use crate::victim::{Place, Victim};
 
@@ -34,12 +37,19 @@ struct Volume {
 }
 
 /// What is known of a sandbox, of its drive and of its volume: what each of them may be, or that it may be absent
-/// (`None`).
-#[derive(Debug, Clone)]
+/// (`None`). Its schedules are there where it is.
+#[derive(Debug)]
 struct Known {
     sandbox: Vec<Option<Box>>,
     drive: Vec<Option<()>>,
     volume: Vec<Option<Volume>>,
+    schedules: Schedules,
+}
+
+impl Known {
+    fn nothing() -> Self {
+        Self { sandbox: vec![None], drive: vec![None], volume: vec![None], schedules: Schedules::none() }
+    }
 }
 
 /// What becomes of volumes.
@@ -58,13 +68,15 @@ enum Asked {
     Delete,
     Drive,
     Volume,
+    Schedule,
+    Due,
 }
 
 pub(crate) async fn killed_under_load(lifetime: Lifetime) {
     let rounds = std::env::var("REVEILLE_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
     let place = Place::new();
     let volumes = volumes_here(&place).await;
-    let mut known = vec![Known { sandbox: vec![None], drive: vec![None], volume: vec![None] }; NAMES];
+    let mut known: Vec<_> = (0..NAMES).map(|_| Known::nothing()).collect();
     for round in 0..rounds.unwrap_or(ROUNDS) {
         let mut victim = Victim::start(&place, lifetime);
         look(&victim, &place, &mut known, round).await;
@@ -116,7 +128,12 @@ async fn look(victim: &Victim, place: &Place, known: &mut [Known], round: usize)
         );
         let attached = sandbox.as_ref().is_some_and(|sandbox| sandbox.attached);
         let volume = volume(victim, place, &name, attached, known, round).await;
-        *known = Known { sandbox: vec![sandbox], drive: vec![drive], volume: vec![volume] };
+        if sandbox.is_some() {
+            known.schedules.look(victim, &name, round).await;
+        } else {
+            known.schedules = Schedules::none();
+        }
+        (known.sandbox, known.drive, known.volume) = (vec![sandbox], vec![drive], vec![volume]);
     }
     let (_, list) = victim.ask("GET", "/v0/sandboxes", &Value::Null).await.unwrap();
     assert_eq!(list["meta"]["total"], names.len(), "round {round}: nothing that nobody made");
@@ -184,12 +201,14 @@ async fn work(victim: &Victim, name: String, known: &mut Known, volumes: Volumes
     loop {
         let word = format!("w{:08x}", fastrand::u32(..));
         let mut metadata = json!({"metadata": {"name": name, "labels": {"word": word}}});
-        let asked = match (&known.sandbox[0], fastrand::u8(0..6)) {
+        let asked = match (&known.sandbox[0], fastrand::u8(0..9)) {
             (_, 0) => Asked::Drive,
             (_, 5) => Asked::Volume,
             (None, _) => Asked::Create,
             (Some(_), 1) => Asked::Delete,
             (Some(_), 2) => Asked::Label,
+            (Some(_), 6) => Asked::Schedule,
+            (Some(_), 7..) => Asked::Due,
             (Some(_), _) => Asked::Write,
         };
         if let Asked::Drive = asked {
@@ -219,6 +238,17 @@ async fn work(victim: &Victim, name: String, known: &mut Known, volumes: Volumes
             let Some((status, said)) = victim.ask(method, &path, &body).await else { return };
             assert_eq!(status, 200, "{method} {path}: {said}");
             known.volume = vec![next];
+            continue;
+        }
+        if let Asked::Schedule | Asked::Due = asked {
+            let schedules = &mut known.schedules;
+            let answered = match asked {
+                Asked::Due => schedules.make_due(victim, &name, &word).await,
+                _ => schedules.change(victim, &name).await,
+            };
+            if answered.is_err() {
+                return;
+            }
             continue;
         }
         let mut next = known.sandbox[0].clone().unwrap_or_else(|| {
@@ -262,6 +292,9 @@ async fn work(victim: &Victim, name: String, known: &mut Known, volumes: Volumes
         }
         let Some((status, said)) = victim.ask(method, path, &metadata).await else { return };
         assert_eq!(status, 200, "{method} {path}: {said}");
+        if next.is_none() {
+            known.schedules = Schedules::none();
+        }
         known.sandbox = vec![next];
     }
 }

@@ -143,7 +143,7 @@ async fn use_once(victim: &Victim, name: &str, other: &str) {
         assert!(status < 300, "{method} {path}: {status} {said}");
         said
     };
-    match fastrand::u8(0..10) {
+    match fastrand::u8(0..11) {
         0 => {
             ask("POST", "/v0/sandboxes", json!({"metadata": {"name": other}})).await;
             assert_eq!(victim.run(other, "echo here").await.unwrap(), "here");
@@ -198,6 +198,27 @@ async fn use_once(victim: &Victim, name: &str, other: &str) {
             ask("PUT", &format!("/v0/volumes/{other}"), json!({"spec": {"size": 24}})).await;
             ask("DELETE", &format!("/v0/sandboxes/{other}"), Value::Null).await;
             ask("DELETE", &format!("/v0/volumes/{other}"), Value::Null).await;
+        }
+        9 => {
+            let schedules = format!("/v0/sandboxes/{name}/schedules");
+            let word = format!("w{:016x}", fastrand::u64(..));
+            let input = json!({"command": "true"});
+            let daily = json!({"type": "cron", "value": "0 0 * * *", "input": input});
+            let made = ask("POST", &schedules, daily.clone()).await;
+            let one = format!("{schedules}/{}", made["id"].as_str().unwrap());
+            ask("PUT", &one, daily).await;
+            ask("DELETE", &one, Value::Null).await;
+            ask("POST", &schedules, json!({"id": word, "type": "sleep", "value": "0s", "input": input}))
+                .await;
+            let executions = format!("/v0/sandboxes/{name}/schedule-executions?schedule={word}");
+            loop {
+                let told = ask("GET", &executions, Value::Null).await["data"].take();
+                if let [execution] = told.as_array().unwrap().as_slice() {
+                    assert_eq!(execution["status"], "succeeded", "{execution}");
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
         }
         _ => {
             assert_eq!(victim.run(name, "echo x > file; cat file").await.unwrap(), "x");

@@ -1,5 +1,7 @@
 //! Several workspaces on one host.
 
+use std::time::Duration;
+
 use reveille_host::{Host, HostSettings, Lifetime};
 use serde_json::{Value, json};
 
@@ -76,6 +78,16 @@ pub(crate) async fn one_sees_nothing_of_the_other() {
     for (visitor, base) in [(&other, "/other/sandboxes/same"), (&first, "/local/sandboxes/same")] {
         assert_eq!(visitor.says(base, "cat file 2>/dev/null; echo written > file").await, "");
         assert_eq!(visitor.says(base, "cat file").await, "written");
+    }
+    for (visitor, base, word) in
+        [(&other, "/other/sandboxes/same", "other"), (&first, "/local/sandboxes/same", "first")]
+    {
+        let input = json!({"command": format!("echo {word} >> due")});
+        let due = json!({"id": "due", "type": "sleep", "value": "0s", "input": input});
+        assert_eq!(visitor.ask("POST", "/v0/sandboxes/same/schedules", due).await.status, 200);
+        while visitor.says(base, "cat due 2>/dev/null || true").await != word {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
     let taken = other.ask("POST", "/v0/sandboxes/same/snapshots", json!({"name": "taken"})).await;
     assert_eq!(taken.status, 200, "{taken:?}");

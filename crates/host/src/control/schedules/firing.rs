@@ -9,14 +9,16 @@ use axum::http::StatusCode;
 use http_body_util::{BodyExt as _, Limited};
 use reveille_wire::{Schedule, ScheduleExecution};
 use serde_json::{Value, json};
-use tokio::task::{self, JoinSet};
+use tokio::sync::Semaphore;
+use tokio::task::{self, JoinError, JoinSet};
 
-use super::record::{History, KEPT, KEPT_OF_ALL, Record};
+use super::agenda::{Agenda, Found};
+use super::record::{History, KEPT, KEPT_OF_ALL, Record, key};
 use crate::agent::NotStarted;
 use crate::clock;
 use crate::control::answer::Failure;
 use crate::control::state::Control;
-use crate::sandbox::Patience;
+use crate::sandbox::{Patience, Resident};
 use crate::store::Unwritten;
 
 /// How long an agent may take to start it.
@@ -27,77 +29,120 @@ const ANSWER: usize = 256 << 10;
 const ERROR: usize = 1000;
 /// How long is waited before what could not be written down is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
+/// How many are carried out at a time.
+const AT_A_TIME: usize = 256;
 
 /// Runs until the host stops. What came while no host ran is carried out late where it comes once, and not at all where
 /// it comes again.
 pub(crate) async fn run(control: Arc<Control>) {
-    give_up_begun(&control).await;
-    let mut looked = control.started;
+    tokio::select! {
+        () = give_up_begun(&control) => {}
+        () = control.terms.stop.cancelled() => return,
+    }
+    let mut agenda = Agenda::since(control.started);
     let mut underway = Underway::default();
     loop {
-        let now = control.clock.now();
-        let mut soonest = None;
-        for record in control.schedules.all() {
-            let mut due = record.due(looked);
-            if due.is_some_and(|at| at <= now) {
-                due = if record.is_once() { None } else { record.due(now) };
-                underway.carry_out(&control, record);
-            }
-            soonest = [soonest, due].into_iter().flatten().min();
-        }
-        looked = now;
+        let Found { due, soonest } = agenda.look(control.schedules.all(), control.clock.now());
+        let left = underway.let_go_of_ended();
+        left.into_iter().chain(due).for_each(|record| underway.carry_out(&control, record));
         tokio::select! {
             () = control.clock.wait_until_due(soonest) => {}
-            () = underway.one_ended() => {}
+            () = underway.one_is_due_still(&control) => {}
             () = control.schedules_changed.notified() => {}
-            () = control.terms.stop.cancelled() => return,
+            () = control.terms.stop.cancelled() => break,
         }
     }
+    underway.end(control.terms.limits.drain).await;
 }
 
 /// What is being carried out.
-#[derive(Default)]
 struct Underway {
     tasks: JoinSet<()>,
-    /// Those that come once, until they are taken away.
-    once: HashMap<task::Id, String>,
+    keys: HashMap<task::Id, String>,
+    /// The same keys. What comes again while it is being carried out is carried out once after that, and not beside it.
+    taken: HashMap<String, Option<Arc<Record>>>,
+    /// What came again while those that have ended were carried out.
+    left: Vec<Arc<Record>>,
+    /// Leave to begin: so many at a time, that the requests of others find room.
+    room: Arc<Semaphore>,
+}
+
+impl Default for Underway {
+    fn default() -> Self {
+        let room = Arc::new(Semaphore::new(AT_A_TIME));
+        let (keys, taken) = (HashMap::new(), HashMap::new());
+        Self { tasks: JoinSet::new(), keys, taken, left: Vec::new(), room }
+    }
 }
 
 impl Underway {
     fn carry_out(&mut self, control: &Arc<Control>, record: Arc<Record>) {
         let key = record.key();
-        let is_once = record.is_once();
-        if is_once && self.once.values().any(|other| *other == key) {
+        if let Some(next) = self.taken.get_mut(&key) {
+            // What comes once is looked for when this has ended.
+            *next = Some(record).filter(|record| !record.is_once());
             return;
         }
-        let task = self.tasks.spawn(carry_out(Arc::clone(control), record));
-        if is_once {
-            self.once.insert(task.id(), key);
+        self.taken.insert(key.clone(), None);
+        let (control, room) = (Arc::clone(control), Arc::clone(&self.room));
+        let task = self.tasks.spawn(async move {
+            // Nothing is begun any more once the host stops.
+            let Ok(_leave) = room.acquire().await else { return };
+            carry_out(control, record).await;
+        });
+        self.keys.insert(task.id(), key);
+    }
+
+    /// Gives what came again meanwhile.
+    fn let_go_of_ended(&mut self) -> Vec<Arc<Record>> {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            self.let_go_of(&ended);
+        }
+        std::mem::take(&mut self.left)
+    }
+
+    fn let_go_of(&mut self, ended: &Result<(task::Id, ()), JoinError>) -> Option<String> {
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
+        let key = self.keys.remove(&id)?;
+        self.left.extend(self.taken.remove(&key).flatten());
+        Some(key)
+    }
+
+    /// Waits until one has ended that came again meanwhile, or that is there still where it comes once: it could not be
+    /// begun, or is another by now.
+    async fn one_is_due_still(&mut self, control: &Control) {
+        loop {
+            let Some(ended) = self.tasks.join_next_with_id().await else {
+                return std::future::pending().await;
+            };
+            let record = self.let_go_of(&ended).and_then(|key| control.schedules.read(&key));
+            if !self.left.is_empty() || record.is_some_and(|record| record.is_once()) {
+                return;
+            }
         }
     }
 
-    async fn one_ended(&mut self) {
-        let id = match self.tasks.join_next_with_id().await {
-            Some(Ok((id, ()))) => id,
-            Some(Err(error)) => error.id(),
-            None => std::future::pending().await,
-        };
-        self.once.remove(&id);
+    /// Lets those that are begun come to their end, where they do within this time.
+    async fn end(mut self, within: Duration) {
+        self.room.close();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        // What is cut off is told by the next host.
+        let _ = tokio::time::timeout(within, all).await;
     }
 }
 
 async fn carry_out(control: Arc<Control>, record: Arc<Record>) {
     let mut execution = begun(&record, control.clock.now());
-    match begin(&control, &record, &execution).await {
-        Ok(Begun::Yes) => {}
+    let resident = match begin(&control, &record, &execution).await {
+        Ok(Begun::Yes(resident)) => resident,
         Ok(Begun::ElseChanged) => return,
         Err(unwritten) => {
             let (sandbox, schedule) = (&record.sandbox, &record.schedule.id);
             tracing::warn!(sandbox, schedule, ?unwritten, "a schedule was due and could not be begun");
-            return tokio::time::sleep(AGAIN).await;
+            return pause(&control).await;
         }
-    }
-    match submit(&control, &record).await {
+    };
+    match submit(resident, &record).await {
         Ok((status, process)) => {
             execution.status_code = status.as_u16();
             if status.is_success() {
@@ -112,16 +157,33 @@ async fn carry_out(control: Arc<Control>, record: Arc<Record>) {
         }
         Err(reason) => execution.error = reason,
     }
-    let Ok((_turn, _)) = control.turn(&record.sandbox).await else { return };
     let kept = usize::try_from(record.schedule.max_executions.unwrap_or(KEPT)).unwrap_or(usize::MAX);
-    if let Err(unwritten) = note(&control, &record.sandbox, |known| known.with(&execution, kept)).await {
+    while let Err(unwritten) = tell(&control, &record.sandbox, &execution, kept).await {
         let (sandbox, schedule) = (&record.sandbox, &record.schedule.id);
-        tracing::warn!(sandbox, schedule, ?unwritten, "what became of a schedule could not be written down");
+        tracing::warn!(
+            sandbox,
+            schedule,
+            ?unwritten,
+            "what became of a schedule could not be written down yet"
+        );
+        if control.terms.stop.is_cancelled() {
+            return;
+        }
+        pause(&control).await;
+    }
+}
+
+/// Waits before something is tried again, or until the host stops.
+async fn pause(control: &Control) {
+    tokio::select! {
+        () = tokio::time::sleep(AGAIN) => {}
+        () = control.terms.stop.cancelled() => {}
     }
 }
 
 enum Begun {
-    Yes,
+    /// In this sandbox, where it can be reached, and in none that takes its name later.
+    Yes(Option<Arc<Resident>>),
     /// It was changed, or it is gone.
     ElseChanged,
 }
@@ -142,11 +204,28 @@ async fn begin(
         turn.remove().await?;
         return Ok(Begun::ElseChanged);
     }
-    note(control, &record.sandbox, |known| known.beginning(execution.clone())).await?;
+    // One that was begun before was cut off before this one was taken away.
+    let untouched = |execution: &ScheduleExecution| record.is_untouched_by(execution);
+    note(control, &record.sandbox, |known| known.without(untouched).beginning(execution.clone())).await?;
     if record.is_once() {
         turn.remove().await?;
     }
-    Ok(Begun::Yes)
+    Ok(Begun::Yes(control.reach(&record.sandbox).ok()))
+}
+
+/// Writes down what became of it, where its sandbox is there still, and not another that has its name.
+async fn tell(
+    control: &Control,
+    sandbox: &str,
+    execution: &ScheduleExecution,
+    kept: usize,
+) -> Result<(), Unwritten> {
+    let Ok((_turn, _)) = control.turn(sandbox).await else { return Ok(()) };
+    let known = control.executions.read(sandbox);
+    if !known.is_some_and(|known| known.has_begun(execution)) {
+        return Ok(());
+    }
+    note(control, sandbox, |known| known.with(execution, kept)).await
 }
 
 /// Changes what is known of a sandbox, within its turn.
@@ -160,13 +239,18 @@ async fn note(
     turn.put(change(&before)).await
 }
 
-/// What an earlier host had begun: whether the sandbox took it is not known.
+/// What an earlier host had begun: whether the sandbox took it is not known, unless it is there to be begun still.
 async fn give_up_begun(control: &Control) {
     for history in control.executions.all() {
         let Some(first) = history.begun.first() else { continue };
         let sandbox = &first.sandbox;
         let Ok((_turn, _)) = control.turn(sandbox).await else { continue };
+        let untouched = |execution: &ScheduleExecution| {
+            let record = control.schedules.read(&key(&execution.sandbox, &execution.schedule_id));
+            record.is_some_and(|record| record.is_untouched_by(execution))
+        };
         let given_up = |known: &History| {
+            let known = known.without(untouched);
             known.begun.iter().fold(known.clone(), |known, execution| known.with(execution, KEPT_OF_ALL))
         };
         if let Err(unwritten) = note(control, sandbox, given_up).await {
@@ -191,9 +275,9 @@ fn begun(record: &Record, now: SystemTime) -> ScheduleExecution {
 }
 
 /// Wakes the sandbox and hands it the command; gives its answer, or why there is none.
-async fn submit(control: &Control, record: &Record) -> Result<(StatusCode, Value), String> {
+async fn submit(resident: Option<Arc<Resident>>, record: &Record) -> Result<(StatusCode, Value), String> {
     let name = &record.sandbox;
-    let resident = control.reach(name).map_err(|_| format!("there is no sandbox called {name}"))?;
+    let resident = resident.ok_or_else(|| format!("there is no sandbox called {name}"))?;
     let lease = resident
         .admit(Patience::Wait, 0)
         .await

@@ -1,5 +1,6 @@
 //! Commands that sandboxes run by the clock, and what is remembered of them.
 
+mod agenda;
 mod cron;
 mod firing;
 mod record;
@@ -20,7 +21,7 @@ use super::answer::Failure;
 use super::asked::{self, Path, Query};
 use super::paging::{Key, Paging};
 use super::sandboxes::secrets::MASK;
-use super::spec::{check_variable, letters};
+use super::spec::{check_name, check_variable, letters};
 use super::state::Control;
 use crate::clock;
 use crate::store::Unwritten;
@@ -147,14 +148,8 @@ async fn create(
         schedule.id = format!("schedule-{}", letters());
     }
     let id = &schedule.id;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if id.len() > MAX_ID || !id.bytes().all(plain) {
-        return Err(Failure::bad_request(
-            "id must be letters, digits, hyphens, underscores and dots, at most 64 of them",
-        ));
-    }
-    let all = control.schedules.all();
-    if all.iter().filter(|record| record.sandbox == name).count() >= MAX_SCHEDULES {
+    check_name("id", id, MAX_ID)?;
+    if control.schedules.beginning(&key(&name, "")).len() >= MAX_SCHEDULES {
         return Err(Failure::conflict(format!("{name} has {MAX_SCHEDULES} schedules: delete one")));
     }
     let turn = control.schedules.turn(&key(&name, id)).await;
@@ -207,7 +202,7 @@ impl Control {
 
     /// Removes the schedules of a sandbox that is no more, and what is remembered of them. Within its turn.
     pub(super) async fn remove_schedules(&self, sandbox: &str) -> Result<(), Unwritten> {
-        for record in self.schedules.all().iter().filter(|record| record.sandbox == sandbox) {
+        for record in self.schedules.beginning(&key(sandbox, "")) {
             self.schedules.turn(&record.key()).await.remove().await?;
         }
         if self.executions.read(sandbox).is_some() {

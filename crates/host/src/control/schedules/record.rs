@@ -59,15 +59,23 @@ impl Record {
     }
 
     /// When it is due, seen from a time at which somebody has looked.
-    pub(super) fn due(&self, looked: SystemTime) -> Option<SystemTime> {
+    pub(super) fn due(&self, looked: SystemTime, now: SystemTime) -> Option<SystemTime> {
         // What cannot be understood was refused when it came.
         match Timing::of(&self.schedule)? {
             Timing::At(at) => Some(at),
             Timing::Again(cron) => {
-                let changed = clock::read(&self.changed).unwrap_or(looked);
-                cron.next_after(looked.max(changed))
+                // By a clock that was ahead it was changed in the future.
+                let changed = clock::read(&self.changed).filter(|changed| *changed <= now);
+                cron.next_after(changed.map_or(looked, |changed| looked.max(changed)))
             }
         }
+    }
+
+    /// Whether an execution was cut off before anything was handed over: what comes once is taken away before, and is
+    /// here.
+    pub(super) fn is_untouched_by(&self, execution: &ScheduleExecution) -> bool {
+        let is_of_it = (&self.sandbox, &self.schedule.id) == (&execution.sandbox, &execution.schedule_id);
+        is_of_it && self.is_once() && self.changed <= execution.executed_at
     }
 
     /// Whether it is over once it was carried out.
@@ -88,10 +96,22 @@ impl History {
         next
     }
 
+    /// The same without some that are begun.
+    pub(super) fn without(&self, gone: impl Fn(&ScheduleExecution) -> bool) -> Self {
+        let mut next = self.clone();
+        next.begun.retain(|execution| !gone(execution));
+        next
+    }
+
+    /// Whether an execution is one of those that are begun.
+    pub(super) fn has_begun(&self, execution: &ScheduleExecution) -> bool {
+        self.begun.iter().any(|other| is_same(other, execution))
+    }
+
     /// The same where it is known what became of an execution.
     pub(super) fn with(&self, execution: &ScheduleExecution, kept: usize) -> Self {
         let Self { mut executions, mut begun } = self.clone();
-        begun.retain(|other| (&other.schedule_id, &other.id) != (&execution.schedule_id, &execution.id));
+        begun.retain(|other| !is_same(other, execution));
         let is_of_it = |other: &ScheduleExecution| other.schedule_id == execution.schedule_id;
         executions.push(execution.clone());
         let mut too_many = executions.iter().filter(|other| is_of_it(other)).count().saturating_sub(kept);
@@ -103,6 +123,10 @@ impl History {
         executions.drain(..executions.len().saturating_sub(KEPT_OF_ALL));
         Self { executions, begun }
     }
+}
+
+fn is_same(one: &ScheduleExecution, other: &ScheduleExecution) -> bool {
+    (&one.schedule_id, &one.id) == (&other.schedule_id, &other.id)
 }
 
 impl Timing {
@@ -163,10 +187,35 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_once_and_is_there_still_was_not_handed_over() {
+        let made = clock::read("2026-11-28T10:00:00Z").unwrap();
+        let record = |kind: &str, value: &str| {
+            let mut schedule = Schedule::default();
+            "a".clone_into(&mut schedule.id);
+            kind.clone_into(&mut schedule.kind);
+            value.clone_into(&mut schedule.value);
+            Record::new("box".to_owned(), schedule, made)
+        };
+        let begun = |id: &str, at: &str| {
+            let mut begun = execution(id, 1);
+            "box".clone_into(&mut begun.sandbox);
+            begun.executed_at = clock::stamp(clock::read(at).unwrap());
+            begun
+        };
+        let once = record("at", "2026-11-28T10:05:00Z");
+        assert!(once.is_untouched_by(&begun("a", "2026-11-28T10:05:00Z")));
+        assert!(!once.is_untouched_by(&begun("b", "2026-11-28T10:05:00Z")));
+        assert!(!once.is_untouched_by(&begun("a", "2026-11-28T09:00:00Z")), "of one that had its id before");
+        assert!(!record("cron", "5 10 * * *").is_untouched_by(&begun("a", "2026-11-28T10:05:00Z")));
+    }
+
+    #[test]
     fn what_is_begun_is_one_execution_with_what_became_of_it() {
         let history = History::default().beginning(execution("a", 1)).beginning(execution("b", 1));
         assert!(history.executions.is_empty());
+        assert!(history.has_begun(&execution("a", 1)) && !history.has_begun(&execution("a", 2)));
         let history = history.with(&execution("a", 1), 3);
         assert_eq!((history.executions.len(), &*history.begun[0].schedule_id), (1, "b"));
+        assert!(history.without(|execution| execution.schedule_id == "b").begun.is_empty());
     }
 }
