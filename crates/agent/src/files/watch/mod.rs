@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::Uri;
 use http::header::CONTENT_TYPE;
 use reveille_wire::WatchEvent;
+use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -51,7 +52,7 @@ async fn watch(uri: Uri, asked: Parameters) -> Result<Response, Failure> {
     let ignored = asked.list("ignore");
     let watch = disk::work(move || {
         Watch::new(named.path(), named.shown(), reach, ignored)
-            .map_err(|error| Failure::bad(format!("{}: {error}", named.text())))
+            .map_err(|error| refusal(&error, &named.text()))
     })
     .await?;
     #[expect(deprecated, reason = "what replaced it is unsafe; this descriptor is owned and stays the same")]
@@ -62,6 +63,17 @@ async fn watch(uri: Uri, asked: Parameters) -> Result<Response, Failure> {
     let telling = Telling { watch: Some(watch), ready, alive };
     let body = Body::from_stream(futures_util::stream::try_unfold(telling, Telling::next));
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())
+}
+
+/// How a watch that cannot begin is refused: a path that cannot be watched is the caller's mistake, and that all sandboxes
+/// together watch as much as the kernel lets them is not.
+fn refusal(error: &io::Error, path: &str) -> Failure {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOSPC | Errno::NOMEM) => Failure::busy(format!(
+            "{path}: there are as many watches as the kernel allows (fs.inotify in /proc/sys): {error}"
+        )),
+        _ => Failure::bad(format!("{path}: {error}")),
+    }
 }
 
 /// A watch on its way to whoever listens.
@@ -118,4 +130,19 @@ fn lines(told: &[WatchEvent]) -> Bytes {
         }
     }
     lines.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_has_no_more_of_is_not_the_callers_mistake() {
+        for (errno, is_mistake) in
+            [(Errno::MFILE, false), (Errno::NOSPC, false), (Errno::NOENT, true), (Errno::NOTDIR, true)]
+        {
+            let refused = refusal(&errno.into(), "/d");
+            assert_eq!(refused.is_bad_request(), is_mistake, "{refused:?}");
+        }
+    }
 }
