@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use reveille::{Client, ClientBuilder, LocalHost, Origin, Sandbox};
+use url::{Position, Url};
 
 use crate::arguments::Global;
 use crate::output::Screen;
@@ -48,6 +49,12 @@ impl Connection {
             TypedUrls::Trusted => self.client.sandbox_at(typed).authorized(),
             TypedUrls::Bare => self.client.sandbox_at(typed),
         }
+    }
+
+    /// The host that an app in a sandbox takes for its own: the one that its requests come by.
+    pub(crate) fn host_of_apps(&self, typed: &str) -> Option<String> {
+        let url = Url::parse(&self.sandbox(typed).url().ok()?).ok()?;
+        Some(url[Position::BeforeHost..Position::AfterPort].to_owned())
     }
 
     /// Whether the sandbox that somebody typed is one of the platform's, of which it has a record.

@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use clap::Args;
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -11,11 +11,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use reveille::{Body, ErrorKind, Network};
 use tokio::net::{TcpListener, TcpStream};
+use url::{Position, Url};
 
 use crate::connection::Connection;
 use crate::output::Screen;
 use crate::report::{self, Asked, Exit, Failure};
 use crate::typed::{Forwarding, forwarding};
+
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Reach a port in a sandbox by a port of this machine, until Ctrl-C
 ///
@@ -104,6 +108,7 @@ async fn serve(stream: TcpStream, way: Arc<Way>) {
 impl Way {
     async fn answer(&self, mut request: Request<Incoming>) -> Answer {
         let client = hyper::upgrade::on(&mut request);
+        tell_of_the_way_in(request.headers_mut());
         let about = report::Request::new(request.method().as_str(), request.uri().path());
         let asking = self.connection.asking(&self.sandbox, about);
         let mut answer = match self.network().forward(self.port, request.map(Body::from_http)).await {
@@ -119,7 +124,11 @@ impl Way {
                 let _left = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut server).await;
             });
         }
-        answer.into_http().map(BodyExt::boxed_unsync)
+        let mut answer = answer.into_http().map(BodyExt::boxed_unsync);
+        if let Some(host) = self.connection.host_of_apps(&self.sandbox) {
+            lead_back(answer.headers_mut(), &host);
+        }
+        answer
     }
 
     fn network(&self) -> Network {
@@ -136,8 +145,79 @@ impl Way {
             ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         };
-        let text = http::HeaderValue::from_static("text/plain; charset=utf-8");
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
         answer.headers_mut().insert(header::CONTENT_TYPE, text);
         answer
+    }
+}
+
+/// Tells the app at which address it was asked: on the way there `Host` becomes the platform's, and its links are to lead
+/// back here. Who comes through a proxy of their own has said so already.
+fn tell_of_the_way_in(headers: &mut HeaderMap) {
+    let Some(host) = headers.get(header::HOST).cloned() else { return };
+    if headers.contains_key(FORWARDED_HOST) {
+        return;
+    }
+    headers.insert(FORWARDED_HOST, host);
+    headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+}
+
+/// Has a redirect to the app itself lead back here: an app that goes by `Host` names `host`.
+fn lead_back(headers: &mut HeaderMap, host: &str) {
+    let location = headers.get(header::LOCATION).and_then(|location| location.to_str().ok());
+    let Some(there) = location.and_then(|location| Url::parse(location).ok()) else { return };
+    let is_web = matches!(there.scheme(), "http" | "https");
+    // Two slashes at the beginning of a path, and by itself it would be another host's.
+    if !is_web || there[Position::BeforeHost..Position::AfterPort] != *host || there.path().starts_with("//")
+    {
+        return;
+    }
+    if let Ok(path) = HeaderValue::from_str(&there[Position::BeforePath..]) {
+        headers.insert(header::LOCATION, path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_to_the_app_itself_leads_back_and_any_other_stays() {
+        let after = |location: &'static str| {
+            let mut headers = HeaderMap::from_iter([(header::LOCATION, HeaderValue::from_static(location))]);
+            lead_back(&mut headers, "127.0.0.1:7878");
+            headers[header::LOCATION].to_str().unwrap().to_owned()
+        };
+        assert_eq!(after("http://127.0.0.1:7878/a%2Fb?c=d#e"), "/a%2Fb?c=d#e");
+        assert_eq!(after("https://127.0.0.1:7878"), "/");
+        for other in [
+            "/a",
+            "a?b",
+            "http://127.0.0.1:7879/",
+            "http://example.com/",
+            "//127.0.0.1:7878/",
+            "http://127.0.0.1:7878//example.com/",
+            "ws://127.0.0.1:7878/",
+            "",
+        ] {
+            assert_eq!(after(other), other);
+        }
+    }
+
+    fn told(given: &[(HeaderName, &'static str)]) -> (Option<String>, Option<String>) {
+        let given = given.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+        let mut headers: HeaderMap = given.collect();
+        tell_of_the_way_in(&mut headers);
+        let said = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        (said(FORWARDED_HOST), said(FORWARDED_PROTO))
+    }
+
+    #[test]
+    fn an_app_is_told_where_it_was_asked_unless_a_proxy_has_said_it() {
+        let host = (header::HOST, "127.0.0.1:8080");
+        assert_eq!(told(std::slice::from_ref(&host)), (Some("127.0.0.1:8080".into()), Some("http".into())));
+        let proxy = [host, (FORWARDED_HOST, "app.example"), (FORWARDED_PROTO, "https")];
+        assert_eq!(told(&proxy), (Some("app.example".into()), Some("https".into())));
+        assert_eq!(told(&[]), (None, None));
     }
 }

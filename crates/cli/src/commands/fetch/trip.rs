@@ -4,7 +4,7 @@ use std::io::Read;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, LOCATION};
 use reveille::{Body, HeaderMap, Method, Request as Call, StatusCode};
-use url::Url;
+use url::{Position, Url};
 
 use super::{Fetch, coding};
 use crate::connection::Connection;
@@ -92,7 +92,7 @@ impl<'a> Trip<'a> {
             }
             Target::Elsewhere(url) => {
                 let origin = url.origin().ascii_serialization();
-                let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
+                let path = &url[Position::BeforePath..Position::AfterQuery];
                 let name = format!("{origin}{}", url.path());
                 (name, self.connection.client().sandbox_at(origin).request(method, path))
             }
@@ -121,7 +121,8 @@ impl<'a> Trip<'a> {
             return Err(Failure::new(format!("it leads on and on: {MOST} redirects were followed")));
         }
         let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
-        let target = self.target.leads_to(&location)?;
+        let itself = self.connection.host_of_apps(&self.asked.sandbox);
+        let target = self.target.leads_to(&location, itself.as_deref())?;
         // RFC 9110, 15.4: 303 makes a GET of everything, 301 and 302 of a POST, by everybody's habit.
         let becomes_get = match status.as_u16() {
             303 => self.method != Method::HEAD,
@@ -147,8 +148,9 @@ impl<'a> Trip<'a> {
 }
 
 impl Target {
-    /// Where a `Location` leads from here. An app inside knows itself by the loopback.
-    fn leads_to(&self, location: &str) -> Result<Self, Failure> {
+    /// Where a `Location` leads from here. An app inside knows itself by the host that its requests come by, `itself`,
+    /// or by the loopback.
+    fn leads_to(&self, location: &str, itself: Option<&str>) -> Result<Self, Failure> {
         let here = match self {
             Self::Port(port, path) => Url::parse(&format!("{INSIDE}:{port}"))
                 .and_then(|inside| inside.join(&format!("/{}", path.trim_start_matches('/')))),
@@ -159,11 +161,15 @@ impl Target {
         if !["http", "https"].contains(&there.scheme()) {
             return Err(Failure::new(format!("it leads to {there}, which is not followed: it is no http")));
         }
+        let Self::Port(port, _) = *self else { return Ok(Self::Elsewhere(there)) };
+        let path = || there[Position::BeforePath..Position::AfterQuery].to_owned();
+        if itself == Some(&there[Position::BeforeHost..Position::AfterPort]) {
+            return Ok(Self::Port(port, path()));
+        }
         let is_inside = matches!(there.host_str(), Some("localhost" | "127.0.0.1" | "0.0.0.0" | "[::1]"));
-        if matches!(self, Self::Port(..)) && is_inside {
+        if is_inside {
             let port = there.port_or_known_default().unwrap_or(80);
-            let path = there[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
-            return Ok(Self::Port(i64::from(port), path));
+            return Ok(Self::Port(i64::from(port), path()));
         }
         Ok(Self::Elsewhere(there))
     }
@@ -208,8 +214,9 @@ fn data(typed: &str) -> Result<Data, Failure> {
 mod tests {
     use super::*;
 
+    /// Where a location leads for who came by `127.0.0.1:7878`.
     fn leads(from: &Target, location: &str) -> Option<Target> {
-        from.leads_to(location).ok()
+        from.leads_to(location, Some("127.0.0.1:7878")).ok()
     }
 
     #[test]
@@ -220,6 +227,8 @@ mod tests {
         assert_eq!(leads(&here, "c"), inside(3000, "/a/c"));
         assert_eq!(leads(&here, "http://localhost:3000/x"), inside(3000, "/x"));
         assert_eq!(leads(&here, "http://127.0.0.1:4000"), inside(4000, "/"));
+        assert_eq!(leads(&here, "http://127.0.0.1:7878/login?a=b"), inside(3000, "/login?a=b"));
+        assert_eq!(leads(&here, "//127.0.0.1:7878"), inside(3000, "/"));
     }
 
     #[test]
