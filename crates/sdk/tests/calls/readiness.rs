@@ -90,10 +90,11 @@ async fn a_hundred_callers_send_few_refused_requests_and_are_released_together()
     let reads = (0..100).map(|_| client.sandbox("box").network().fetch(3000, "/status").into_future());
     let pages = join_all(reads).await;
     assert!(pages.iter().all(|page| page.as_ref().is_ok_and(|page| page.status().is_success())));
-    // The first read and the probes; a read beside the first one has waited for its outcome.
     let answered = 100 + 1;
     let refused = server.arrivals().len() - answered;
-    assert!(refused < 50, "{refused} refused requests");
+    // A probe is refused a few times, and a read once at the most: where the first one is not answered soon, the others
+    // do not wait for it.
+    assert!(refused <= 100 + 15, "{refused} refused requests");
     assert!(pages.iter().flatten().all(|page| page.history().len() <= 2));
 }
 
