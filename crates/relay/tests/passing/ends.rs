@@ -6,7 +6,7 @@ use std::time::Duration;
 use reveille_faults::{End, FaultServer, Moment, Script, Step};
 use reveille_relay::Seen;
 
-use crate::place::{Answer, BOX, PATIENCE, ask, connect, get, plain, post, relay, runtime, settings, start};
+use crate::place::{Answer, BOX, PATIENCE, ask_with, connect, plain, relay, runtime, settings, start};
 
 #[test]
 fn a_caller_that_leaves_ends_its_request() {
@@ -100,11 +100,14 @@ fn every_passage_is_told_when_it_is_over() {
     let platform = FaultServer::start(Script::new().step(Step::status(503)).then(Step::ok("four"))).unwrap();
     let relay = relay(plain(&platform.url()));
     let mut passages = relay.passages();
-    get(&relay, "/port/1/a?secret=1");
-    post(&relay, "/port/1/b", "seven77");
-    ask(&relay, "GET", "/v0/sandboxes", "");
     let mut told = Vec::new();
-    for _ in 0..3 {
+    // One after the other: whoever is answered may ask again before it is told that this is over.
+    for (method, path, body) in [
+        ("GET", "/acme/sandboxes/box/port/1/a?secret=1", ""),
+        ("POST", "/acme/sandboxes/box/port/1/b", "seven77"),
+        ("GET", "/v0/sandboxes", ""),
+    ] {
+        ask_with(&relay, method, path, "", body);
         let Some(Seen::Passage(passage)) = runtime().block_on(passages.next()) else {
             panic!("nothing was told")
         };
