@@ -229,6 +229,7 @@ impl Asked {
             (ErrorKind::Settings, _) => {
                 "run sandboxes here: reveille host -d; or set BL_API_KEY and BL_WORKSPACE"
             }
+            (ErrorKind::Denied, Some(403)) if !is_of_the_platform(error) => return None,
             (ErrorKind::Denied, Some(403)) => {
                 "this key is for another workspace: see --workspace and BL_WORKSPACE"
             }

@@ -118,6 +118,19 @@ fn on_this_machine_a_port_where_nobody_listens_is_named() {
 }
 
 #[test]
+fn only_a_key_that_the_platform_refuses_is_one_for_another_workspace() {
+    let place = Place::new();
+    let mount = |step: Answer| {
+        said(at(&place, &server(step)).args(["drive", "mount", "box", "data", "/mnt", "--no-probe"]))
+    };
+    let denied = mount(Step::status(403).body(r#"{"error":"permission denied: not for these labels"}"#));
+    assert!(denied.code == Some(1) && denied.err.contains("permission denied: not for"), "{denied:?}");
+    assert!(!denied.err.contains("workspace"), "{denied:?}");
+    let refused = mount(platforms(403, "FORBIDDEN"));
+    assert!(refused.code == Some(1) && refused.err.contains("another workspace"), "{refused:?}");
+}
+
+#[test]
 fn a_mutation_that_may_have_run_says_so_and_shows_the_answer() {
     let place = Place::new();
     let server = server(Step::status(503).body("half done"));
