@@ -1,6 +1,6 @@
 //! One connection that shows a session.
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use reveille_wire::{TerminalInput, TerminalOutput};
@@ -13,11 +13,15 @@ use crate::process::Letters;
 /// Whether a client is told of the end of the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AtTheEnd {
-    /// The connection stays open and says no more, as the platform's does.
-    Silent,
-    /// The end is told, and the connection closed.
+    /// The connection is closed, as the platform's is.
+    Closed,
+    /// How the shell ended is told before that.
     Told,
 }
+
+/// What a connection is closed with when the shell has ended, in the words of the platform.
+const SHELL_EXITED: CloseFrame =
+    CloseFrame { code: close_code::NORMAL, reason: Utf8Bytes::from_static("Shell exited") };
 
 /// Shows `session` until the client leaves.
 pub(super) async fn show(socket: WebSocket, session: &Session, at_the_end: AtTheEnd) {
@@ -63,13 +67,10 @@ async fn output(mut to_client: SplitSink<WebSocket, Message>, session: &Session,
             return;
         }
     };
-    match at_the_end {
-        AtTheEnd::Silent => std::future::pending().await,
-        AtTheEnd::Told => {
-            let _gone = to_client.send(message(&exit(end))).await;
-            let _gone = to_client.send(Message::Close(None)).await;
-        }
+    if at_the_end == AtTheEnd::Told {
+        let _gone = to_client.send(message(&exit(end))).await;
     }
+    let _gone = to_client.send(Message::Close(Some(SHELL_EXITED))).await;
 }
 
 async fn input(mut from_client: SplitStream<WebSocket>, session: &Session) {

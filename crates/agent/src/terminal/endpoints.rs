@@ -59,7 +59,7 @@ async fn open(
     if headers.get(STREAM).is_some_and(|value| value == STREAM_EXACT) {
         return exactly(&agent, asked, upgrade).await;
     }
-    let at_the_end = if asked.exit == "true" { AtTheEnd::Told } else { AtTheEnd::Silent };
+    let at_the_end = if asked.exit == "true" { AtTheEnd::Told } else { AtTheEnd::Closed };
     let wanted = wanted(asked);
     Ok(upgrade
         .on_upgrade(move |socket| async move {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::backlog::{Backlog, Rest};
 use super::pty::{Master, Read, Size, Started};
@@ -17,9 +18,11 @@ use crate::process::{End, Processes};
 
 /// How much is read at once.
 const AT_ONCE: usize = 16 << 10;
-/// How long the end of a shell may come after that of its terminal. One that has closed its terminal and goes on is
-/// not waited for.
+/// How long the end of a shell may come after that of its terminal, and the other way round. One that has closed its
+/// terminal and goes on is not waited for, nor is what a shell has left behind there.
 const TO_END: Duration = Duration::from_secs(2);
+/// How long nothing comes from a terminal whose shell has ended before that was all.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// A shell at its terminal, with the end of what it wrote.
 #[derive(Debug)]
@@ -50,7 +53,7 @@ pub(super) struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
     Running,
-    /// Nothing is at the terminal any more; how the shell ended, where that is known.
+    /// The shell is not at the terminal any more; how it ended, where that is known.
     Over(Option<End>),
 }
 
@@ -93,24 +96,51 @@ impl Session {
 
     async fn read_all(self: Arc<Self>) {
         let mut buffer = vec![0; AT_ONCE];
-        loop {
-            let written = self.state.borrow().written;
-            self.viewers.follow(written).await;
-            match self.master.read(&mut buffer, self.processes.still(), |bytes| self.append(bytes)).await {
-                Ok(Read::Some) => {}
-                Ok(Read::End) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "a terminal cannot be read");
-                    break;
+        let mut ended = self.ended.clone();
+        let mut shell_ended = async || ended.wait_for(Option::is_some).await.ok().and_then(|end| *end);
+        let end = loop {
+            self.follow().await;
+            tokio::select! {
+                biased;
+                went_on = self.read(&mut buffer) => if !went_on {
+                    break tokio::time::timeout(TO_END, shell_ended()).await.ok().flatten();
+                },
+                Some(end) = shell_ended() => {
+                    self.read_last(&mut buffer).await;
+                    break Some(end);
                 }
             }
-        }
-        let mut ended = self.ended.clone();
-        let end = match tokio::time::timeout(TO_END, ended.wait_for(Option::is_some)).await {
-            Ok(Ok(end)) => *end,
-            Ok(Err(_)) | Err(_) => None,
         };
         self.state.send_modify(|state| state.life = Life::Over(end));
+    }
+
+    /// Reads what a shell wrote before its end. What it left behind at the terminal may go on writing for ever.
+    async fn read_last(&self, buffer: &mut [u8]) {
+        let enough = Instant::now() + TO_END;
+        while Instant::now() < enough {
+            self.follow().await;
+            if !tokio::time::timeout(QUIET, self.read(buffer)).await.unwrap_or(false) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for those who have to see what was written.
+    async fn follow(&self) {
+        let written = self.state.borrow().written;
+        self.viewers.follow(written).await;
+    }
+
+    /// Reads once, and tells whether there can be more.
+    async fn read(&self, buffer: &mut [u8]) -> bool {
+        match self.master.read(buffer, self.processes.still(), |bytes| self.append(bytes)).await {
+            Ok(Read::Some) => true,
+            Ok(Read::End) => false,
+            Err(error) => {
+                tracing::warn!(%error, "a terminal cannot be read");
+                false
+            }
+        }
     }
 
     fn append(&self, bytes: &[u8]) {

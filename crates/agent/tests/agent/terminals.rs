@@ -2,6 +2,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 
 use crate::asking::PATIENCE;
@@ -122,19 +123,25 @@ fn what_is_no_message_of_a_terminal_is_passed_over() {
 }
 
 #[test]
-fn a_shell_that_ends_leaves_the_connection_open() {
+fn a_shell_that_ends_closes_the_connections_of_all_who_look() {
     let agent = Running::start(&[]);
-    let mut terminal = Terminal::open(&agent, SH);
-    terminal.input("echo last$((1+1)); exit\n");
-    terminal.until("last2");
-    terminal.0.send(Message::Ping(b"there?".to_vec().into())).unwrap();
-    let answer = loop {
-        match terminal.0.read().unwrap() {
-            Message::Text(_) => {}
-            other => break other,
-        }
-    };
-    assert_eq!(answer, Message::Pong(b"there?".to_vec().into()));
+    let mut first = Terminal::open(&agent, SH);
+    first.input("echo th$((1+1))ere; sleep 300 &\n");
+    first.until("th2ere");
+    let mut second = Terminal::open(&agent, SH);
+    second.until("th2ere");
+    second.input("stty -echo; echo last$((1+1)); exit 7\n");
+    for mut terminal in [first, second] {
+        terminal.until("last2");
+        let end = loop {
+            match terminal.0.read().unwrap() {
+                Message::Close(end) => break end.unwrap(),
+                Message::Text(_) => {}
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((end.code, end.reason.as_str()), (CloseCode::Normal, "Shell exited"));
+    }
 }
 
 #[test]
