@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The body of `POST /process`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct ProcessRequest {
     /// Whether the answer waits for its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wait_for_completion: bool,
-    /// How long the answer waits, in seconds; with `keep_alive`, how long the process may run.
+    /// How long the process may run, in seconds; 0 is without end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i64>,
     /// The answer waits until these listen.
@@ -64,13 +64,14 @@ pub struct ProcessResponse {
     /// An HTTP date.
     pub started_at: String,
     /// An HTTP date, or nothing while it runs.
+    #[serde(deserialize_with = "unless_blank")]
     pub completed_at: Option<String>,
     /// Its exit code; 0 while it runs, -1 when a signal ended it.
     pub exit_code: i32,
     /// The number of the signal that ended it; left out when none did. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// Where it runs; empty for the agent's own directory.
+    /// Where it runs; earlier servers leave it empty where nothing was said.
     pub working_dir: String,
     /// The tail of both streams, in the order in which it came.
     pub logs: Option<String>,
@@ -89,6 +90,11 @@ pub struct ProcessResponse {
     /// Whether it was started with a standard input that can be written to; left out when it was not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stdin: bool,
+}
+
+/// A text; none where it is empty, as newer servers write what is not there.
+fn unless_blank<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.filter(|text| !text.is_empty()))
 }
 
 /// The answer of `GET /keep-alive`: whether something that runs keeps the sandbox awake. An addition of ours, for

@@ -1,6 +1,5 @@
 //! The endpoints under `/process`.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use super::follow::Follower;
 use super::frames::{self, Form};
 use super::input::{self, NotWritten};
 use super::log::Position;
-use super::orders::{Keep, seconds_of};
+use super::orders::Terms;
 use super::ports::{self, Waited};
 use super::{lines, listing};
 use crate::agent::Agent;
@@ -61,20 +60,19 @@ async fn start(
     headers: HeaderMap,
     JsonBody(request): JsonBody<ProcessRequest>,
 ) -> Result<Response, Failure> {
-    let wait = Wait::from(&request);
-    if accepts(&headers, "text/event-stream") || accepts(&headers, NDJSON) {
+    if accepted(&headers, "text/event-stream") > 0.0 || accepted(&headers, NDJSON) > 0.0 {
         let form = if wants_exact(&headers) { Form::Exact } else { Form::Execution };
         return Ok(match agent.processes().start(request).await {
-            Ok(process) => frames::followed(Follower::new(process, [0; 2]), form, wait.limit),
+            Ok(process) => frames::followed(Follower::new(process, [0; 2]), form),
             // The platform has a stream for it, of one line; that cannot be told from a process that ended badly.
             Err(failure) if form == Form::Exact || failure.is_bad_request() => failure.into_response(),
             Err(failure) => frames::failed(failure.sentence()),
         });
     }
-    let at_start = Keep::from(&request);
+    let (wait, terms) = (Wait::from(&request), Terms::from(&request));
     let process = agent.processes().start(request).await?;
     if wait.is_for_nothing() {
-        return Ok(Json(process.response_at_start(at_start)).into_response());
+        return Ok(Json(process.response_at_start(terms)).into_response());
     }
     wait.on(&process).await?;
     Ok(Json(process.response()).into_response())
@@ -82,10 +80,17 @@ async fn start(
 
 const NDJSON: &str = "application/x-ndjson";
 
-/// Whether a client names `media` as something that it takes. One that takes anything does not.
-fn accepts(headers: &HeaderMap, media: &str) -> bool {
-    let names = |value: &http::HeaderValue| value.to_str().is_ok_and(|text| text.contains(media));
-    headers.get_all(ACCEPT).iter().any(names)
+/// How much a client wants `media` (RFC 9110, section 12.4.2). One that takes anything has not named it.
+fn accepted(headers: &HeaderMap, media: &str) -> f32 {
+    let named = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let named = named.flat_map(|list| list.split(',')).filter_map(|one| {
+        let mut parts = one.split(';').map(str::trim);
+        parts.next().filter(|name| name.eq_ignore_ascii_case(media))?;
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        // What is no number was not said.
+        Some(weight.map_or(1.0, |weight| weight.parse().unwrap_or(1.0)))
+    });
+    named.fold(0.0, f32::max)
 }
 
 /// Whether a client understands output byte for byte.
@@ -98,17 +103,17 @@ fn wants_exact(headers: &HeaderMap) -> bool {
 struct Wait {
     ports: Vec<u16>,
     completion: bool,
-    limit: Option<Duration>,
+    /// How long it waits for the ports; nothing where the end of the process comes before that.
+    patience: Option<Duration>,
 }
 
 impl From<&ProcessRequest> for Wait {
     fn from(request: &ProcessRequest) -> Self {
-        // A process that keeps the sandbox awake is killed in time; there is nothing to give up on before.
-        let limit = request.timeout.filter(|seconds| *seconds > 0 && !request.keep_alive);
+        let terms = Terms::from(request);
         Self {
             ports: request.wait_for_ports.clone(),
             completion: request.wait_for_completion,
-            limit: limit.map(seconds_of),
+            patience: terms.limit.is_none_or(|limit| limit > PORTS).then_some(PORTS),
         }
     }
 }
@@ -120,14 +125,20 @@ impl Wait {
 
     async fn on(&self, process: &Arc<Process>) -> Result<(), Failure> {
         if !self.ports.is_empty() {
-            let limit = self.limit.unwrap_or(PORTS);
-            within(Some(limit), process, ports::wait(process, &self.ports)).await?.map_or_else(
+            let waiting = ports::wait(process, &self.ports);
+            let waited = match self.patience {
+                None => waiting.await,
+                Some(limit) => tokio::time::timeout(limit, waiting)
+                    .await
+                    .map_err(|_| Failure::unworkable(timed_out(process, limit)))?,
+            };
+            waited.map_or_else(
                 |error| Err(Failure::unworkable(format!("the listeners cannot be read: {error}"))),
                 |waited| self.waited(process, waited),
             )?;
         }
         if self.completion {
-            within(self.limit, process, process.over()).await?;
+            process.over().await;
         }
         Ok(())
     }
@@ -146,21 +157,8 @@ impl Wait {
     }
 }
 
-async fn within<T>(
-    limit: Option<Duration>,
-    process: &Process,
-    wait: impl Future<Output = T>,
-) -> Result<T, Failure> {
-    match limit {
-        None => Ok(wait.await),
-        Some(limit) => tokio::time::timeout(limit, wait)
-            .await
-            .map_err(|_| Failure::unworkable(timed_out(process, limit))),
-    }
-}
-
 /// Says that the wait is over and the process is not.
-pub(crate) fn timed_out(process: &Process, limit: Duration) -> String {
+fn timed_out(process: &Process, limit: Duration) -> String {
     let (name, pid, seconds) = (&process.orders.name, process.pid, limit.as_secs());
     format!("process {name:?} (pid {pid}) was waited for, and that timed out after {seconds} s; it runs on")
 }
@@ -266,10 +264,11 @@ async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let process = agent.processes().find(&id)?;
-    if accepts(&headers, NDJSON) {
+    let wanted = accepted(&headers, NDJSON);
+    if wanted > 0.0 && wanted >= accepted(&headers, "text/plain") {
         let form = if wants_exact(&headers) { Form::Exact } else { Form::Log };
         let position = begin.position(&process)?;
-        return Ok(frames::followed(Follower::new(process, position), form, None));
+        return Ok(frames::followed(Follower::new(process, position), form));
     }
     let body = lines::body(Follower::new(process, [0; 2]));
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())

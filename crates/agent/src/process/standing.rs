@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use reveille_wire::ProcessStatus;
 use serde::{Deserialize, Serialize};
 
-use super::orders::{Keep, Orders};
+use super::orders::{Orders, Terms};
 
 /// The first pause before a restart; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -25,7 +25,7 @@ pub(crate) struct Standing {
     pub(crate) signal: Option<i32>,
     pub(crate) restart_count: i64,
     pub(crate) keep_alive: bool,
-    /// When it has kept the sandbox awake for long enough, in milliseconds since 1970.
+    /// When it has run for long enough, in milliseconds since 1970.
     expires_at: Option<u64>,
 }
 
@@ -60,14 +60,11 @@ pub(crate) enum Next {
 
 impl Standing {
     /// How what runs as `running` stands at its start.
-    pub(crate) fn at_start(running: Option<i32>, keep: Keep) -> Self {
-        let expires_at = match keep {
-            Keep::AwakeFor(limit) => {
-                let at = since_1970().saturating_add(limit).as_millis();
-                Some(u64::try_from(at).unwrap_or(u64::MAX))
-            }
-            Keep::Not | Keep::Awake => None,
-        };
+    pub(crate) fn at_start(running: Option<i32>, terms: Terms) -> Self {
+        let expires_at = terms.limit.map(|limit| {
+            let at = since_1970().saturating_add(limit).as_millis();
+            u64::try_from(at).unwrap_or(u64::MAX)
+        });
         Self {
             running,
             asked: Asked::Nothing,
@@ -75,7 +72,7 @@ impl Standing {
             exit_code: 0,
             signal: None,
             restart_count: 0,
-            keep_alive: keep != Keep::Not,
+            keep_alive: terms.keep_alive,
             expires_at,
         }
     }
@@ -101,7 +98,7 @@ impl Standing {
         !self.is_over() && self.running.is_none()
     }
 
-    /// How long until it has kept the sandbox awake for long enough.
+    /// How long until it has run for long enough.
     pub(crate) fn expires_in(&self) -> Option<Duration> {
         let at = Duration::from_millis(self.expires_at?);
         Some(at.saturating_sub(since_1970()))

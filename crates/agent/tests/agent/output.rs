@@ -239,6 +239,40 @@ fn a_quiet_log_says_at_once_that_it_is_followed() {
 }
 
 #[test]
+fn a_log_comes_in_lines_of_json_for_who_would_rather_have_those() {
+    let agent = Running::start(&[]);
+    agent.ask(
+        "POST",
+        "/process",
+        Some(&json!({"command": "echo hello", "name": "n", "waitForCompletion": true})),
+    );
+    let json = "application/x-ndjson";
+    let text = "text/plain; charset=utf-8";
+    for (accept, form) in [
+        ("", text),
+        ("*/*", text),
+        ("application/*", text),
+        ("application/json", text),
+        ("application/x-ndjson", json),
+        ("Application/X-NDJSON ; q=0.1", json),
+        ("text/plain, application/x-ndjson", json),
+        ("text/plain;q=0.5, application/x-ndjson;q=0.9", json),
+        ("application/x-ndjson;q=0.5, text/plain;q=0.9", text),
+        ("application/x-ndjson;q=0, text/plain", text),
+        ("application/x-ndjson;q=0", text),
+        ("application/x-ndjson;q=-1", text),
+        ("application/x-ndjson;q=nothing", json),
+        ("application/x-ndjsonx, xapplication/x-ndjson", text),
+    ] {
+        let mut response = agent.send("GET", "/process/n/logs/stream", &[("Accept", accept)], None);
+        assert_eq!(response.header("content-type"), Some(form), "{accept}");
+        let log: &[u8] =
+            if form == json { b"{\"type\":\"stdout\",\"data\":\"hello\\n\"}\n" } else { b"stdout:hello\n" };
+        assert_eq!(response.read().unwrap(), log, "{accept}");
+    }
+}
+
+#[test]
 fn a_stream_is_read_on_over_an_upgrade() {
     const LINES: usize = 400;
     let agent = Running::start(&[]);
