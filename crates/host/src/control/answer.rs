@@ -3,8 +3,8 @@ use std::io;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use reveille_wire::{ErrorBody, SandboxName};
+use http::{HeaderValue, StatusCode};
+use reveille_wire::{ErrorBody, SandboxName, header};
 
 use crate::sandbox::Refusal;
 use crate::store::Unwritten;
@@ -14,11 +14,27 @@ use crate::store::Unwritten;
 pub(crate) struct Failure {
     status: StatusCode,
     body: ErrorBody,
+    asked_again: AskedAgain,
+}
+
+/// What comes of the same request a moment later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AskedAgain {
+    /// Perhaps something else.
+    Perhaps,
+    /// The same. Clients that repeat whatever is refused are told, so that their callers do not wait for that.
+    TheSame,
 }
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, error: &str, message: impl Into<String>) -> Self {
-        Self { status, body: ErrorBody::coded(error, status, message) }
+        let body = ErrorBody::coded(error, status, message);
+        Self { status, body, asked_again: AskedAgain::Perhaps }
+    }
+
+    /// Something else has the name, and will have it.
+    pub(super) fn exists(error: &str, message: impl Into<String>) -> Self {
+        Self { asked_again: AskedAgain::TheSame, ..Self::new(StatusCode::CONFLICT, error, message) }
     }
 
     /// What it says to people.
@@ -101,8 +117,8 @@ pub(super) struct NotMade(Failure);
 
 impl NotMade {
     pub(super) fn new(failure: Failure, sandbox: &str, workspace: &str, at: String) -> Self {
-        let Failure { status, body } = failure;
-        Self(Failure { status, body: body.of_creation(status, sandbox, workspace, at) })
+        let body = failure.body.of_creation(failure.status, sandbox, workspace, at);
+        Self(Failure { body, ..failure })
     }
 }
 
@@ -114,6 +130,10 @@ impl IntoResponse for NotMade {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
+        let mut response = (self.status, Json(self.body)).into_response();
+        if self.asked_again == AskedAgain::TheSame {
+            response.headers_mut().insert(header::SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        response
     }
 }

@@ -84,7 +84,7 @@ async fn create(
     let before = control.preview(&name, &wanted).ok();
     if before.is_some() && !creation.force {
         let message = format!("{name} has a preview called {wanted} already");
-        return Err(Failure::new(StatusCode::CONFLICT, "PREVIEW_ALREADY_EXISTS", message));
+        return Err(Failure::exists("PREVIEW_ALREADY_EXISTS", message));
     }
     if before.is_none() && control.previews_of(&name).len() >= MAX_PREVIEWS {
         return Err(Failure::conflict(format!("{name} has {MAX_PREVIEWS} previews: delete one")));
@@ -96,7 +96,7 @@ async fn create(
     let turn = control.previews.turn(&id).await;
     if turn.read().is_some() {
         let message = format!("another preview has a URL that begins with {id}");
-        return Err(Failure::new(StatusCode::CONFLICT, "PREVIEW_PREFIX_TAKEN", message));
+        return Err(Failure::exists("PREVIEW_PREFIX_TAKEN", message));
     }
     let mut preview = draft;
     preview.metadata.name = wanted;

@@ -49,6 +49,7 @@ async fn a_name_is_given_once() {
     let stand = Stand::with_box(|_| {}).await;
     let again = stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"box"}}"#).await;
     assert_eq!((again.status().as_u16(), &again.json()["error"]), (409, &json!("SANDBOX_ALREADY_EXISTS")));
+    assert_eq!(again.header("x-should-retry"), Some("false"), "who would ask again would hear the same");
     let refused = again.json();
     assert_eq!((&refused["code"], &refused["status_code"]), (&json!("SANDBOX_ALREADY_EXISTS"), &json!(409)));
     assert_eq!((&refused["sandbox_name"], &refused["workspace"]), (&json!("box"), &json!("local")));

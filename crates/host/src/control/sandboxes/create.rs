@@ -216,7 +216,7 @@ async fn take_back(control: &Control, turn: &Turn<Record>, record: &Record) {
 }
 
 fn exists(message: String) -> Failure {
-    Failure::new(StatusCode::CONFLICT, "SANDBOX_ALREADY_EXISTS", message)
+    Failure::exists("SANDBOX_ALREADY_EXISTS", message)
 }
 
 fn too_late(name: &str, deadline: Duration) -> Failure {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use reveille_wire::Metadata;
 use serde::{Deserialize, Serialize};
@@ -117,7 +117,7 @@ pub(super) async fn begin<K: Kept>(control: &Control, mut draft: Resource) -> Re
     let turn = shelf.turn(&name).await;
     if turn.read().is_some() || shelf.is_damaged(&name) {
         let message = format!("there is a {} called {name} already", K::WORD);
-        return Err(Failure::new(StatusCode::CONFLICT, K::EXISTS, message));
+        return Err(Failure::exists(K::EXISTS, message));
     }
     K::check(&mut draft.spec, None)?;
     draft.metadata.created_at = Some(control.clock.stamp());
