@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn letters_that_are_written_otherwise_are_the_same() {
         assert!(is("/secret*", "/%73ecret/key") && is("/a b/", "/a%20b/c") && is("/a%20b/", "/a%20b/c"));
-        assert!(is("/caf%C3%A9", "/caf%c3%a9") && is("/x", "/x%") && is("/x%+1", "/x%+1"));
+        assert!(is("/%C3%A9t", "/%c3%a9t") && is("/x", "/x%") && is("/x%+1", "/x%+1"));
     }
 
     #[test]
