@@ -21,7 +21,7 @@ pub struct ProcessRequest {
     /// Whether the answer waits for its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wait_for_completion: bool,
-    /// How long the process may run, in seconds; 0 is without end.
+    /// How long the answer waits, in seconds; with `keep_alive`, how long the process may run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i64>,
     /// The answer waits until these listen.
@@ -71,7 +71,7 @@ pub struct ProcessResponse {
     /// The number of the signal that ended it; left out when none did. An addition of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// Where it runs; earlier servers leave it empty where nothing was said.
+    /// Where it runs; empty for the agent's own directory.
     pub working_dir: String,
     /// The tail of both streams, in the order in which it came.
     pub logs: Option<String>,

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::input::Input;
 use super::log::{Log, Piece, Position, Source, Weight};
-use super::orders::{Orders, Terms};
+use super::orders::{Keep, Orders};
 use super::readers::Readers;
 use super::standing::{Asked, End, Next, Standing};
 use crate::clock;
@@ -83,8 +83,8 @@ pub(crate) struct NotRunning;
 
 impl Process {
     /// A process that has just been started.
-    pub(crate) fn new(pid: Pid, orders: Orders, terms: Terms, log: Log) -> Self {
-        Self::restored(pid, orders, SystemTime::now(), Standing::at_start(Some(pid.as_raw()), terms), log)
+    pub(crate) fn new(pid: Pid, orders: Orders, keep: Keep, log: Log) -> Self {
+        Self::restored(pid, orders, SystemTime::now(), Standing::at_start(Some(pid.as_raw()), keep), log)
     }
 
     /// A process that another program started.
@@ -229,7 +229,7 @@ impl Process {
         self.ask(Asked::Kill, Signal::SIGKILL)
     }
 
-    /// Kills its group because the time for which it may run is over.
+    /// Kills its group because the time for which it may keep the sandbox awake is over.
     pub(crate) fn expire(&self) {
         if self.kill().is_ok() {
             self.state().standing.keep_alive = false;
@@ -337,8 +337,8 @@ impl Process {
     }
 
     /// What is told of it right after its start, whatever has become of it since.
-    pub(crate) fn response_at_start(&self, terms: Terms) -> ProcessResponse {
-        self.described(&Standing::at_start(None, terms))
+    pub(crate) fn response_at_start(&self, keep: Keep) -> ProcessResponse {
+        self.described(&Standing::at_start(None, keep))
     }
 
     fn described(&self, standing: &Standing) -> ProcessResponse {
@@ -348,15 +348,12 @@ impl Process {
         response.command.clone_from(&self.orders.command);
         response.status = standing.status();
         response.started_at = clock::http_date(self.started_at);
-        let completed_at = standing
+        response.completed_at = standing
             .completed_at
             .map(|seconds| clock::http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)));
-        // Clients of the platform take both for texts.
-        (response.completed_at, response.logs) =
-            (Some(completed_at.unwrap_or_default()), Some(String::new()));
         response.exit_code = standing.exit_code;
         response.signal = standing.signal;
-        response.working_dir = self.orders.place();
+        response.working_dir.clone_from(&self.orders.working_dir);
         response.restart_on_failure = self.orders.restart_on_failure;
         response.max_restarts = self.orders.max_restarts;
         response.restart_count = standing.restart_count;

@@ -1,5 +1,6 @@
 //! The endpoints under `/process`.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use super::follow::Follower;
 use super::frames::{self, Form};
 use super::input::{self, NotWritten};
 use super::log::Position;
-use super::orders::Terms;
+use super::orders::{Keep, seconds_of};
 use super::ports::{self, Waited};
 use super::{lines, listing};
 use crate::agent::Agent;
@@ -60,19 +61,20 @@ async fn start(
     headers: HeaderMap,
     JsonBody(request): JsonBody<ProcessRequest>,
 ) -> Result<Response, Failure> {
+    let wait = Wait::from(&request);
     if accepted(&headers, "text/event-stream") > 0.0 || accepted(&headers, NDJSON) > 0.0 {
         let form = if wants_exact(&headers) { Form::Exact } else { Form::Execution };
         return Ok(match agent.processes().start(request).await {
-            Ok(process) => frames::followed(Follower::new(process, [0; 2]), form),
+            Ok(process) => frames::followed(Follower::new(process, [0; 2]), form, wait.limit),
             // The platform has a stream for it, of one line; that cannot be told from a process that ended badly.
             Err(failure) if form == Form::Exact || failure.is_bad_request() => failure.into_response(),
             Err(failure) => frames::failed(failure.sentence()),
         });
     }
-    let (wait, terms) = (Wait::from(&request), Terms::from(&request));
+    let at_start = Keep::from(&request);
     let process = agent.processes().start(request).await?;
     if wait.is_for_nothing() {
-        return Ok(Json(process.response_at_start(terms)).into_response());
+        return Ok(Json(process.response_at_start(at_start)).into_response());
     }
     wait.on(&process).await?;
     Ok(Json(process.response()).into_response())
@@ -103,17 +105,17 @@ fn wants_exact(headers: &HeaderMap) -> bool {
 struct Wait {
     ports: Vec<u16>,
     completion: bool,
-    /// How long it waits for the ports; nothing where the end of the process comes before that.
-    patience: Option<Duration>,
+    limit: Option<Duration>,
 }
 
 impl From<&ProcessRequest> for Wait {
     fn from(request: &ProcessRequest) -> Self {
-        let terms = Terms::from(request);
+        // A process that keeps the sandbox awake is killed in time; there is nothing to give up on before.
+        let limit = request.timeout.filter(|seconds| *seconds > 0 && !request.keep_alive);
         Self {
             ports: request.wait_for_ports.clone(),
             completion: request.wait_for_completion,
-            patience: terms.limit.is_none_or(|limit| limit > PORTS).then_some(PORTS),
+            limit: limit.map(seconds_of),
         }
     }
 }
@@ -125,20 +127,14 @@ impl Wait {
 
     async fn on(&self, process: &Arc<Process>) -> Result<(), Failure> {
         if !self.ports.is_empty() {
-            let waiting = ports::wait(process, &self.ports);
-            let waited = match self.patience {
-                None => waiting.await,
-                Some(limit) => tokio::time::timeout(limit, waiting)
-                    .await
-                    .map_err(|_| Failure::unworkable(timed_out(process, limit)))?,
-            };
-            waited.map_or_else(
+            let limit = self.limit.unwrap_or(PORTS);
+            within(Some(limit), process, ports::wait(process, &self.ports)).await?.map_or_else(
                 |error| Err(Failure::unworkable(format!("the listeners cannot be read: {error}"))),
                 |waited| self.waited(process, waited),
             )?;
         }
         if self.completion {
-            process.over().await;
+            within(self.limit, process, process.over()).await?;
         }
         Ok(())
     }
@@ -157,8 +153,21 @@ impl Wait {
     }
 }
 
+async fn within<T>(
+    limit: Option<Duration>,
+    process: &Process,
+    wait: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    match limit {
+        None => Ok(wait.await),
+        Some(limit) => tokio::time::timeout(limit, wait)
+            .await
+            .map_err(|_| Failure::unworkable(timed_out(process, limit))),
+    }
+}
+
 /// Says that the wait is over and the process is not.
-fn timed_out(process: &Process, limit: Duration) -> String {
+pub(crate) fn timed_out(process: &Process, limit: Duration) -> String {
     let (name, pid, seconds) = (&process.orders.name, process.pid, limit.as_secs());
     format!("process {name:?} (pid {pid}) was waited for, and that timed out after {seconds} s; it runs on")
 }
@@ -268,7 +277,7 @@ async fn stream(
     if wanted > 0.0 && wanted >= accepted(&headers, "text/plain") {
         let form = if wants_exact(&headers) { Form::Exact } else { Form::Log };
         let position = begin.position(&process)?;
-        return Ok(frames::followed(Follower::new(process, position), form));
+        return Ok(frames::followed(Follower::new(process, position), form, None));
     }
     let body = lines::body(Follower::new(process, [0; 2]));
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())

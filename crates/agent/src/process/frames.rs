@@ -36,12 +36,13 @@ pub(crate) fn failed(reason: &str) -> Response {
     answer(Body::from(line(&ExecFrame::new(ExecFrameKind::Error, reason))))
 }
 
-/// The stream of a process, until its end.
-pub(crate) fn followed(follower: Follower, form: Form) -> Response {
+/// The stream of a process, until its end or `limit`.
+pub(crate) fn followed(follower: Follower, form: Form, limit: Option<Duration>) -> Response {
     let pid = follower.process().pid.to_string();
     let frames = Frames {
         follower,
         form,
+        until: limit.map(|limit| (Instant::now() + limit, limit)),
         keepalive: Instant::now() + if form == Form::Execution { KEEPALIVE } else { Duration::ZERO },
         letters: [Letters::default(), Letters::default()],
         stage: Stage::Output,
@@ -68,6 +69,7 @@ fn answer(body: Body) -> Response {
 struct Frames {
     follower: Follower,
     form: Form,
+    until: Option<(Instant, Duration)>,
     /// When a line is due that says that the stream lives.
     keepalive: Instant,
     letters: [Letters; 2],
@@ -103,14 +105,22 @@ impl Frames {
     }
 
     async fn output(&mut self) -> Option<Bytes> {
-        match tokio::time::timeout_at(self.keepalive, self.follower.next()).await {
+        let (until, limit) = self.until.unzip();
+        let wake = until.map_or(self.keepalive, |until| until.min(self.keepalive));
+        match tokio::time::timeout_at(wake, self.follower.next()).await {
             Ok(Some(Followed::Output(source, kind, bytes))) => self.said(source, kind, &bytes),
             Ok(Some(Followed::Missing(source, bytes))) => Some(self.missing(source, bytes)),
             Ok(None) => {
                 self.stage = if self.form == Form::Log { Stage::End } else { Stage::Result };
                 Some(self.last_letters()).filter(|lines| !lines.is_empty())
             }
-            Err(_) => Some(line(&ExecFrame::new(ExecFrameKind::Keepalive, ""))),
+            Err(_) if wake == self.keepalive => Some(line(&ExecFrame::new(ExecFrameKind::Keepalive, ""))),
+            Err(_) => {
+                self.stage = Stage::End;
+                let after = limit.unwrap_or_default();
+                let said = super::endpoints::timed_out(self.follower.process(), after);
+                Some(line(&ExecFrame::new(ExecFrameKind::Error, said)))
+            }
         }
     }
 

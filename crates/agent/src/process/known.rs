@@ -126,7 +126,7 @@ impl Known {
 mod tests {
     use super::*;
     use crate::process::log::{Log, Place, Source};
-    use crate::process::orders::{Orders, Terms};
+    use crate::process::orders::{Keep, Orders};
     use crate::process::standing::End;
     use reveille_wire::ProcessRequest;
 
@@ -135,7 +135,7 @@ mod tests {
         request.name = Some(format!("n{pid}"));
         let mut log = Log::new(&Arc::new(Place::of_bound(1 << 20)));
         log.append(Source::Stdout, &vec![b'x'; output]);
-        Arc::new(Process::new(Pid::from_raw(pid), Orders::from(request), Terms::default(), log))
+        Arc::new(Process::new(Pid::from_raw(pid), Orders::from(request), Keep::Not, log))
     }
 
     fn end(known: &mut Known, process: &Arc<Process>) {

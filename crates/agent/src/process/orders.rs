@@ -1,8 +1,8 @@
 //! What is asked of a process when it is started.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::time::Duration;
-use std::{env, iter};
 
 use reveille_wire::ProcessRequest;
 use serde::{Deserialize, Serialize};
@@ -25,23 +25,15 @@ pub(crate) struct Orders {
     pub(crate) stdin: bool,
 }
 
-/// How a process may run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Terms {
-    /// Whether the sandbox stays awake meanwhile.
-    pub(crate) keep_alive: bool,
-    /// After which time it is killed.
-    pub(crate) limit: Option<Duration>,
-}
-
-impl Orders {
-    /// Where it runs.
-    pub(crate) fn place(&self) -> String {
-        match self.working_dir.as_str() {
-            "" => env::current_dir().unwrap_or_default().to_string_lossy().into_owned(),
-            given => given.to_owned(),
-        }
-    }
+/// Whether a process keeps the sandbox awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// It does not.
+    Not,
+    /// It does, for as long as it runs.
+    Awake,
+    /// It does, and is killed after this time.
+    AwakeFor(Duration),
 }
 
 impl From<ProcessRequest> for Orders {
@@ -60,14 +52,18 @@ impl From<ProcessRequest> for Orders {
     }
 }
 
-impl From<&ProcessRequest> for Terms {
+impl From<&ProcessRequest> for Keep {
     fn from(request: &ProcessRequest) -> Self {
-        let limit = match (request.keep_alive, request.timeout) {
-            // As far as a clock can follow it.
-            (_, Some(seconds @ 1..)) => Some(Duration::from_secs(seconds.cast_unsigned()).min(LONGEST)),
-            (false, _) | (true, Some(0)) => None,
-            (true, _) => Some(KEEP_AWAKE),
-        };
-        Self { keep_alive: request.keep_alive, limit }
+        match (request.keep_alive, request.timeout) {
+            (false, _) => Self::Not,
+            (true, Some(0)) => Self::Awake,
+            (true, Some(seconds @ 1..)) => Self::AwakeFor(seconds_of(seconds)),
+            (true, _) => Self::AwakeFor(KEEP_AWAKE),
+        }
     }
+}
+
+/// A number of seconds that a caller gave, as far as a clock can follow it.
+pub(crate) fn seconds_of(given: i64) -> Duration {
+    Duration::from_secs(given.max(0).cast_unsigned()).min(LONGEST)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use reveille_wire::ProcessStatus;
 use serde::{Deserialize, Serialize};
 
-use super::orders::{Orders, Terms};
+use super::orders::{Keep, Orders};
 
 /// The first pause before a restart; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -25,7 +25,7 @@ pub(crate) struct Standing {
     pub(crate) signal: Option<i32>,
     pub(crate) restart_count: i64,
     pub(crate) keep_alive: bool,
-    /// When it has run for long enough, in milliseconds since 1970.
+    /// When it has kept the sandbox awake for long enough, in milliseconds since 1970.
     expires_at: Option<u64>,
 }
 
@@ -60,11 +60,14 @@ pub(crate) enum Next {
 
 impl Standing {
     /// How what runs as `running` stands at its start.
-    pub(crate) fn at_start(running: Option<i32>, terms: Terms) -> Self {
-        let expires_at = terms.limit.map(|limit| {
-            let at = since_1970().saturating_add(limit).as_millis();
-            u64::try_from(at).unwrap_or(u64::MAX)
-        });
+    pub(crate) fn at_start(running: Option<i32>, keep: Keep) -> Self {
+        let expires_at = match keep {
+            Keep::AwakeFor(limit) => {
+                let at = since_1970().saturating_add(limit).as_millis();
+                Some(u64::try_from(at).unwrap_or(u64::MAX))
+            }
+            Keep::Not | Keep::Awake => None,
+        };
         Self {
             running,
             asked: Asked::Nothing,
@@ -72,7 +75,7 @@ impl Standing {
             exit_code: 0,
             signal: None,
             restart_count: 0,
-            keep_alive: terms.keep_alive,
+            keep_alive: keep != Keep::Not,
             expires_at,
         }
     }
@@ -98,7 +101,7 @@ impl Standing {
         !self.is_over() && self.running.is_none()
     }
 
-    /// How long until it has run for long enough.
+    /// How long until it has kept the sandbox awake for long enough.
     pub(crate) fn expires_in(&self) -> Option<Duration> {
         let at = Duration::from_millis(self.expires_at?);
         Some(at.saturating_sub(since_1970()))

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::child::Process;
 use super::known::Known;
 use super::log::{Log, Place, Source};
-use super::orders::{Orders, Terms};
+use super::orders::{Keep, Orders};
 use super::output;
 use super::shell::{Shell, is_folder};
 use super::standing::End;
@@ -79,14 +79,14 @@ impl Processes {
         if request.command.is_empty() {
             return Err(Failure::bad("command is missing"));
         }
-        let terms = Terms::from(&request);
+        let keep = Keep::from(&request);
         let orders = Orders::from(request);
         let this = self.clone();
-        let started = tokio::task::spawn_blocking(move || this.start_now(orders, terms)).await;
+        let started = tokio::task::spawn_blocking(move || this.start_now(orders, keep)).await;
         started.unwrap_or_else(|error| Err(Failure::unworkable(format!("the start broke off: {error}"))))
     }
 
-    fn start_now(&self, orders: Orders, terms: Terms) -> Result<Arc<Process>, Failure> {
+    fn start_now(&self, orders: Orders, keep: Keep) -> Result<Arc<Process>, Failure> {
         let _births = self.shared.births.blocking_lock();
         if self.known().named(&orders.name).is_some_and(|other| !other.standing().is_over()) {
             return Err(Failure::bad(format!("a running process has the name {:?}", orders.name)));
@@ -97,7 +97,7 @@ impl Processes {
         let _still = self.shared.still.read().unwrap_or_else(PoisonError::into_inner);
         let started = self.shared.shell.start(&orders).map_err(|error| cannot_start(&orders, &error))?;
         let log = Log::new(&self.shared.place);
-        let process = Arc::new(Process::new(started.pid, orders, terms, log));
+        let process = Arc::new(Process::new(started.pid, orders, keep, log));
         process.input.open(started.input);
         self.known().add(&process);
         self.read_all(&process, started.output);

@@ -82,8 +82,8 @@ impl Exec {
         self
     }
 
-    /// How long the sandbox bears it, in whole seconds, rounded up: then it is killed. Earlier servers kill only what
-    /// [keeps the sandbox awake](Self::keep_alive); of anything else only the wait ends there.
+    /// How long the sandbox bears it, in whole seconds, rounded up: one that [keeps it awake](Self::keep_alive) is
+    /// killed then; of another one only the wait ends.
     pub fn timeout(mut self, most: Duration) -> Self {
         let seconds = most.as_secs() + u64::from(most.subsec_nanos() > 0);
         self.request.timeout = Some(i64::try_from(seconds).unwrap_or(i64::MAX));
