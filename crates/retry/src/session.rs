@@ -214,7 +214,8 @@ impl Session {
     pub fn waited(&mut self, since: Tick, now: Tick) {
         self.start.get_or_insert(since);
         let waited = now.since(since);
-        if waited.is_zero() {
+        // A wait that was granted and not made is one that the schedule has to be told of.
+        if waited.is_zero() && self.granted.unwrap_or_default().is_zero() {
             return;
         }
         self.schedule.pass(&self.policy, waited, self.granted.take());

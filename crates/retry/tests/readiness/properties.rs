@@ -163,7 +163,7 @@ proptest! {
 
     #[test]
     fn a_wait_for_the_word_leaves_the_later_sends_in_their_places(
-        seed: u64, waited in prop::collection::vec(0..3_000_u64, 1..4),
+        seed: u64, waited in prop::collection::vec(prop_oneof![1 => Just(0), 3 => 0..3_000_u64], 1..4),
     ) {
         let headers = HeaderMap::new();
         let refuse = |session: &mut Session, now| {
