@@ -348,9 +348,12 @@ impl Process {
         response.command.clone_from(&self.orders.command);
         response.status = standing.status();
         response.started_at = clock::http_date(self.started_at);
-        response.completed_at = standing
+        let completed_at = standing
             .completed_at
             .map(|seconds| clock::http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)));
+        // Clients of the platform take both for texts.
+        (response.completed_at, response.logs) =
+            (Some(completed_at.unwrap_or_default()), Some(String::new()));
         response.exit_code = standing.exit_code;
         response.signal = standing.signal;
         response.working_dir.clone_from(&self.orders.working_dir);

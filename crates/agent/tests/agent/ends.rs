@@ -98,6 +98,19 @@ fn a_start_that_fails_says_what_and_where() {
 }
 
 #[test]
+fn what_is_told_of_a_process_that_runs_has_every_text_that_clients_read() {
+    let agent = Running::start(&[]);
+    let begun = agent.begin(&json!({"command": "cat", "name": "cat", "stdin": true}));
+    let shown = agent.ask("GET", "/process/cat", None).1;
+    let listed = agent.ask("GET", "/process", None).1[0].clone();
+    for told in [begun, shown, listed] {
+        for text in ["completedAt", "logs", "stdout", "stderr"] {
+            assert_eq!(told[text], "", "{text} of {told}");
+        }
+    }
+}
+
+#[test]
 fn thousands_of_processes_are_known() {
     let agent = Running::start(&[]);
     const COUNT: usize = 2_000;
