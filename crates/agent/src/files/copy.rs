@@ -46,17 +46,23 @@ fn copy(from: &Named, to: &Named, there: There, interest: &Interest) -> Result<R
         _ => to.path().to_owned(),
     };
     if there == There::Stays && fs::symlink_metadata(&target).is_ok() {
-        let error = format!("{} is there already", target.display());
-        let body = json!({"error": error, "code": "FILE_ALREADY_EXISTS"});
-        return Ok((StatusCode::CONFLICT, Json(body)).into_response());
+        return Ok(taken(&target));
     }
-    let unworkable =
-        |(error, at): (io::Error, PathBuf)| Failure::unworkable(format!("{}: {error}", at.display()));
-    if facts.is_dir() {
+    let copied = if facts.is_dir() {
         below_itself(source, &target)?;
-        directory(source, &target, interest).map_err(unworkable)?;
+        directory(source, &target, there, interest)
     } else {
-        file(source, &target, facts.file_type()).map_err(|error| unworkable((error, target.clone())))?;
+        file(source, &target, facts.file_type(), there).map_err(|error| (error, target.clone()))
+    };
+    match copied {
+        Ok(()) => {}
+        // Somebody else came first since it was looked.
+        Err((error, at))
+            if there == There::Stays && error.kind() == io::ErrorKind::AlreadyExists && at == target =>
+        {
+            return Ok(taken(&target));
+        }
+        Err((error, at)) => return Err(Failure::unworkable(format!("{}: {error}", at.display()))),
     }
     let outcome = CopyOutcome {
         source: from.text(),
@@ -64,6 +70,12 @@ fn copy(from: &Named, to: &Named, there: There, interest: &Interest) -> Result<R
         message: format!("copied to {}", target.display()),
     };
     Ok(Json(outcome).into_response())
+}
+
+/// Says that something is there already.
+fn taken(target: &Path) -> Response {
+    let error = format!("{} is there already", target.display());
+    (StatusCode::CONFLICT, Json(json!({"error": error, "code": "FILE_ALREADY_EXISTS"}))).into_response()
 }
 
 /// A directory that is copied into itself would never end.
@@ -81,13 +93,13 @@ fn below_itself(source: &Path, target: &Path) -> Result<(), Failure> {
 type Failed = (io::Error, PathBuf);
 
 /// Copies a directory with all that is below it, level by level.
-fn directory(from: &Path, to: &Path, interest: &Interest) -> Result<(), Failed> {
+fn directory(from: &Path, to: &Path, there: There, interest: &Interest) -> Result<(), Failed> {
     let mut left = vec![(from.to_owned(), to.to_owned())];
     // Modes come last: a directory that nobody may write to could not be filled.
     let mut modes = Vec::new();
     while let Some((from, to)) = left.pop() {
         let at = |error: io::Error| (error, from.clone());
-        fs::create_dir_all(&to).map_err(|error| (error, to.clone()))?;
+        make(&to, there).map_err(|error| (error, to.clone()))?;
         modes.push((to.clone(), fs::metadata(&from).map_err(at)?.permissions()));
         for entry in fs::read_dir(&from).map_err(at)? {
             if !interest.lasts() {
@@ -102,7 +114,7 @@ fn directory(from: &Path, to: &Path, interest: &Interest) -> Result<(), Failed> 
             if kind.is_dir() {
                 left.push((entry.path(), below));
             } else {
-                file(&entry.path(), &below, kind).map_err(|error| (error, entry.path()))?;
+                file(&entry.path(), &below, kind, there).map_err(|error| (error, entry.path()))?;
             }
         }
     }
@@ -112,14 +124,28 @@ fn directory(from: &Path, to: &Path, interest: &Interest) -> Result<(), Failed> 
     Ok(())
 }
 
+/// Makes a directory, with those on the way to it.
+fn make(directory: &Path, there: There) -> io::Result<()> {
+    match (there, directory.parent()) {
+        (There::Replaced, _) => fs::create_dir_all(directory),
+        (There::Stays, on_the_way) => {
+            on_the_way.map_or(Ok(()), fs::create_dir_all)?;
+            fs::create_dir(directory)
+        }
+    }
+}
+
 /// Copies a file, or a link as the link that it is.
-fn file(from: &Path, to: &Path, kind: fs::FileType) -> io::Result<()> {
+fn file(from: &Path, to: &Path, kind: fs::FileType, there: There) -> io::Result<()> {
     if kind.is_symlink() {
         let leads = fs::read_link(from)?;
-        match fs::remove_file(to) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => return symlink(leads, to),
+        if there == There::Replaced
+            && let Err(error) = fs::remove_file(to)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
         }
+        return symlink(leads, to);
     }
     if !kind.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe, a socket or a device"));
@@ -131,7 +157,11 @@ fn file(from: &Path, to: &Path, kind: fs::FileType) -> io::Result<()> {
     let mode = source.metadata()?.permissions().mode() & 0o7777;
     let mut draft = Draft::begin(to)?;
     io::copy(&mut source, draft.file())?;
-    draft.finish(Mode::parse(&format!("{mode:o}")).unwrap_or(Mode::FILE))
+    let mode = Mode::parse(&format!("{mode:o}")).unwrap_or(Mode::FILE);
+    match there {
+        There::Replaced => draft.finish(mode),
+        There::Stays => draft.finish_new(mode),
+    }
 }
 
 fn same(one: &Path, other: &Path) -> bool {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -113,4 +114,30 @@ fn a_copy_is_placed_as_cp_places_it() {
     assert_eq!(copy("from", "from/sub", false).0, 422, "into itself");
     assert_eq!(copy("from/sub/f", "from/link", false).0, 422, "onto itself");
     assert_eq!(fs::read(root.join("from/sub/f")).unwrap(), b"x");
+}
+
+#[test]
+fn of_copies_that_may_replace_nothing_one_comes_first() {
+    let place = tempfile::tempdir().unwrap();
+    let agent = agent(place.path());
+    let at = |name: &str| place.path().join(name).display().to_string();
+    fs::write(at("file"), "x").unwrap();
+    symlink("nowhere", at("link")).unwrap();
+    for source in ["file", "link"] {
+        for round in 0..10 {
+            let body = json!({
+                "source": at(source), "destination": at(&format!("{source}-{round}")), "noOverwrite": true
+            });
+            let mut statuses = thread::scope(|scope| {
+                let copies: Vec<_> = (0..6)
+                    .map(|_| scope.spawn(|| agent.ask("POST", "/filesystem-copy", Some(&body)).0))
+                    .collect();
+                copies.into_iter().map(|copy| copy.join().unwrap()).collect::<Vec<_>>()
+            });
+            statuses.sort_unstable();
+            assert_eq!(statuses, [200, 409, 409, 409, 409, 409], "{source}");
+        }
+    }
+    let left = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().starts_with('.')), "no drafts are left");
 }

@@ -117,6 +117,21 @@ impl Draft {
         }
     }
 
+    /// Puts it in place, whole, where nothing is.
+    ///
+    /// # Errors
+    /// When it cannot be put there, or something is there already, however lately it came.
+    pub(crate) fn finish_new(mut self, mode: Mode) -> io::Result<()> {
+        self.file.flush()?;
+        self.file.set_permissions(mode.permissions())?;
+        match rustix::fs::renameat_with(CWD, &self.at, CWD, &self.target, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(()),
+            // This file system cannot say. A second name replaces nothing either, and the first one goes with the draft.
+            Err(Errno::INVAL | Errno::NOSYS) => fs::hard_link(&self.at, &self.target),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Puts a new file in place. If another one came first, this one replaces it.
     fn place_new(&mut self) -> io::Result<()> {
         match rustix::fs::renameat_with(CWD, &self.at, CWD, &self.target, RenameFlags::NOREPLACE) {
