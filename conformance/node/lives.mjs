@@ -66,7 +66,7 @@ statement("an external id leads to the newest that lives", async () => {
 
 statement("records change around what runs, and another environment starts it anew", async () => {
   const sandbox = await SandboxInstance.create({
-    name: named("kept"), image, region, ttl: "10m", extraArgs: { iptables: "enabled", nvme: "enabled" },
+    name: named("kept"), image, region, ttl: "10m", extraArgs: { iptables: "enabled" },
     envs: [{ name: "WHICH", value: "first" }],
   });
   const { name } = sandbox.metadata;
@@ -75,7 +75,7 @@ statement("records change around what runs, and another environment starts it an
   await SandboxInstance.updateTtl(name, "20m");
   await SandboxInstance.updateLifecycle(name, { expirationPolicies: [{ type: "ttl-idle", value: "10m", action: "delete" }] });
   const now = await SandboxInstance.get(name);
-  assert.deepEqual([now.status, now.metadata.displayName, now.spec.runtime.extraArgs.nvme], ["DEPLOYED", "Kept", "enabled"]);
+  assert.deepEqual([now.status, now.metadata.displayName, now.spec.runtime.extraArgs.iptables], ["DEPLOYED", "Kept", "enabled"]);
   assert.equal(await now.fs.read("/tmp/file"), "kept");
   const runtime = { ...now.spec.runtime, envs: [{ name: "WHICH", value: "second" }] };
   await updateSandbox({

@@ -62,7 +62,7 @@ async fn numbers_names_and_spans_that_cannot_be_are_refused() {
     }
     assert_eq!(stand.client.get("/v0/sandboxes").await.json()["meta"]["total"], 0);
     let good = json!({"metadata": {"name": "x".repeat(49), "externalId": "My-id-1"},
-        "spec": {"runtime": {"ttl": "5m", "memory": 2048, "extraArgs": {"tun": "enabled", "nvme": "enabled"}}}});
+        "spec": {"runtime": {"ttl": "5m", "memory": 2048, "extraArgs": {"tun": "enabled"}}}});
     assert_eq!(stand.client.post("/v0/sandboxes", &good.to_string()).await.status(), 200);
     let found = stand.client.get("/v0/sandboxes/by-external-id/My-id-1").await;
     assert_eq!(found.status(), 200);

@@ -39,7 +39,7 @@ const MAX_VOLUMES: usize = 32;
 const MAX_POLICIES: usize = 16;
 
 /// The variants of the platform's kernel that a client may ask for.
-const EXTRA_ARGS: [&str; 7] = ["iptables", "nfs", "nvme", "tun", "android", "landlock", "kernelExtensions"];
+const EXTRA_ARGS: [&str; 6] = ["iptables", "nfs", "tun", "android", "landlock", "kernelExtensions"];
 
 const STANDBY_GRACE: &str = "standbyGracePeriodSeconds";
 const MAX_STANDBY_GRACE: u64 = 300;
