@@ -54,15 +54,11 @@ fn copy(from: &Named, to: &Named, there: There, interest: &Interest) -> Result<R
     } else {
         file(source, &target, facts.file_type(), there).map_err(|error| (error, target.clone()))
     };
-    match copied {
-        Ok(()) => {}
-        // Somebody else came first since it was looked.
-        Err((error, at))
-            if there == There::Stays && error.kind() == io::ErrorKind::AlreadyExists && at == target =>
-        {
-            return Ok(taken(&target));
-        }
-        Err((error, at)) => return Err(Failure::unworkable(format!("{}: {error}", at.display()))),
+    if let Err((error, at)) = copied {
+        // Somebody else may have come first since it was looked.
+        let is_taken = there == There::Stays && error.kind() == io::ErrorKind::AlreadyExists && at == target;
+        let failure = || Failure::unworkable(format!("{}: {error}", at.display()));
+        return is_taken.then(|| taken(&target)).ok_or_else(failure);
     }
     let outcome = CopyOutcome {
         source: from.text(),
@@ -126,13 +122,13 @@ fn directory(from: &Path, to: &Path, there: There, interest: &Interest) -> Resul
 
 /// Makes a directory, with those on the way to it.
 fn make(directory: &Path, there: There) -> io::Result<()> {
-    match (there, directory.parent()) {
-        (There::Replaced, _) => fs::create_dir_all(directory),
-        (There::Stays, on_the_way) => {
-            on_the_way.map_or(Ok(()), fs::create_dir_all)?;
-            fs::create_dir(directory)
-        }
+    if there == There::Replaced {
+        return fs::create_dir_all(directory);
     }
+    if let Some(on_the_way) = directory.parent() {
+        fs::create_dir_all(on_the_way)?;
+    }
+    fs::create_dir(directory)
 }
 
 /// Copies a file, or a link as the link that it is.

@@ -31,15 +31,14 @@ use crate::parameters::Parameters;
 /// `GET /filesystem/{path}`.
 pub(crate) async fn get(uri: Uri, asked: Parameters, headers: HeaderMap) -> Result<Response, Failure> {
     let named = Named::of(&uri, "/filesystem")?;
-    match open::open(named.path(), named.shown()).await? {
-        Opened::Directory => Ok(Json(list(named).await?).into_response()),
+    let answer = match open::open(named.path(), named.shown()).await? {
+        Opened::Directory => return Ok(Json(list(named).await?).into_response()),
         Opened::File(file, facts) if asked.flag("download", false) || wants_bytes(&headers) => {
-            bytes(&named, file, &facts, &headers).await.map_err(|error| open::refusal(&error, named.shown()))
+            bytes(&named, file, &facts, &headers).await
         }
-        Opened::File(file, facts) => {
-            as_text(&named, file, &facts).await.map_err(|error| open::refusal(&error, named.shown()))
-        }
-    }
+        Opened::File(file, facts) => as_text(&named, file, &facts).await,
+    };
+    answer.map_err(|error| open::refusal(&error, named.shown()))
 }
 
 /// `HEAD /filesystem/{path}`: what it is, and how large.

@@ -124,7 +124,7 @@ impl Draft {
     pub(crate) fn finish_new(mut self, mode: Mode) -> io::Result<()> {
         self.file.flush()?;
         self.file.set_permissions(mode.permissions())?;
-        match rustix::fs::renameat_with(CWD, &self.at, CWD, &self.target, RenameFlags::NOREPLACE) {
+        match self.rename_to_nothing() {
             Ok(()) => Ok(()),
             // This file system cannot say. A second name replaces nothing either, and the first one goes with the draft.
             Err(Errno::INVAL | Errno::NOSYS) => fs::hard_link(&self.at, &self.target),
@@ -132,9 +132,14 @@ impl Draft {
         }
     }
 
+    /// Gives it its name, if nothing has that.
+    fn rename_to_nothing(&self) -> Result<(), Errno> {
+        rustix::fs::renameat_with(CWD, &self.at, CWD, &self.target, RenameFlags::NOREPLACE)
+    }
+
     /// Puts a new file in place. If another one came first, this one replaces it.
     fn place_new(&mut self) -> io::Result<()> {
-        match rustix::fs::renameat_with(CWD, &self.at, CWD, &self.target, RenameFlags::NOREPLACE) {
+        match self.rename_to_nothing() {
             Ok(()) => Ok(()),
             // This file system cannot say.
             Err(Errno::INVAL | Errno::NOSYS) => fs::rename(&self.at, &self.target),
