@@ -46,6 +46,14 @@ pub(super) fn bare(host: &str) -> String {
     host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase()
 }
 
+/// Refuses a name that a sandbox may not reach, whatever is asked of it.
+pub(super) fn reachable(policy: &Policy, name: &str) -> Result<(), Refused> {
+    if policy.domains().allow(name) {
+        return Ok(());
+    }
+    Err(blocked(format!("{name} is not among what this sandbox may reach")))
+}
+
 impl Target {
     /// A host, as somebody wrote it, and a port; none where the host has no name.
     pub(super) fn new(host: &str, port: u16) -> Option<Self> {
@@ -118,10 +126,7 @@ impl Outside {
     /// Connects to a target, where the policy allows it and it is at an address outside, or one of the doors.
     pub(super) async fn reach(&self, policy: &Policy, target: &Target) -> Result<TcpStream, Refused> {
         let Target { name, .. } = target;
-        if !policy.domains().allow(name) {
-            let why = format!("{name} is not among what this sandbox may reach");
-            return Err(blocked(why));
-        }
+        reachable(policy, name)?;
         let found = match (self.place(target), self.doors) {
             (Place::Doors, Some(doors)) => {
                 vec![SocketAddr::new(shown(doors.address.ip()), doors.address.port())]

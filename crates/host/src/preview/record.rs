@@ -42,9 +42,9 @@ impl Document for Record {
 
 impl Record {
     pub(crate) fn opened(&self) -> Opened {
-        match self.preview.spec.port.filter(|port| *port != API).and_then(|port| u16::try_from(port).ok()) {
-            None => Opened::Api,
-            Some(port) => Opened::Port(port),
+        match self.preview.spec.port {
+            None | Some(API) => Opened::Api,
+            Some(port) => u16::try_from(port).map_or(Opened::Api, Opened::Port),
         }
     }
 

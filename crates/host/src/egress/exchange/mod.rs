@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use reveille_wire::hop;
 use tokio_util::sync::CancellationToken;
 
-use super::outside::{Outside, Place};
+use super::outside::{Outside, Place, reachable};
 use super::refused::{Answer, Refused, blocked, refused};
 use super::{Policy, Rules};
 use request::{addressed, routed};
@@ -89,18 +89,17 @@ pub(super) async fn answer(
 
 /// Refuses a request that is not among what a sandbox may ask.
 pub(super) fn permitted<B>(policy: &Policy, name: &str, request: &Request<B>) -> Result<(), Refused> {
+    reachable(policy, name)?;
     let domains = policy.domains();
-    if !domains.allow(name) {
-        return Err(blocked(format!("{name} is not among what this sandbox may reach")));
+    if !domains.depend_on_requests(name) {
+        return Ok(());
     }
     let (method, path) = (request.method(), request.uri().path());
     if !domains.allow_request(name, method, path) {
         return Err(blocked(format!("{method} {path} is not among what this sandbox may ask of {name}")));
     }
     // What is said in another protocol is not read. A WebSocket has no requests.
-    if domains.depend_on_requests(name)
-        && hop::upgrade(request.headers()).is_some_and(|to| !to.as_bytes().eq_ignore_ascii_case(b"websocket"))
-    {
+    if hop::upgrade(request.headers()).is_some_and(|to| !to.as_bytes().eq_ignore_ascii_case(b"websocket")) {
         return Err(blocked(format!(
             "what this sandbox asks of {name} stays HTTP/1.1, or becomes a WebSocket"
         )));
