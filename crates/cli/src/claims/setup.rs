@@ -86,7 +86,9 @@ impl Setup {
                 }
             }
         });
-        let silent = |_| Failure::new("the server inside the sandbox did not start in 30 s");
+        let silent = |_| {
+            Failure::new(format!("the server inside the sandbox did not start in {} s", PATIENCE.as_secs()))
+        };
         self.port = told.await.map_err(silent)??;
         Ok(())
     }
@@ -132,7 +134,9 @@ impl Setup {
             }
             Ok(())
         };
-        let late = |_| Failure::new("the upgrade that was accepted did not come in 30 s");
+        let late = |_| {
+            Failure::new(format!("the upgrade that was accepted did not come in {} s", PATIENCE.as_secs()))
+        };
         tokio::time::timeout(PATIENCE, done).await.map_err(late)?
     }
 
