@@ -20,7 +20,8 @@ print("# How clients behave in the window\n")
 print(
     f"Made by `conformance/grade/table` on {date.today():%d %B %Y}: each client's command, run by `reveille grade` once"
     " in each scenario; a rule is kept where it is in all of its scenarios. What the rules say and where they are from:"
-    " [contract.md](contract.md). The Go client cannot be had on the machine that made this, and has no column.\n"
+    " [contract.md](contract.md). The platform's own Go client cannot be had from the module proxy: in its place stands"
+    " a client of another API whose layer of requests and retries is by the same generator, asked for the same.\n"
 )
 print("| rule | |", " | ".join(names), "|")
 print("| --- | --- |", " | ".join("---" for _ in names), "|")

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{Either, Full};
-use reveille::{Client, Forwarded, ForwardedBody, Plane};
+use reveille::{Client, Forwarded, ForwardedBody, Plane, StatusSet};
 use reveille_http1::Interim;
 use reveille_http2::Change;
+use reveille_wire::header::SHOULD_RETRY;
 use reveille_wire::websocket::Extended;
 use reveille_wire::{Refusal, hop};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -157,6 +158,10 @@ impl Exchange {
         let mut response = answer.into_http();
         if let Some(line) = line {
             response.headers_mut().insert(ATTEMPTS, line);
+        }
+        // Some clients send everything again after such a status, unless the answer says that they must not.
+        if StatusSet::TRANSIENT.contains(response.status()) && !refusal::is_read(&self.method) {
+            response.headers_mut().entry(SHOULD_RETRY).or_insert(HeaderValue::from_static("false"));
         }
         let Self { telling, permit, .. } = self;
         response.map(|body| Answering::Left(Counted::down(body, telling, permit)))

@@ -73,7 +73,8 @@ fn is_late(last: Option<FaultKind>) -> bool {
     matches!(last, Some(FaultKind::ReadTimeout | FaultKind::AttemptTimeout | FaultKind::Deadline))
 }
 
-fn is_read(method: &Method) -> bool {
+/// Whether a request may be sent again whatever became of it (RFC 9110, section 9.2.1).
+pub(crate) fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 

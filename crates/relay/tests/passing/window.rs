@@ -116,6 +116,26 @@ fn a_mutation_that_may_have_run_is_answered_so_that_nobody_repeats_it() {
 }
 
 #[test]
+fn a_status_of_the_window_to_a_mutation_says_that_nobody_is_to_repeat_it() {
+    let platform = FaultServer::start(Step::status(503)).unwrap();
+    let relay = relay(plain(&platform.url()));
+    for target in ["/process", "/port/3000/orders"] {
+        assert_eq!(post(&relay, target, "{}").header("x-should-retry"), Some("false"), "{target}");
+    }
+    assert_eq!(get(&relay, "/health").header("x-should-retry"), None);
+    let other = FaultServer::start(Step::status(500)).unwrap();
+    let relay = self::relay(plain(&other.url()));
+    assert_eq!(post(&relay, "/process", "{}").header("x-should-retry"), None);
+}
+
+#[test]
+fn whoever_says_that_a_mutation_may_be_repeated_is_not_talked_over() {
+    let platform = FaultServer::start(Step::status(503).header("x-should-retry", "true")).unwrap();
+    let relay = relay(plain(&platform.url()));
+    assert_eq!(post(&relay, "/process", "{}").header("x-should-retry"), Some("true"));
+}
+
+#[test]
 fn a_read_that_brought_nothing_says_so_and_is_no_proof() {
     let platform = FaultServer::start(Step::reset(Moment::AfterRequest)).unwrap();
     let relay = relay(plain(&platform.url()));
