@@ -85,7 +85,7 @@ pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Exec) 
         command = command.timeout(most);
     }
     if !asked.detach {
-        return to_the_end(screen, connection, &asked.sandbox, &asked.how, command).await;
+        return to_the_end(screen, connection, &asked.sandbox, &asked.how, command, Around::Stays).await;
     }
     let asking = connection.asking(&asked.sandbox, Request::new("POST", "/process"));
     let name = command.named().to_owned();
@@ -96,7 +96,15 @@ pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Exec) 
     Ok(Exit::Done)
 }
 
-/// Runs a command to its end.
+/// What becomes of the sandbox when its command is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Around {
+    Stays,
+    /// It is deleted, with all that runs in it.
+    Goes,
+}
+
+/// Runs a command to its end, in a sandbox that goes with it.
 pub(super) async fn whole(
     screen: &Screen,
     connection: &Connection,
@@ -108,7 +116,7 @@ pub(super) async fn whole(
         return at_a_terminal(screen, connection, sandbox, how, words).await;
     }
     let command = command(&connection.sandbox(sandbox).processes(), how, words);
-    to_the_end(screen, connection, sandbox, how, command).await
+    to_the_end(screen, connection, sandbox, how, command, Around::Goes).await
 }
 
 async fn to_the_end(
@@ -117,13 +125,21 @@ async fn to_the_end(
     sandbox: &str,
     how: &How,
     command: Command,
+    around: Around,
 ) -> Result<Exit, Failure> {
     let asking = connection.asking(sandbox, Request::new("POST", "/process"));
     let processes = connection.sandbox(sandbox).processes();
     let name = command.named().to_owned();
-    let stream = command.stream().await.map_err(|error| asking.failed_with(&error, &name))?;
+    let followed = Followed { screen, asking: &asking, processes: &processes, name: &name, around };
+    let ended = asked_to_end()?;
+    let stream = tokio::select! {
+        stream = command.stream() => stream.map_err(|error| asking.failed_with(&error, &name))?,
+        () = ended => {
+            followed.leave();
+            return Ok(Exit::Interrupted);
+        }
+    };
     screen.explain(&asking.request, stream.history());
-    let followed = Followed { screen, asking: &asking, processes: &processes, name: &name };
     let id = stream.id().to_owned();
     let input = async { if how.interactive { hand_on(&processes, id).await } else { Ok(()) } };
     followed.to_the_end(stream, input).await
@@ -197,6 +213,7 @@ struct Followed<'a> {
     asking: &'a Asked,
     processes: &'a Processes,
     name: &'a str,
+    around: Around,
 }
 
 impl Followed<'_> {
@@ -252,8 +269,15 @@ impl Followed<'_> {
             }
             return Ok(Exit::Unheard);
         }
-        self.screen.note(format_args!("the command may go on inside the sandbox, as {}", self.name));
+        self.leave();
         Err(failure)
+    }
+
+    /// Says what stays behind.
+    fn leave(&self) {
+        if self.around == Around::Stays {
+            self.screen.note(format_args!("the command may go on inside the sandbox, as {}", self.name));
+        }
     }
 
     /// Asks the command to end; false where that can be waited for no longer.
@@ -266,7 +290,7 @@ impl Followed<'_> {
             }
             AskedTo::Die => self.processes.kill(id).await,
             AskedTo::BeLeft => {
-                self.screen.note(format_args!("the command may go on inside the sandbox, as {}", self.name));
+                self.leave();
                 return false;
             }
         };

@@ -2,6 +2,10 @@
 
 use std::io::Read;
 use std::process::Stdio;
+use std::time::Duration;
+
+use reveille_faults::{FaultServer, Script, Step};
+use serde_json::json;
 
 use crate::place::{Host, Place, eventually, signal};
 
@@ -39,6 +43,30 @@ fn ctrl_c_leaves_no_sandbox_behind() {
         assert_eq!(child.wait().unwrap().code(), Some(code));
         assert_eq!(names(&place), "");
     }
+}
+
+#[test]
+fn ctrl_c_is_heard_while_the_command_is_not_even_begun() {
+    let made = json!({"metadata": {"name": "doomed"}, "spec": {}}).to_string();
+    let script = Script::new()
+        .on("POST", "/v0/sandboxes", Step::ok(made.clone()))
+        .on("GET", "/acme/sandboxes/doomed/health", Step::ok(r#"{"status": "ok"}"#))
+        .on("DELETE", "/v0/sandboxes/doomed", Step::ok(made))
+        .then(Step::ok("").delay(Duration::from_secs(100)));
+    let server = FaultServer::start(script).unwrap();
+    let place = Place::new();
+    let mut command = place.command();
+    command.env("BL_API_URL", format!("{}/v0", server.url())).env("BL_RUN_URL", server.url());
+    command.env("BL_API_KEY", "key").env("BL_WORKSPACE", "acme");
+    command.args(["run", "--name", "doomed", "--", "true"]).stdin(Stdio::null()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let arrived = |method: &str| server.arrivals().iter().filter(|request| request.method == method).count();
+    eventually("the command is begun", || arrived("POST") == 2);
+    signal(child.id(), "INT");
+    let said = child.wait_with_output().unwrap();
+    assert_eq!(said.status.code(), Some(130), "{said:?}");
+    assert!(!String::from_utf8_lossy(&said.stderr).contains("go on"), "{said:?}");
+    assert_eq!(arrived("DELETE"), 1);
 }
 
 #[test]
