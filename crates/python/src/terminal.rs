@@ -77,6 +77,7 @@ fn told(event: TerminalEvent, py: Python<'_>) -> PyResult<Py<PyAny>> {
     let pair = match event {
         TerminalEvent::Output(bytes) => ("shown", PyBytes::new(py, &bytes)).into_pyobject(py)?,
         TerminalEvent::Missing { bytes } => ("missing", bytes).into_pyobject(py)?,
+        TerminalEvent::Disconnected => ("disconnected", py.None()).into_pyobject(py)?,
         TerminalEvent::Reconnected { unsure, repeats } => {
             ("reconnected", (PyBytes::new(py, &unsure), repeats)).into_pyobject(py)?
         }

@@ -76,7 +76,11 @@ pub(crate) async fn attend(
 ) -> Result<Left, Failure> {
     somebody()?;
     let (cols, rows) = window();
-    let terminal = opening.size(cols, rows).await.map_err(|error| asking.failed(&error))?;
+    let ended = asked_to_end()?;
+    let terminal = tokio::select! {
+        opened = opening.size(cols, rows).into_future() => opened.map_err(|error| asking.failed(&error))?,
+        () = ended => return Ok(Left::Interrupted(Shell::GoesOn)),
+    };
     screen.explain(&asking.request, terminal.history());
     if !terminal.is_exact() {
         screen.note("this sandbox does not say when the shell ends: Enter, ~ and . leave it");
@@ -103,11 +107,12 @@ async fn join(
     tokio::pin!(ended);
     let typing = hand_on(input.clone());
     tokio::pin!(typing);
+    let mut contact = Contact::Kept;
     loop {
         tokio::select! {
             event = terminal.next() => match event {
                 Some(Ok(TerminalEvent::Ended(end))) => return Ok(Left::Ended(end)),
-                Some(Ok(event)) => show(screen, event)?,
+                Some(Ok(event)) => contact = show(screen, event, contact)?,
                 Some(Err(error)) => return Err(asking.failed(&error)),
                 None => return Err(Failure::new("the terminal ended before its shell did")),
             },
@@ -124,13 +129,25 @@ async fn join(
     }
 }
 
-fn show(screen: &Screen, event: TerminalEvent) -> Result<(), Failure> {
+/// Whether the sandbox is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contact {
+    Kept,
+    /// Not for a while, which was told.
+    Lost,
+}
+
+fn show(screen: &Screen, event: TerminalEvent, contact: Contact) -> Result<Contact, Failure> {
     match event {
         TerminalEvent::Output(bytes) => screen.raw(&bytes)?,
         TerminalEvent::Missing { bytes } => {
             screen.interject(&format!(
                 "{bytes} bytes are missing here: the sandbox does not keep them any more"
             ));
+        }
+        TerminalEvent::Disconnected => {
+            screen.interject("the connection was lost, and is tried again; Enter, ~ and . leave it");
+            return Ok(Contact::Lost);
         }
         TerminalEvent::Reconnected { unsure, repeats } => {
             if repeats {
@@ -140,11 +157,14 @@ fn show(screen: &Screen, event: TerminalEvent) -> Result<(), Failure> {
                 let count = unsure.len();
                 screen
                     .interject(&format!("the connection was lost; the last {count} bytes typed may be, too"));
+            } else if contact == Contact::Lost {
+                screen.interject("it goes on");
             }
+            return Ok(Contact::Kept);
         }
         _ => {}
     }
-    Ok(())
+    Ok(contact)
 }
 
 async fn interrupted(terminal: &mut Terminal, when_interrupted: WhenInterrupted) -> Left {

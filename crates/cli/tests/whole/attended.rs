@@ -236,6 +236,20 @@ fn a_terminal_is_wanted_where_there_is_none_and_there_is_no_json_of_it() {
 }
 
 #[test]
+fn one_whose_sandbox_is_not_heard_any_more_is_told_and_can_leave() {
+    let (place, mut host) = with_box();
+    let mut seat = Seat::take(&place, &["shell", "box", "--shell", "/bin/sh"]);
+    seat.types("echo he''re\n");
+    seat.until("here");
+    host.signal("KILL");
+    seat.until("the connection was lost, and is tried again");
+    seat.types("\r~.");
+    assert_eq!(seat.code(), 0);
+    // What is left of it ends with the next one.
+    let _next = Host::start(&place, &[]);
+}
+
+#[test]
 fn a_session_may_have_any_name_that_is_text() {
     let (place, _host) = with_box();
     let name = "a/b?c=d&e#f%2fg h\n\u{e4}+";

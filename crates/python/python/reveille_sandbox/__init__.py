@@ -31,6 +31,7 @@ from ._native import Attempt, History, Response
 from ._records import (
     Change,
     Directory,
+    Disconnected,
     Drive,
     DriveMount,
     Ended,
@@ -73,6 +74,7 @@ __all__ = [
     "ConflictError",
     "DeniedError",
     "Directory",
+    "Disconnected",
     "Drive",
     "DriveMount",
     "Ended",

@@ -317,6 +317,11 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Disconnected:
+    """The connection of a terminal was lost, and the first try to make another one has failed: it is tried again."""
+
+
+@dataclass(frozen=True)
 class Reconnected:
     """The connection of a terminal was lost, and another one goes on."""
 
@@ -335,7 +340,7 @@ class ShellEnded:
     signal: Optional[int]
 
 
-TerminalEvent = Union[Shown, Missing, Reconnected, ShellEnded]
+TerminalEvent = Union[Shown, Missing, Disconnected, Reconnected, ShellEnded]
 
 
 def terminal_event_of(pair: "tuple[str, Any]") -> TerminalEvent:
@@ -343,6 +348,8 @@ def terminal_event_of(pair: "tuple[str, Any]") -> TerminalEvent:
     kind, said = pair
     if kind == "shown":
         return Shown(said)
+    if kind == "disconnected":
+        return Disconnected()
     if kind == "reconnected":
         return Reconnected(*said)
     if kind == "ended":

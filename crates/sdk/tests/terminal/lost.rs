@@ -2,11 +2,11 @@
 
 use std::sync::mpsc;
 
-use reveille::{Bytes, TerminalEvent};
+use reveille::{Bytes, RetryPolicy, TerminalEvent};
 use serde_json::json;
 
 use crate::server::{Server, act, answer};
-use crate::{HEALTHY, all, client};
+use crate::{HEALTHY, all, builder, client};
 
 const GOES_ON: TerminalEvent = TerminalEvent::Reconnected { unsure: Bytes::new(), repeats: false };
 
@@ -46,6 +46,19 @@ fn what_was_not_taken_is_typed_again_and_what_was_seen_is_not_shown_again() {
     assert_eq!(bytes, b"one \xfftwo");
     assert_eq!(events[0], GOES_ON);
     assert!(matches!(events[1..], [TerminalEvent::Ended(_)]), "{events:?}");
+}
+
+#[test]
+fn that_there_is_no_connection_is_told_once_where_it_lasts() {
+    let away = || act(|visit| visit.say(&answer("503 Service Unavailable", "", "")));
+    let first = act(|visit| visit.exact("s1").output("a"));
+    let last = act(|visit| visit.exact("s1").exit(0));
+    let server = Server::start(HEALTHY, vec![first, away(), away(), last]);
+    let once = RetryPolicy::builder().retries(0).build().unwrap();
+    let client = builder(&server.url()).retry(once).build().unwrap();
+    let (screen, events, _) = all(client.sandbox("box").terminal().wait().unwrap());
+    assert_eq!((screen.as_str(), &events[..2]), ("a", &[TerminalEvent::Disconnected, GOES_ON][..]));
+    assert!(matches!(events[2..], [TerminalEvent::Ended(_)]), "{events:?}");
 }
 
 #[test]

@@ -173,13 +173,20 @@ impl Following {
     }
 
     async fn reconnect(&mut self) -> Result<Socket, Error> {
+        let mut is_told = false;
         loop {
             self.pause().await?;
             let from = From { id: self.id.as_deref(), seen: self.seen };
             let size = self.outbox.size();
             let socket = match self.asked.connect(size, Some(&from)).await {
                 Ok(socket) => socket,
-                Err(error) if self.is_passing(&error) => continue,
+                Err(error) if self.is_passing(&error) => {
+                    if !is_told {
+                        self.tell(TerminalEvent::Disconnected).await;
+                        is_told = true;
+                    }
+                    continue;
+                }
                 Err(error) => return Err(self.not_gone_on(&error)),
             };
             if is_another(self.boot.as_ref(), socket.boot.as_ref()) || socket.id != self.id {
@@ -187,12 +194,15 @@ impl Following {
             }
             let unsure = self.outbox.begin(socket.counts(), size);
             let repeats = socket.counts() == Counts::Not;
-            let told = self.events.send(Ok(TerminalEvent::Reconnected { unsure, repeats })).await;
-            if told.is_err() {
-                // The next turn sees that nobody reads.
-                tracing::debug!("nobody reads a terminal any more");
-            }
+            self.tell(TerminalEvent::Reconnected { unsure, repeats }).await;
             return Ok(socket);
+        }
+    }
+
+    async fn tell(&self, event: TerminalEvent) {
+        if self.events.send(Ok(event)).await.is_err() {
+            // The next turn sees that nobody reads.
+            tracing::debug!("nobody reads a terminal any more");
         }
     }
 

@@ -39,6 +39,9 @@ pub enum TerminalEvent {
         /// How many bytes.
         bytes: u64,
     },
+    /// The connection was lost, and the first try to make another one has failed: it is tried again.
+    /// [`Reconnected`](Self::Reconnected) follows, or an error. A loss that is over sooner has none of this.
+    Disconnected,
     /// The connection was lost, and another one goes on.
     Reconnected {
         /// What was typed and may not have arrived. It is not typed again, as it may. Empty where the sandbox counts
