@@ -75,7 +75,8 @@ impl fmt::Display for Error {
         if history.len() > 1 || (record.ended == Step::Preparation && !history.is_empty()) {
             let times = if history.len() == 1 { "attempt" } else { "attempts" };
             write!(f, " after {} {times} in {} ({history})", history.len(), human(history.elapsed()))?;
-        } else if !history.waited_for_probe().is_zero() {
+        } else if record.stop.is_some() && !history.waited_for_probe().is_zero() {
+            // To an answer that came at once, what was waited before it is nothing.
             write!(f, " ({history})")?;
         }
         if let Some(said) = &self.0.said

@@ -64,6 +64,19 @@ fn a_mutation_whose_window_is_longer_than_its_budget_was_not_sent() {
 }
 
 #[test]
+fn what_is_answered_after_the_word_is_told_without_it() {
+    let refused = Step::status(404).body(r#"{"error": "there is no such drive"}"#);
+    let server = FaultServer::start(
+        Script::new().on("PUT", "/", refused.clone()).on("POST", "/", refused).then(Step::ok("{}")),
+    )
+    .unwrap();
+    let mount = client(&server).sandbox("box").drives().mount("data", "/mnt/data").wait();
+    let error = mount.unwrap_err();
+    assert!(error.history().is_some_and(|history| !history.waited_for_probe().is_zero()), "{error}");
+    assert_eq!(error.to_string(), "POST /drives/mount: 404: there is no such drive");
+}
+
+#[test]
 fn a_deadline_ends_the_waiting_for_the_word() {
     let server = FaultServer::start(window(600_000)).unwrap();
     let mount = client(&server).sandbox("box").drives().mount("data", "/mnt/data");
