@@ -10,6 +10,7 @@ use crate::interrupt::asked_to_end;
 use crate::output::Screen;
 use crate::report::{Exit, Failure};
 use crate::runtime::run_to_end;
+use crate::typed::address;
 
 /// A server that misbehaves to a script, for tests of any client
 ///
@@ -31,7 +32,7 @@ pub(crate) struct Faults {
     #[arg(value_name = "SCRIPT")]
     script: PathBuf,
     /// A loopback address
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address)]
     listen: SocketAddr,
 }
 

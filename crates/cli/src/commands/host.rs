@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::typed::{duration, megabytes};
+use crate::typed::{address, duration, megabytes};
 
 /// Run sandboxes on this machine, until Ctrl-C or in the background
 ///
@@ -42,7 +42,7 @@ pub(crate) struct Host {
     #[arg(long, short)]
     detach: bool,
     /// Where it listens; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", env = "REVEILLE_HOST_LISTEN", default_value = "127.0.0.1:7878")]
+    #[arg(long, value_name = "ADDR", env = "REVEILLE_HOST_LISTEN", default_value = "127.0.0.1:7878", value_parser = address)]
     listen: SocketAddr,
     /// Where records, files and drives are kept [default: host in the user's state directory]
     #[arg(long, value_name = "DIR")]

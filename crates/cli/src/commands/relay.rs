@@ -10,6 +10,7 @@ use crate::interrupt::asked_to_end;
 use crate::output::Screen;
 use crate::report::{Exit, Failure};
 use crate::runtime::run_to_end;
+use crate::typed::address;
 
 /// Stand between any client and a platform, so that the client survives the waking of a sandbox
 ///
@@ -30,7 +31,7 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "URL")]
     to: Option<String>,
     /// Where it listens; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", env = "REVEILLE_RELAY_LISTEN", default_value = "127.0.0.1:7879")]
+    #[arg(long, value_name = "ADDR", env = "REVEILLE_RELAY_LISTEN", default_value = "127.0.0.1:7879", value_parser = address)]
     listen: SocketAddr,
     /// Show every request: what was done for it, how long it took, the bytes both ways
     #[arg(long)]

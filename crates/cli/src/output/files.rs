@@ -106,11 +106,11 @@ impl Screen {
             let line = Line::new().text(indent);
             self.line(if *is_directory { line.styled(STRONG, name).text("/") } else { line.text(name) })?;
         }
-        self.note(format_args!(
-            "{} files, {} directories",
-            directory.files.len(),
-            directory.subdirectories.len()
-        ));
+        let counted =
+            |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+        let files = counted(directory.files.len(), "file", "files");
+        let directories = counted(directory.subdirectories.len(), "directory", "directories");
+        self.note(format_args!("{files}, {directories}"));
         Ok(())
     }
 

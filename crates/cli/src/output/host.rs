@@ -61,17 +61,18 @@ impl Screen {
             host.workspace(),
             host.key(),
         );
-        for line in [
+        let found_by_themselves = [
             "",
             "in another terminal",
             "  reveille create box",
             "  reveille exec box -- echo hello",
             "",
             "with another SDK",
-            &exported,
-            "",
-        ] {
-            self.note(line);
+        ];
+        let pointed_here = ["", "in another terminal, and with any SDK, before all else"];
+        let before = if host.announced().is_some() { &found_by_themselves[..] } else { &pointed_here };
+        for line in before.iter().chain(&[exported.as_str(), ""]) {
+            self.note(*line);
         }
         Ok(())
     }

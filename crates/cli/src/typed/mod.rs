@@ -1,5 +1,6 @@
 //! What a person types, read into what is meant by it.
 
+mod address;
 mod attachment;
 pub(crate) mod duration;
 mod forwarding;
@@ -10,6 +11,7 @@ mod pair;
 pub(crate) mod place;
 mod write_out;
 
+pub(crate) use address::address;
 pub(crate) use attachment::{Access, Attachment, attachment};
 pub(crate) use forwarding::{Forwarding, forwarding};
 pub(crate) use lifetime::{lifetime, lifetime_or_never};

@@ -37,6 +37,20 @@ fn a_host_in_the_background_listens_when_the_command_comes_back_and_ends_when_to
 }
 
 #[test]
+fn what_a_host_in_the_background_tells_of_itself_has_no_colours() {
+    let place = Place::new();
+    let mut command = place.command();
+    command.args(["host", "-d", "--listen", "127.0.0.1:0"]).env("REVEILLE_LOG", "info");
+    let begun = crate::place::said(&mut command).done();
+    let _stopped = Stopped(&place);
+    place.run(["create", "box"]).done();
+    let log = place.path().join("state/reveille/host.log");
+    eventually("it tells something", || fs::read_to_string(&log).unwrap().contains("INFO"));
+    assert!(begun.err.contains("INFO") && !begun.err.contains('\u{1b}'), "{begun:?}");
+    assert!(!fs::read_to_string(&log).unwrap().contains('\u{1b}'));
+}
+
+#[test]
 fn a_host_goes_to_the_background_also_where_nobody_reads_what_it_says() {
     let place = Place::new();
     let begin = |flags: &[&str]| {

@@ -1,8 +1,10 @@
 //! What becomes of what a host has started, however it ends.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
-use crate::place::{Host, Place, eventually};
+use crate::place::{Host, Place, eventually, signal};
 
 /// Whether a process with this word among its arguments runs.
 pub(crate) fn runs(word: &str) -> bool {
@@ -48,7 +50,7 @@ fn a_host_that_is_told_to_end_answers_what_runs_and_refuses_what_is_new() {
     let running = std::thread::scope(|scope| {
         let running = scope.spawn(|| place.run(["exec", "box", "--", "touch begun; sleep 2; echo through"]));
         eventually("it runs", || place.run(["exec", "--no-probe", "box", "--", "cat begun"]).code == Some(0));
-        crate::place::signal(host.pid(), "TERM");
+        signal(host.pid(), "TERM");
         eventually("what is new is refused", || {
             let said = place.run(["health", "box", "--retries", "0", "--json"]);
             said.code != Some(0)
@@ -101,6 +103,23 @@ fn a_second_host_leaves_the_first_one_to_be_found() {
     place.run(["exec", "box", "--", "true"]).done();
     let found = place.run(["host", "status", "--json"]).done().json();
     assert_eq!(found["url"], *first.url());
+}
+
+#[test]
+fn one_that_is_not_found_says_how_it_is_reached_and_nothing_else() {
+    let place = Place::new();
+    let _first = Host::start(&place, &[]);
+    let mut command = place.command();
+    command.args(["host", "--listen", "127.0.0.1:0", "--data", "other"]).stdin(Stdio::null());
+    let mut second = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    let mut lines = BufReader::new(second.stderr.take().unwrap());
+    while !said.contains("export BL_API_URL=") {
+        assert_ne!(lines.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    signal(second.id(), "INT");
+    assert!(second.wait().unwrap().success());
+    assert!(!said.contains("reveille create box"), "{said}");
 }
 
 #[test]

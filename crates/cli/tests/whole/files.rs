@@ -136,8 +136,9 @@ fn what_is_there_is_listed_and_found() {
     let long = place.run(["ls", "-l", "box:src"]).done().text();
     assert!(long.contains("644") && long.contains("13 B") && long.ends_with("main.rs\n"), "{long}");
     assert_eq!(place.run(["ls", "box:src", "--json"]).done().json()["files"][0]["name"], "main.rs");
-    let tree = place.run(["tree", "box:src"]).done().text();
-    assert!(tree.ends_with("src\n  deep/\n    x.md\n  main.rs\n"), "{tree}");
+    let tree = place.run(["tree", "box:src"]).done();
+    assert!(tree.text().ends_with("src\n  deep/\n    x.md\n  main.rs\n"), "{tree:?}");
+    assert_eq!(tree.err, "2 files, 1 directory\n");
     assert_eq!(place.run(["find", "box:src", "-n", "*.md"]).done().text(), "deep/x.md\n");
     assert_eq!(place.run(["find", "box:src", "-t", "d"]).done().text(), ".\ndeep\n");
     assert_eq!(
@@ -227,6 +228,8 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         (["cp", "here", "box:/dev/zero"], 1, "a device"),
         (["cp", "-", "box:/tmp/"], 2, "name a file"),
         (["cat", "box:missing", "x"], 1, "missing"),
+        (["cat", "box:/tmp", "x"], 1, "box:/tmp is a directory"),
+        (["cp", "box:/tmp", "-"], 1, "box:/tmp is a directory"),
         (["rm", "box", "-r"], 2, "names no path"),
         (["rm", "box:missing", "-r"], 1, "missing"),
         (["ls", "box:../x", "-a"], 2, "begin it with /"),

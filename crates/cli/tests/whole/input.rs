@@ -131,7 +131,7 @@ fn a_host_that_cannot_start_says_why() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     refused(&place.run(["host", "--listen", &address]), 1, &["in use", "--listen"]);
-    refused(&place.run(["host", "--listen", "nowhere"]), 2, &["--listen"]);
+    refused(&place.run(["host", "--listen", "localhost:0"]), 2, &["--listen", "127.0.0.1:7878"]);
     for waking in [&[][..], &["--while-waking", "hold"], &["--while-waking", "reset"]] {
         let flags = ["host", "--listen", "127.0.0.1:0", "--reject-with", "404"];
         refused(&place.run(flags.iter().chain(waking)), 2, &["--reject-with", "--while-waking reject"]);

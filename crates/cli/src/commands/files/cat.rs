@@ -38,8 +38,10 @@ pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Cat) -
     let mut out = tokio::io::stdout();
     for remote in asked.read()? {
         let (files, asking) = super::of(connection, &remote, "GET", "/filesystem");
-        let call = files.download(&remote.path).stream().with_history();
-        let (mut answer, history) = call.await.map_err(|error| asking.failed(&error))?;
+        let (mut answer, history) = match files.download(&remote.path).stream().with_history().await {
+            Ok(began) => began,
+            Err(error) => return Err(super::unread(&files, &asking, &remote, &error).await),
+        };
         screen.explain(&asking.request, &history);
         while let Some(piece) = answer.next().await {
             out.write_all(&piece.map_err(|error| asking.failed(&error))?).await?;

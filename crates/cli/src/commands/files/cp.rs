@@ -180,9 +180,10 @@ async fn download(connection: &Connection, bar: &Bar, from: &Remote, to: PathBuf
 
 async fn to_stdout(connection: &Connection, from: &Remote) -> Result<Exit, Failure> {
     let (files, asking) = super::of(connection, from, "GET", "/filesystem");
-    let sent = files.download(&from.path).to_writer(tokio::io::stdout()).await;
-    sent.map_err(|error| asking.failed(&error))?;
-    Ok(Exit::Done)
+    match files.download(&from.path).to_writer(tokio::io::stdout()).await {
+        Ok(_) => Ok(Exit::Done),
+        Err(error) => Err(super::unread(&files, &asking, from, &error).await),
+    }
 }
 
 async fn within(connection: &Connection, from: &Remote, to: &Remote) -> Result<Copied, Failure> {
