@@ -44,5 +44,6 @@ mod terminal;
 mod terminate;
 mod upgrade;
 mod user;
+mod workplace;
 
 pub use run::main;

@@ -145,6 +145,9 @@ enum End {
 
 /// Mounts what the sandbox begins with. Nothing runs yet that could be in the way.
 fn attach(arguments: &Arguments) -> Result<(), NotRun> {
+    if arguments.attached.is_empty() {
+        return Ok(());
+    }
     let volumes = place::Kept { word: "volume", directory: &arguments.volumes };
     for attached in &arguments.attached {
         let path = match attached {
@@ -157,7 +160,10 @@ fn attach(arguments: &Arguments) -> Result<(), NotRun> {
             Attached::Scratch { megabytes, path } => place::mount_scratch(*megabytes, path.as_str())?,
         }
     }
-    Ok(())
+    // One of them may stand where the agent does.
+    std::env::current_dir().and_then(std::env::set_current_dir).map_err(|error| {
+        NotRun::Failed(format!("the directory that commands begin in is not there: {error}"))
+    })
 }
 
 fn listen(arguments: &Arguments) -> Result<Listener, String> {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use command_fds::{CommandFdExt, FdMapping};
@@ -17,6 +17,7 @@ use super::log::Source;
 use super::orders::Orders;
 use crate::domain::Domain;
 use crate::user::User;
+use crate::workplace::Workplace;
 
 /// The longest argument that the kernel takes, in bytes, with the zero at its end (`MAX_ARG_STRLEN`).
 const LONGEST_ARGUMENT: usize = 128 << 10;
@@ -30,6 +31,7 @@ pub(crate) struct Shell {
     arguments: Vec<String>,
     domain: Domain,
     user: Option<User>,
+    workplace: Workplace,
 }
 
 /// A process that has just been started.
@@ -51,7 +53,8 @@ impl Shell {
         if arguments.is_empty() {
             arguments.push("-c".to_owned());
         }
-        Self { program: named_shell().unwrap_or_else(|| "/bin/sh".into()), arguments, domain, user }
+        let program = named_shell().unwrap_or_else(|| "/bin/sh".into());
+        Self { program, arguments, domain, user, workplace: Workplace::here() }
     }
 
     /// Who what it starts runs as.
@@ -62,6 +65,16 @@ impl Shell {
     /// From where it is started.
     pub(crate) fn domain(&self) -> &Domain {
         &self.domain
+    }
+
+    /// Where `folder` is for what it starts; nothing where that begins there without being told.
+    pub(crate) fn folder(&self, folder: &str) -> Option<PathBuf> {
+        self.workplace.folder(folder)
+    }
+
+    /// Whether a process can begin in `folder`.
+    pub(crate) fn is_folder(&self, folder: &str) -> bool {
+        self.folder(folder).is_none_or(|folder| folder.is_dir())
     }
 
     /// Starts what was ordered, in a process group of its own.
@@ -85,8 +98,8 @@ impl Shell {
         }
         command.stdin(if orders.stdin { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        if !orders.working_dir.is_empty() {
-            command.current_dir(&orders.working_dir);
+        if let Some(folder) = self.folder(&orders.working_dir) {
+            command.current_dir(folder);
         }
         let mut child = self.domain.start(move || match identity {
             Some(identity) => identity.in_groups(|| command.spawn()),
@@ -115,9 +128,4 @@ fn script(command: &str) -> io::Result<OwnedFd> {
 /// The shell that the environment names, if it does.
 pub(crate) fn named_shell() -> Option<OsString> {
     std::env::var_os("SHELL").filter(|shell| !shell.is_empty())
-}
-
-/// Whether a process can begin in `folder`.
-pub(crate) fn is_folder(folder: &str) -> bool {
-    folder.is_empty() || Path::new(folder).is_dir()
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::known::Known;
 use super::log::{Log, Place, Source};
 use super::orders::{Keep, Orders};
 use super::output;
-use super::shell::{Shell, is_folder};
+use super::shell::Shell;
 use super::standing::End;
 use crate::domain::Domain;
 use crate::failure::Failure;
@@ -66,6 +67,11 @@ impl Processes {
         self.shared.shell.user()
     }
 
+    /// Where `folder` is for what is started; nothing where that begins there without being told.
+    pub(crate) fn folder(&self, folder: &str) -> Option<PathBuf> {
+        self.shared.shell.folder(folder)
+    }
+
     /// From where they are started.
     pub(crate) fn domain(&self) -> &Domain {
         self.shared.shell.domain()
@@ -91,7 +97,7 @@ impl Processes {
         if self.known().named(&orders.name).is_some_and(|other| !other.standing().is_over()) {
             return Err(Failure::bad(format!("a running process has the name {:?}", orders.name)));
         }
-        if !is_folder(&orders.working_dir) {
+        if !self.shared.shell.is_folder(&orders.working_dir) {
             return Err(cannot_start(&orders, &"there is no such folder"));
         }
         let _still = self.shared.still.read().unwrap_or_else(PoisonError::into_inner);

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 
 use pty_process::blocking::{Command, Pts};
@@ -38,8 +39,8 @@ impl Size {
 pub(super) struct Shell {
     pub(super) program: OsString,
     pub(super) arguments: Vec<OsString>,
-    /// Where it begins; the agent's own directory when empty.
-    pub(super) directory: String,
+    /// Where it begins; the agent's own directory where there is none.
+    pub(super) directory: Option<PathBuf>,
     /// From where it is started.
     pub(super) domain: Domain,
     /// Who it runs as, where that is not who the agent is.
@@ -150,8 +151,8 @@ fn is_passing(error: &io::Error) -> bool {
 
 fn spawn(shell: &Shell, pts: Pts) -> io::Result<i32> {
     let mut command = Command::new(&shell.program).args(&shell.arguments).env("TERM", "xterm-256color");
-    if !shell.directory.is_empty() {
-        command = command.current_dir(&shell.directory);
+    if let Some(directory) = &shell.directory {
+        command = command.current_dir(directory);
     }
     let identity = shell.user.as_ref().map(User::identify).transpose()?;
     if let Some(identity) = &identity {

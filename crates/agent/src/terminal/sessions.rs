@@ -90,7 +90,7 @@ impl Sessions {
         let shell = Shell {
             program: wanted.shell.map_or_else(usual_shell, OsString::from),
             arguments: arguments.map(Vec::from).unwrap_or_default(),
-            directory: wanted.directory,
+            directory: processes.folder(&wanted.directory),
             domain: processes.domain().clone(),
             user: processes.user().cloned(),
         };

@@ -73,6 +73,34 @@ fn what_a_process_leaves_behind_does_not_delay_its_end_and_is_still_heard() {
 }
 
 #[test]
+fn commands_begin_in_the_directory_that_has_the_name_now() {
+    let above = tempfile::tempdir().unwrap();
+    let (place, elsewhere) = (above.path().join("work"), above.path().join("elsewhere"));
+    std::fs::create_dir(&place).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reveille-agent"));
+    command.args(["agent", "--listen", "127.0.0.1:0"]).current_dir(&place).env_remove("WORKDIR");
+    let agent = Running::started(command);
+    assert_eq!(agent.run("touch before; ls")["stdout"], "before\n");
+
+    std::fs::rename(&place, &elsewhere).unwrap();
+    assert_eq!(agent.run("ls")["stdout"], "before\n", "nothing has the name");
+    std::fs::create_dir_all(place.join("below")).unwrap();
+    let pwd = |folder: &str| {
+        let wanted = json!({"command": "pwd -P", "workingDir": folder, "waitForCompletion": true});
+        agent.ask("POST", "/process", Some(&wanted)).1["stdout"].clone()
+    };
+    let line = |path: &std::path::Path| format!("{}\n", path.canonicalize().unwrap().display());
+    assert_eq!(pwd(""), line(&place));
+    assert_eq!(pwd("below"), line(&place.join("below")));
+    assert_eq!(pwd(above.path().to_str().unwrap()), line(above.path()));
+
+    // What was there comes back under its name.
+    std::fs::remove_dir_all(&place).unwrap();
+    std::fs::rename(&elsewhere, &place).unwrap();
+    assert_eq!(pwd(""), line(&place));
+}
+
+#[test]
 fn orphans_leave_nothing_in_the_table_of_the_kernel() {
     let agent = Running::start(&[]);
     agent.run("for i in 1 2 3; do (sleep 0.05 &); done");

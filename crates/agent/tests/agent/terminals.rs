@@ -1,4 +1,5 @@
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -62,6 +63,22 @@ fn what_is_typed_runs_and_what_it_says_appears() {
     let mut terminal = Terminal::open(&agent, SH);
     terminal.input("echo a$((1+1))b\n");
     terminal.until("a2b");
+}
+
+#[test]
+fn a_shell_begins_in_the_directory_that_has_the_name_now() {
+    let above = tempfile::tempdir().unwrap();
+    let place = above.path().join("work");
+    std::fs::create_dir(&place).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reveille-agent"));
+    command.args(["agent", "--listen", "127.0.0.1:0"]).current_dir(&place).env_remove("WORKDIR");
+    let agent = Running::started(command);
+    std::fs::remove_dir(&place).unwrap();
+    std::fs::create_dir(&place).unwrap();
+    std::fs::write(place.join("made-anew"), "").unwrap();
+    let mut terminal = Terminal::open(&agent, SH);
+    terminal.input("ls\n");
+    terminal.until("made-anew");
 }
 
 #[test]

@@ -147,6 +147,10 @@ fn trials() -> Vec<Trial> {
             volumes::sizes_at_the_edge_are_kept_or_refused,
         ),
         trial(
+            "commands begin in a volume where they begin",
+            volumes::commands_begin_in_a_volume_where_they_begin,
+        ),
+        trial(
             "scratch space is bounded, and goes with the sandbox's processes",
             volumes::scratch_space_is_bounded_and_goes_with_the_sandbox_s_processes,
         ),

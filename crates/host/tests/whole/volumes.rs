@@ -60,6 +60,23 @@ pub(crate) async fn a_volume_outlives_its_sandbox_and_is_in_one_at_a_time() {
     stand.host.stop().await;
 }
 
+pub(crate) async fn commands_begin_in_a_volume_where_they_begin() {
+    let stand = Stand::with_box(|_| {}).await;
+    let place = run(&stand, "box", "pwd -P").await.trim().to_owned();
+    if place != "/blaxel" {
+        eprintln!("SKIPPED: no two sandboxes begin in the same place on this machine");
+        return;
+    }
+    assert_eq!(stand.control("POST", "/volumes", r#"{"metadata":{"name":"v"}}"#).await.status, 200);
+    assert_eq!(create(&stand, "one", json!([{"name": "v", "mountPath": place}])).await, 200);
+    let kept = run(&stand, "one", "echo kept > file; cat /blaxel/file").await;
+    assert_eq!(kept, "kept\n");
+    assert_eq!(stand.control("DELETE", "/sandboxes/one", "").await.status, 200);
+    assert_eq!(create(&stand, "two", json!([{"name": "v", "mountPath": "/mnt/v"}])).await, 200);
+    assert_eq!(run(&stand, "two", "cat /mnt/v/file").await, "kept\n");
+    stand.host.stop().await;
+}
+
 pub(crate) async fn scratch_space_is_bounded_and_goes_with_the_sandbox_s_processes() {
     let stand = Stand::with_box(|_| {}).await;
     let place = stand.data("inside");
