@@ -24,9 +24,10 @@ pub(crate) fn routes() -> Router<Agent> {
         .route("/network/tunnel", delete(tunnel::remove))
 }
 
-async fn ports(Path(pid): Path<String>) -> Result<Json<ProcessPorts>, Failure> {
+async fn ports(State(agent): State<Agent>, Path(pid): Path<String>) -> Result<Json<ProcessPorts>, Failure> {
     let pid = number(&pid)?;
-    let sockets = tokio::task::spawn_blocking(move || sockets::of(pid)).await;
+    let runs = agent.processes().number(pid);
+    let sockets = tokio::task::spawn_blocking(move || sockets::of(runs)).await;
     let sockets = sockets.map_err(std::io::Error::other).and_then(|sockets| sockets);
     let sockets =
         sockets.map_err(|error| Failure::unworkable(format!("the sockets cannot be read: {error}")))?;

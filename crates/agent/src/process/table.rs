@@ -77,6 +77,13 @@ impl Processes {
         self.shared.shell.domain()
     }
 
+    /// The number in the kernel of what runs now for the process that is known by `pid`: once it was restarted, it is
+    /// another one.
+    pub(crate) fn number(&self, pid: i32) -> i32 {
+        let process = self.known().find(&pid.to_string()).filter(|process| process.pid.as_raw() == pid);
+        process.and_then(|process| process.standing().running).unwrap_or(pid)
+    }
+
     /// Starts what was asked for.
     ///
     /// # Errors

@@ -13,6 +13,22 @@ const LISTENS: &str =
     "python3 -c \"import socket,time; s=socket.create_server(('127.0.0.1',0)); time.sleep(60)\"";
 
 #[test]
+fn what_was_restarted_has_its_ports_under_the_number_that_it_is_known_by() {
+    let agent = Running::start(&[]);
+    let known = tempfile::tempdir().unwrap();
+    let second = known.path().join("second");
+    let command = format!("[ -e {0} ] || {{ touch {0}; exit 1; }}; exec {LISTENS}", second.display());
+    let wanted = json!({"command": command, "restartOnFailure": true, "maxRestarts": 1});
+    let begun = agent.begin(&wanted);
+    let pid = begun["pid"].as_str().unwrap();
+    let listens = |ports: &Value| ports["ports"][0]["state"] == "LISTEN";
+    let ports = agent.wait_for(&format!("/network/process/{pid}/ports"), listens);
+    assert_eq!(ports["pid"], pid.parse::<i32>().unwrap());
+    assert_ne!(ports["ports"][0]["pid"], ports["pid"]);
+    assert_eq!(agent.ask("DELETE", &format!("/process/{pid}/kill"), None).0, 200);
+}
+
+#[test]
 fn whoever_asked_is_told_of_a_port_that_opens() {
     let agent = Running::start(&[]);
     let waiting = TcpListener::bind("127.0.0.1:0").unwrap();
