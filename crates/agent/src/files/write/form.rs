@@ -12,6 +12,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use multer::{Field, Multipart};
 
+use super::disposition::Disposition;
 use crate::failure::Failure;
 use crate::files::disk;
 
@@ -86,9 +87,10 @@ impl<'body> Form<'body> {
     /// When the body is no form, or was cut.
     pub(crate) async fn next(&mut self) -> Result<Option<Part<'body>>, Failure> {
         while let Some(field) = self.parts.next_field().await.map_err(|error| broken(&error))? {
-            match field.name() {
-                Some("file") if field.file_name().is_some() => return Ok(Some(Part::File(Box::new(field)))),
-                Some("permissions") => return short(field).await.map(|text| Some(Part::Permissions(text))),
+            let says = Disposition::of(field.headers());
+            match says.name.as_deref() {
+                Some(b"file") if says.is_file => return Ok(Some(Part::File(Box::new(field)))),
+                Some(b"permissions") => return short(field).await.map(|text| Some(Part::Permissions(text))),
                 _ => {}
             }
         }

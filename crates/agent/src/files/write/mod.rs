@@ -1,5 +1,6 @@
 //! Writing files and making directories.
 
+mod disposition;
 pub(crate) mod draft;
 pub(crate) mod form;
 
