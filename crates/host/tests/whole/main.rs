@@ -98,6 +98,10 @@ fn trials() -> Vec<Trial> {
         ),
         trial("another network reaches what runs, at once", routes::another_network_at_once),
         trial(
+            "its own loopback is asked without the proxy",
+            routes::its_own_loopback_is_asked_without_the_proxy,
+        ),
+        trial(
             "a secret is added on the way out, and is nowhere inside",
             routes::a_secret_is_added_on_the_way,
         ),

@@ -147,6 +147,30 @@ pub(crate) async fn a_secret_is_added_on_the_way() {
     assert!(said.contains("CERTIFICATE_VERIFY_FAILED"), "{said}");
 }
 
+/// Serves one request on all addresses, and asks for it by the address that is named.
+const ASK_ITSELF: &str = "import sys,threading,http.server as h,urllib.request as u; \
+    s=h.HTTPServer(('0.0.0.0',0),h.SimpleHTTPRequestHandler); threading.Thread(target=s.handle_request).start(); \
+    print(u.urlopen('http://%s:%d/' % (sys.argv[1], s.server_port)).status)";
+
+pub(crate) async fn its_own_loopback_is_asked_without_the_proxy() {
+    let stand = Stand::with_box(|_| {}).await;
+    if stand.host.isolation().namespaces != Namespaces::All {
+        return eprintln!("skipped: sandboxes have no network of their own here");
+    }
+    if says(&stand, "/usr/bin/python3 --version").await.trim().is_empty() {
+        return eprintln!("skipped: there is no /usr/bin/python3 to ask with");
+    }
+    for address in ["localhost", "127.0.0.1", "127.0.1.1", "0.0.0.0"] {
+        let command = json!({
+            "command": format!("timeout 60 /usr/bin/python3 -c \"$ASK\" {address} 2>&1 | grep -v GET"),
+            "env": {"ASK": ASK_ITSELF},
+            "waitForCompletion": true,
+        });
+        let said = stand.post("/process", &command).await.json();
+        assert_eq!(said["stdout"], "200\n", "{address}: {said}");
+    }
+}
+
 /// What the proxy of a sandbox says to whoever wants to reach a name that there is not.
 pub(crate) async fn reaches(stand: &Stand) -> String {
     let script = "exec 3<>/dev/tcp/127.0.0.1/61080; \

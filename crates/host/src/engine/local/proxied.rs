@@ -7,8 +7,9 @@ use super::root::CERTIFICATES;
 use crate::egress::authority;
 use crate::engine::Network;
 
-/// What is asked for on the sandbox's own loopback.
-const HERE: &str = "localhost,127.0.0.1,::1";
+/// What is on the sandbox's own loopback: the address of its own name (`/etc/hosts`), and the one that servers print when
+/// they listen on all, are there, too. Its name itself is left out: most programs take `dev` for all that ends in `.dev`.
+const HERE: &str = "localhost,127.0.0.1,127.0.1.1,0.0.0.0,::1";
 
 /// Variables that name one file with everybody who is trusted, in place of the machine's own.
 const TRUSTED: [&str; 8] = [
