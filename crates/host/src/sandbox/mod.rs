@@ -232,9 +232,10 @@ impl Resident {
         self.kept().core.unanswered()
     }
 
-    /// When this host saw it used last.
+    /// When this host saw it used last: now, where a request is open that counts.
     pub(crate) fn last_used(&self) -> Option<SystemTime> {
-        self.kept().last_used
+        let kept = self.kept();
+        if kept.core.is_in_use(now()) { Some(self.terms.clock.now()) } else { kept.last_used }
     }
 
     /// Lets a request to the agent, waking the sandbox first where it sleeps.
@@ -294,7 +295,10 @@ impl Resident {
     }
 
     fn close(&self, open: OpenId) {
-        self.kept().core.close(open, now());
+        let mut kept = self.kept();
+        kept.last_used = Some(self.terms.clock.now());
+        kept.core.close(open, now());
+        drop(kept);
         self.tell_of_end();
     }
 

@@ -1,5 +1,6 @@
 //! Sandboxes that end by themselves, by a clock that is set ahead.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use http::Method;
@@ -115,6 +116,56 @@ async fn idleness_counts_from_the_last_use() {
     clock.skip(9 * MINUTE);
     assert_eq!(status(&stand).await, "DEPLOYED");
     clock.skip(MINUTE);
+    until(&stand, "TERMINATED").await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_open_is_a_use() {
+    let (stand, clock) = with(policy("ttl-idle", "10m")).await;
+    let client = stand.client.clone();
+    let waiting = tokio::spawn(async move { client.get("/local/sandboxes/box/port/1/gate").await });
+    while stand.engine.app("box").arrived() == 0 {
+        tokio::task::yield_now().await;
+    }
+    clock.skip(HOUR);
+    let seen = stand.client.get("/v0/sandboxes/box").await.json();
+    assert_eq!((&seen["status"], &seen["expiresIn"]), (&json!("DEPLOYED"), &json!(600)), "{seen}");
+    stand.engine.app("box").gate.notify_one();
+    assert_eq!(waiting.await.unwrap().text(), "through");
+    clock.skip(9 * MINUTE);
+    assert_eq!(status(&stand).await, "DEPLOYED");
+    clock.skip(HOUR);
+    until(&stand, "TERMINATED").await;
+}
+
+#[tokio::test]
+async fn a_process_that_keeps_it_awake_uses_it() {
+    let clock = Clock::default();
+    let stand = Stand::with(|settings| {
+        settings.clock = clock.clone();
+        settings.standby_after = Duration::from_millis(1);
+    })
+    .await;
+    let body = json!({"metadata": {"name": "box"}, "spec": policy("ttl-idle", "10m")}).to_string();
+    assert_eq!(stand.client.post("/v0/sandboxes", &body).await.status(), 200);
+    let app = stand.engine.app("box");
+    app.keep_alive.store(true, SeqCst);
+    assert_eq!(stand.client.get("/local/sandboxes/box/x").await.status(), 200);
+    let asked = async |before: usize| {
+        while app.asked.load(SeqCst) < before + 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    for _ in 0..2 {
+        asked(app.asked.load(SeqCst)).await;
+        clock.skip(9 * MINUTE);
+    }
+    assert_eq!(status(&stand).await, "DEPLOYED");
+    app.keep_alive.store(false, SeqCst);
+    while stand.engine.is_awake("box") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    clock.skip(HOUR);
     until(&stand, "TERMINATED").await;
 }
 

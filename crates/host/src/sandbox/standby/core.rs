@@ -144,6 +144,11 @@ impl<A: Clone> Core<A> {
         self.idle.unanswered()
     }
 
+    /// Whether an open request counts now.
+    pub(crate) fn is_in_use(&self, now: Instant) -> bool {
+        self.idle.is_in_use(now)
+    }
+
     /// When it is due for standby; `None`: never.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.idle.due()

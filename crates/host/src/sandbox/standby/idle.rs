@@ -102,6 +102,12 @@ impl Ledger {
         self.open.values().filter(|open| open.answer != Some(Answer::Stream)).count()
     }
 
+    /// Whether something open counts now: it waits for its answer, or moved not long ago.
+    pub(crate) fn is_in_use(&self, now: Instant) -> bool {
+        let counts = |open: &Open| open.moved.checked_add(self.rules.silence).is_none_or(|until| until > now);
+        self.open.values().any(|open| open.answer.is_none() || counts(open))
+    }
+
     /// When the streams that moved lately have paused, if nothing moves on them until then.
     pub(crate) fn settles(&self, now: Instant) -> Option<Instant> {
         let streams = self.open.values().filter(|open| open.answer == Some(Answer::Stream));
@@ -162,6 +168,21 @@ mod tests {
         assert_eq!(ledger.due(), Some(start + 25 * MINUTE));
         ledger.close(stream, start + 30 * MINUTE);
         assert_eq!(ledger.due(), Some(start + 30 * MINUTE + 15 * SECOND));
+    }
+
+    #[test]
+    fn what_is_open_is_a_use_for_as_long_as_it_counts() {
+        let start = Instant::now();
+        let mut ledger = ledger(start);
+        assert!(!ledger.is_in_use(start));
+        let open = ledger.open(start);
+        assert!(ledger.is_in_use(start + 10_000 * SECOND), "its answer is waited for");
+        ledger.answered(open, Answer::Stream, start);
+        assert!(ledger.is_in_use(start + 899 * SECOND) && !ledger.is_in_use(start + 900 * SECOND));
+        ledger.moved(open, start + 900 * SECOND);
+        assert!(ledger.is_in_use(start + 901 * SECOND));
+        ledger.close(open, start + 901 * SECOND);
+        assert!(!ledger.is_in_use(start + 901 * SECOND));
     }
 
     #[test]

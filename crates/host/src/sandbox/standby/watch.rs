@@ -80,7 +80,11 @@ async fn look_at_agent(resident: &Arc<Resident>) {
             let command = kept.core.sleep_if_due(now(), waking);
             resident.end(kept, command);
         }
-        KeepAlive::Running => kept.core.look_again(now()),
+        KeepAlive::Running => {
+            // A process that holds it awake uses it, too.
+            kept.last_used = Some(resident.terms.clock.now());
+            kept.core.look_again(now());
+        }
         KeepAlive::Unreachable => {
             kept.core.lost(waking);
             resident.end(kept, None);
