@@ -1,5 +1,6 @@
 //! What is said of a call that failed: what happened, what was seen, what to do next.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use reveille::{AnsweredBy, Error, ErrorKind, FaultKind, History, Seen, Site, StopReason};
@@ -68,7 +69,10 @@ impl Asked {
             _ if error.may_have_run() => self.ambiguous(error),
             ErrorKind::Unavailable if error.stop_reason() == Some(StopReason::NoWord) => self.unsent(error),
             ErrorKind::Unavailable => self.unavailable(error),
-            _ => Failure::new(error.to_string()).advising(self.advice(error)),
+            _ => {
+                let failure = Failure::new(error.to_string()).advising(self.advice(error));
+                refusal(error).into_iter().fold(failure, Failure::saw)
+            }
         };
         failure.knowing(Facts::of_error(error))
     }
@@ -240,6 +244,9 @@ impl Asked {
             (ErrorKind::Conflict, _) if self.is_name() => {
                 return Some(format!("look at it: reveille get {}", self.sandbox));
             }
+            (ErrorKind::Transport, _) if error.last_fault().is_some_and(|it| it.kind == FaultKind::Proxy) => {
+                "see what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name"
+            }
             (ErrorKind::Transport, _) => "see what the other end is: curl -v, or --host",
             (ErrorKind::Decode, _) if error.last_fault().is_some_and(|it| it.kind == FaultKind::TooLarge) => {
                 "stream it: -o FILE, or --no-buffer"
@@ -273,6 +280,14 @@ fn told(what: &str, history: &History, explained: &str) -> Failure {
 /// What whoever answered says of it.
 fn explained(error: &Error) -> String {
     error.explanation().map(|sentence| format!(": {sentence}")).unwrap_or_default()
+}
+
+/// Why there is no connection, in the words of whoever decided it: a forward proxy, or who looks at certificates.
+fn refusal(error: &Error) -> Option<String> {
+    let decided = |kind| matches!(kind, FaultKind::Proxy | FaultKind::TlsVerdict);
+    error.last_fault().filter(|fault| decided(fault.kind))?;
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.last().map(ToString::to_string)
 }
 
 /// Whether the time was up while a good answer was coming.

@@ -1,5 +1,7 @@
 //! What is said of an answer: whose it is, what it means, and what helps.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -276,4 +278,29 @@ fn whoever_gives_up_on_a_new_sandbox_is_told_that_it_may_be_there() {
     assert_eq!(said.status.code(), Some(130), "{said:?}");
     let err = String::from_utf8(said.stderr).unwrap();
     assert!(err.contains("may be there: reveille get new"), "{err}");
+}
+
+#[test]
+fn what_a_forward_proxy_refuses_is_said_with_its_reason_and_without_its_login() {
+    let place = Place::new();
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = proxy.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut stream = proxy.accept().unwrap().0;
+        let head = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+        assert!(head.count() > 0);
+        stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").unwrap();
+    });
+    for (proxy, why) in [
+        (format!("http://me:hunter2@{address}"), "the proxy answered 407 to CONNECT"),
+        ("ftp://me:hunter2@127.0.0.1:1".to_owned(), "what HTTP_PROXY names is no proxy that is spoken to"),
+    ] {
+        let mut command = place.command();
+        command.env("BL_API_URL", "http://platform.invalid/v0").env("BL_API_KEY", "key");
+        let said = said(command.env("HTTP_PROXY", proxy).arg("list"));
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.err.contains("the forward proxy refused") && said.err.contains(why), "{said:?}");
+        assert!(said.err.contains("see what HTTPS_PROXY"), "{said:?}");
+        assert!(!said.err.contains("hunter2"), "{said:?}");
+    }
 }

@@ -152,7 +152,9 @@ impl ClientBuilder {
 
     /// Sends every request through this forward proxy, whatever the environment names: `http://`, `https://`, `socks5://`
     /// or `socks5h://`, with `user:password@` where it wants a login. By default those of the environment are used
-    /// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), and none for this machine's own addresses.
+    /// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`), and none for this machine's own addresses and for whom `NO_PROXY` names:
+    /// names with all below them (`x.org`, `.x.org`, `*.x.org`), addresses and networks (`10.0.0.0/8`), each with a port
+    /// or without, by commas or spaces; `*` is everybody.
     ///
     /// ```
     /// # fn main() -> Result<(), reveille::Error> {

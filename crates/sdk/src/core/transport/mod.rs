@@ -7,6 +7,7 @@
 mod connect;
 mod connection;
 mod evidence;
+mod exceptions;
 mod exchange;
 mod expectation;
 mod host;

@@ -1,7 +1,6 @@
 //! Forward proxies, as the environment names them (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), or code.
 
 use std::io;
-use std::net::IpAddr;
 
 use http::uri::Scheme;
 use http::{HeaderValue, Uri};
@@ -13,6 +12,7 @@ use tokio_socks::tcp::Socks5Stream;
 
 use super::ForwardProxy;
 use super::connect::{ConnectFault, Connector};
+use super::exceptions::{Exceptions, is_loopback};
 use super::link::Wire;
 
 /// The largest head of a proxy's answer, in bytes.
@@ -22,6 +22,7 @@ const MAX_HEAD: usize = 16 * 1024;
 pub(super) struct Proxies {
     known: Matcher,
     loopback: Loopback,
+    except: Exceptions,
     /// Names that hold what is no proxy that anybody here speaks to. What they are for does not go past them.
     unspoken: Vec<Unspoken>,
 }
@@ -51,7 +52,8 @@ impl Proxies {
             ForwardProxy::None => Matcher::builder().build(),
             ForwardProxy::At(url) => Matcher::builder().all(url.clone()).build(),
         };
-        Self { known: all, loopback: Loopback::Through, unspoken: Vec::new() }
+        let except = Exceptions::of("");
+        Self { known: all, loopback: Loopback::Through, except, unspoken: Vec::new() }
     }
 
     fn from_env() -> Self {
@@ -65,23 +67,24 @@ impl Proxies {
     }
 
     fn named_by(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let except = variable("NO_PROXY").unwrap_or_default();
-        let mut known = Matcher::builder().no(except.clone());
+        let except = Exceptions::of(&variable("NO_PROXY").unwrap_or_default());
+        let mut known = Matcher::builder();
         let mut unspoken = Vec::new();
         for name in NAMES {
             let Some(url) = variable(name) else { continue };
             if is_proxy(&url) {
                 known = of(name, known, url);
             } else {
-                let applies = of(name, Matcher::builder().no(except.clone()), PLACEHOLDER.to_owned()).build();
+                let applies = of(name, Matcher::builder(), PLACEHOLDER.to_owned()).build();
                 unspoken.push(Unspoken { name, applies });
             }
         }
-        Self { known: known.build(), loopback: Loopback::Past, unspoken }
+        Self { known: known.build(), loopback: Loopback::Past, except, unspoken }
     }
 
     pub(super) fn for_uri(&self, uri: &Uri) -> Option<Proxy> {
-        if self.loopback == Loopback::Past && is_loopback(uri.host()?) {
+        let is_past = self.loopback == Loopback::Past && is_loopback(uri.host()?);
+        if is_past || self.except.cover(uri, port_of(uri)) {
             return None;
         }
         let unspoken = self.unspoken.iter().find(|it| it.applies.intercept(uri).is_some());
@@ -116,11 +119,6 @@ fn is_proxy(url: &str) -> bool {
 pub(crate) fn is_spoken(url: &str) -> bool {
     let spoken = ["http://", "https://", "socks5://", "socks5h://"];
     spoken.iter().any(|scheme| url.starts_with(scheme)) && is_proxy(url)
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_matches(['[', ']']);
-    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// One forward proxy.
@@ -185,7 +183,7 @@ where
     request.extend(b"\r\n");
     stream.write_all(&request).await.map_err(broken)?;
     stream.flush().await.map_err(broken)?;
-    let status = read_status(stream).await.map_err(broken)?;
+    let status = read_final_status(stream).await.map_err(broken)?;
     let kind = match status {
         200..=299 => return Ok(()),
         502..=504 => FaultKind::Unreachable,
@@ -239,10 +237,20 @@ fn with_port(uri: &Uri, port: u16) -> Uri {
     built.unwrap_or_else(|_| uri.clone())
 }
 
+/// The status of the final answer. Informational ones may precede it (RFC 9110, section 15.2).
+async fn read_final_status<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<u16> {
+    loop {
+        let status = read_status(stream).await?;
+        if !matches!(status, 100 | 102..=199) {
+            return Ok(status);
+        }
+    }
+}
+
 async fn read_status<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<u16> {
     let mut head = Vec::new();
-    // Byte by byte, as what follows the head belongs to TLS.
-    while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_HEAD {
+    // Byte by byte, as what follows the head belongs to TLS. A line may end without a CR (RFC 9112, section 2.2).
+    while !head.ends_with(b"\n\r\n") && !head.ends_with(b"\n\n") && head.len() < MAX_HEAD {
         head.push(stream.read_u8().await?);
     }
     let mut headers = [httparse::EMPTY_HEADER; 64];
@@ -365,6 +373,18 @@ mod tests {
     #[tokio::test]
     async fn a_tunnel_is_what_a_proxy_grants() {
         assert!(tunnelled(b"HTTP/1.1 200 Connection established\r\n\r\n").await.is_ok());
+        assert!(tunnelled(b"HTTP/1.1 200 OK\n\n").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_a_proxy_tells_before_it_decides_is_passed_over() {
+        let granted =
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\na: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+        assert!(tunnelled(granted).await.is_ok());
+        let refused = tunnelled(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 407 No\r\n\r\n").await;
+        assert_eq!(refused.map(drop).unwrap_err().kind, FaultKind::Proxy);
+        let changed = tunnelled(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").await;
+        assert_eq!(changed.map(drop).unwrap_err().kind, FaultKind::Proxy);
     }
 
     #[tokio::test]
