@@ -80,7 +80,7 @@ pub(crate) struct Fetch {
 }
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Fetch) -> Result<Exit, Failure> {
-    let trip = trip::Trip::new(connection, asked)?;
+    let trip = trip::Trip::new(connection, asked).await?;
     match (&asked.output, asked.no_buffer) {
         (Some(file), _) if file != Path::new("-") => showing::to_file(screen, trip, asked, file).await,
         (Some(_), _) | (None, true) => showing::as_it_comes(screen, trip, asked).await,

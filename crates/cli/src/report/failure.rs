@@ -114,6 +114,10 @@ pub(crate) fn in_words(error: &io::Error) -> String {
         _ => {
             let text = error.to_string();
             let plain = text.split(" (os error").next().unwrap_or_default();
+            // A word of capitals is a name.
+            if plain.chars().nth(1).is_some_and(char::is_uppercase) {
+                return plain.to_owned();
+            }
             let mut letters = plain.chars();
             letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
         }

@@ -98,6 +98,25 @@ fn a_mutation_is_repeated_where_it_is_led_only_as_the_status_says() {
     assert_eq!((said.code, server.arrivals().len()), (Some(1), 1), "{said:?}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_path_names_is_sent_whatever_length_it_tells() {
+    let place = Place::new();
+    // A pipe can be read once, and is sent twice here.
+    let led = server(Script::new().step(redirect(307, "/there")).then(Step::ok("done")));
+    let url = led.url();
+    place.feed(&["fetch", &url, "80", "/start", "-L", "-d", "@/dev/stdin"], b"order").done();
+    assert_eq!(led.arrivals().iter().map(|it| it.body.length).collect::<Vec<_>>(), [5, 5]);
+
+    let server = server(Script::new().then(Step::ok("done")));
+    fs::write(place.path().join("empty"), "").unwrap();
+    for path in ["/proc/version", "empty"] {
+        fetch(&place, &server, &["-d", &format!("@{path}")]).done();
+        let length = fs::read(place.path().join(path)).unwrap().len() as u64;
+        assert_eq!(server.arrivals().last().unwrap().body.length, length, "{path}");
+    }
+}
+
 #[test]
 fn another_origin_gets_no_credentials() {
     let place = Place::new();
@@ -119,6 +138,10 @@ fn another_origin_gets_no_credentials() {
         "-H",
         "Cookie: a=b",
         "-H",
+        "Proxy-Authorization: Basic for-a-proxy",
+        "-H",
+        "X-Blaxel-Preview-Token: of-a-preview",
+        "-H",
         "x-other: stays",
         "--retries",
         "0",
@@ -136,7 +159,7 @@ fn another_origin_gets_no_credentials() {
     assert_eq!(said.done().text(), "elsewhere");
     let seen = text(&away);
     assert!(seen.contains("x-other: stays"), "{seen}");
-    for secret in ["secret-key", "bearer mine", "cookie", "x-blaxel"] {
+    for secret in ["secret-key", "bearer mine", "cookie", "proxy-authorization", "x-blaxel"] {
         assert!(!seen.contains(secret), "{secret}: {seen}");
     }
 }
@@ -184,6 +207,33 @@ fn a_compressed_body_is_unpacked_when_it_was_asked_for() {
             assert_eq!(said.code, Some(1), "{coding}: {}", said.err);
             assert!(said.err.contains("unpacked"), "{coding}: {}", said.err);
         }
+    }
+}
+
+#[test]
+fn nothing_is_nothing_in_every_coding() {
+    let place = Place::new();
+    for status in [200, 204, 304] {
+        for coding in ["gzip", "deflate", "br"] {
+            let empty = Step::status(status).header("content-encoding", coding);
+            let server = server(Script::new().then(empty));
+            for flags in [&["--compressed"][..], &["--compressed", "-N"], &["--compressed", "-o", "-"]] {
+                assert_eq!(fetch(&place, &server, flags).done().text(), "", "{status} {coding} {flags:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_deflated_body_is_unpacked_without_its_wrapper_too() {
+    let place = Place::new();
+    let page = b"a page without much in it, ".repeat(40);
+    let wrapped = packed("deflate", &page);
+    // Two bytes say what it is, and four at the end that it is whole (RFC 1950, 2.2).
+    let bare = wrapped[2..wrapped.len() - 4].to_vec();
+    let server = server(Script::new().then(Step::ok(bare).header("content-encoding", "deflate")));
+    for flags in [&["--compressed"][..], &["--compressed", "-N"]] {
+        assert!(fetch(&place, &server, flags).done().out == page, "{flags:?}");
     }
 }
 

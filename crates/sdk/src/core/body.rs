@@ -1,6 +1,6 @@
 use std::fmt;
 use std::future::Future;
-use std::io::{self, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,18 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
+use futures_util::stream::{Stream, StreamExt, TryStreamExt};
 use http_body::{Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use reveille_retry::Resend;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
+use super::file;
 use super::passed::Passed;
 use super::pump::{self, Piped, Pump};
-
-/// How much of a file is read at once.
-const FILE_CHUNK: usize = 64 * 1024;
+use super::sized::Sized;
 
 pub(super) type BytesBody = UnsyncBoxBody<Bytes, io::Error>;
 type Opening = Pin<Box<dyn Future<Output = io::Result<BytesBody>> + Send>>;
@@ -69,7 +67,7 @@ impl Body {
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
         let inner = StreamBody::new(stream.map_ok(Frame::data).boxed());
-        Self(Kind::Once(BodyExt::boxed_unsync(Sized { inner, left: length })))
+        Self(Kind::Once(BodyExt::boxed_unsync(Sized::new(inner, length))))
     }
 
     /// A body of HTTP that comes from elsewhere, with those of its trailers that may go on, and the length that it tells,
@@ -93,12 +91,13 @@ impl Body {
         Self(Kind::Once(BodyExt::boxed_unsync(passed)))
     }
 
-    /// A file, streamed. It is opened anew for each attempt.
+    /// A file, streamed. It is opened anew for each attempt, which a pipe and a device cannot be: they are an error, and
+    /// can be sent as a [`stream`](Self::stream).
     pub fn file(path: impl Into<PathBuf>) -> Self {
         let path = Arc::new(path.into());
         let open = move || -> Opening {
             let path = Arc::clone(&path);
-            Box::pin(async move { file(&path).await })
+            Box::pin(async move { file::whole(&path).await })
         };
         Self(Kind::Anew(Arc::new(open)))
     }
@@ -126,11 +125,7 @@ impl Body {
     pub(crate) fn part_of_file(path: Arc<Path>, start: u64, length: u64) -> Self {
         let open = move || -> Opening {
             let path = Arc::clone(&path);
-            Box::pin(async move {
-                let mut file = tokio::fs::File::open(&path).await?;
-                file.seek(SeekFrom::Start(start)).await?;
-                Ok(read(file, length))
-            })
+            Box::pin(async move { file::part(&path, start, length).await })
         };
         Self(Kind::Anew(Arc::new(open)))
     }
@@ -190,22 +185,6 @@ impl Body {
     }
 }
 
-async fn file(path: &Path) -> io::Result<BytesBody> {
-    let file = tokio::fs::File::open(path).await?;
-    let length = file.metadata().await?.len();
-    Ok(read(file, length))
-}
-
-/// The next `length` bytes of a file.
-fn read(file: tokio::fs::File, length: u64) -> BytesBody {
-    let chunks = stream::try_unfold(file.take(length), |mut file| async move {
-        let mut chunk = Vec::with_capacity(FILE_CHUNK);
-        let read = (&mut file).take(FILE_CHUNK as u64).read_to_end(&mut chunk).await?;
-        Ok((read > 0).then(|| (Bytes::from(chunk), file)))
-    });
-    BodyExt::boxed_unsync(Sized { inner: StreamBody::new(chunks.map_ok(Frame::data).boxed()), left: length })
-}
-
 impl Default for Body {
     fn default() -> Self {
         Self::empty()
@@ -234,42 +213,6 @@ macro_rules! from_bytes {
 }
 
 from_bytes!(Bytes, Vec<u8>, String, &'static str, &'static [u8]);
-
-/// A stream whose length is known, so that it goes out with a `Content-Length`.
-struct Sized<B> {
-    inner: B,
-    left: u64,
-}
-
-impl<B> http_body::Body for Sized<B>
-where
-    B: http_body::Body<Data = Bytes, Error = io::Error> + Unpin,
-{
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            let Some(left) = self.left.checked_sub(data.len() as u64) else {
-                let text = "the body is longer than was said";
-                return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, text))));
-            };
-            self.left = left;
-        }
-        if frame.is_none() && self.left > 0 {
-            let text = "the body is shorter than was said, or the file became so while it was sent";
-            return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, text))));
-        }
-        Poll::Ready(frame)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
-}
 
 /// A body between a beginning and an end.
 struct Between {

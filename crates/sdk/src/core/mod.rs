@@ -2,12 +2,14 @@
 
 mod body;
 mod credentials;
+mod file;
 mod passed;
 mod per_process;
 mod pump;
 mod readiness;
 pub(crate) mod runtime;
 pub(crate) mod settings;
+mod sized;
 mod tokens;
 pub(crate) mod transport;
 

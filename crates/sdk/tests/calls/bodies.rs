@@ -101,3 +101,26 @@ fn a_stream_of_a_known_length_says_it_and_is_held_to_it() {
         assert_eq!(ended.unwrap_err().kind(), reveille::ErrorKind::Input, "{said}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_is_sent_to_its_end_whatever_length_it_tells_and_a_pipe_is_none() {
+    everywhere(
+        BOTH,
+        || Script::new().then(Step::ok("done")),
+        |server, client, way| {
+            let post =
+                |path: &str| client.sandbox("box").network().fetch(3000, "/").post().body(Body::file(path));
+            way.finish(post("/proc/version").with_history()).unwrap();
+            assert_eq!(
+                server.arrivals()[0].body.length,
+                std::fs::read("/proc/version").unwrap().len() as u64
+            );
+            let (reader, _writer) = std::io::pipe().unwrap();
+            let pipe = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+            let error = way.finish(post(&pipe).with_history()).unwrap_err();
+            assert!(!error.may_have_run() && error.to_string().contains("could not be read"), "{error}");
+            assert_eq!(server.arrivals().len(), 1);
+        },
+    );
+}

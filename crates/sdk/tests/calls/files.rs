@@ -129,6 +129,16 @@ fn a_file_that_cannot_be_kept_here_is_said() {
     assert_eq!((error.kind(), server.arrivals_of("PUT").len()), (ErrorKind::File, 0));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_tells_its_length_when_it_is_read_is_brought_whole() {
+    let server = FaultServer::start(Script::new().then(Step::ok(r#"{"path":"/f","message":""}"#))).unwrap();
+    let files = client(&server).sandbox("box").files();
+    let there = std::fs::read("/proc/version").unwrap().len() as u64;
+    assert_eq!(files.upload("/f").from_file("/proc/version").wait().unwrap(), there);
+    assert!(server.arrivals_of("PUT")[0].body.length > there);
+}
+
 #[tokio::test]
 async fn a_watch_connects_again_and_says_that_it_may_have_missed_something() {
     let first =

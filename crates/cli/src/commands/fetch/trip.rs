@@ -1,9 +1,13 @@
 //! One fetch from the first request to the last, over the redirects that it follows.
 
-use std::io::Read;
+use std::io;
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, LOCATION};
-use reveille::{Body, HeaderMap, Method, Request as Call, StatusCode};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, LOCATION, PROXY_AUTHORIZATION,
+};
+use reveille::{Body, Bytes, HeaderMap, Method, Request as Call, StatusCode};
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
 use url::{Position, Url};
 
 use super::{Fetch, coding};
@@ -12,6 +16,10 @@ use crate::report::{Asked, Exit, Failure, Request};
 
 /// How many redirects are followed at the most; curl's number.
 const MOST: usize = 50;
+/// How the names of the platform's headers begin: its key, the token of a preview.
+const PLATFORMS: &str = "x-blaxel-";
+/// The most that is held of what is no file, in bytes.
+const MOST_HELD: u64 = 256 * 1024 * 1024;
 /// Stands for the app where a path is resolved.
 const INSIDE: &str = "http://localhost";
 
@@ -28,7 +36,7 @@ enum Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Data {
     Nothing,
-    Text(String),
+    Held(Bytes),
     File(String),
     /// It can be read once.
     Stdin,
@@ -47,9 +55,12 @@ pub(super) struct Trip<'a> {
 }
 
 impl<'a> Trip<'a> {
-    pub(super) fn new(connection: &'a Connection, asked: &'a Fetch) -> Result<Self, Failure> {
+    pub(super) async fn new(connection: &'a Connection, asked: &'a Fetch) -> Result<Self, Failure> {
         let typed = asked.data.as_deref().or(asked.data_json.as_deref());
-        let data = typed.map_or(Ok(Data::Nothing), data)?;
+        let data = match typed {
+            Some(typed) => data(typed).await?,
+            None => Data::Nothing,
+        };
         let mut headers = Vec::new();
         for header in &asked.header {
             let (name, value) = split(header)?;
@@ -100,7 +111,7 @@ impl<'a> Trip<'a> {
         let call = self.headers.iter().fold(call, |call, (name, value)| call.header(name, value));
         let call = match &self.data {
             Data::Nothing => call,
-            Data::Text(text) => call.body(Body::from(text.clone())),
+            Data::Held(bytes) => call.body(Body::from(bytes.clone())),
             Data::File(path) => call.body(Body::file(path)),
             Data::Stdin => call.body(Body::stream(tokio_util::io::ReaderStream::new(tokio::io::stdin()))),
         };
@@ -138,8 +149,7 @@ impl<'a> Trip<'a> {
                 .next("send a file: -d @FILE"));
         }
         if matches!(target, Target::Elsewhere(_)) {
-            let own = [AUTHORIZATION, COOKIE, HOST];
-            self.headers.retain(|(name, _)| !own.iter().any(|own| name.eq_ignore_ascii_case(own.as_str())));
+            self.headers.retain(|(name, _)| !is_for_one_alone(name));
         }
         self.target = target;
         self.redirects += 1;
@@ -175,6 +185,13 @@ impl Target {
     }
 }
 
+/// Whether a header is for whom it was typed and for nobody else: credentials, the platform's own too, and his name.
+fn is_for_one_alone(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let own = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, HOST];
+    own.iter().any(|own| name == own.as_str()) || name.starts_with(PLATFORMS)
+}
+
 fn method(asked: &Fetch) -> Result<Method, Failure> {
     let has_data = asked.data.is_some() || asked.data_json.is_some();
     let name = match &asked.request {
@@ -198,16 +215,26 @@ fn split(header: &str) -> Result<(&str, &str), Failure> {
     }
 }
 
-fn data(typed: &str) -> Result<Data, Failure> {
+async fn data(typed: &str) -> Result<Data, Failure> {
     match typed.strip_prefix('@') {
-        None => Ok(Data::Text(typed.to_owned())),
+        None => Ok(Data::Held(typed.to_owned().into())),
         Some("-") => Ok(Data::Stdin),
-        Some(path) => {
-            let opened = std::fs::File::open(path).and_then(|mut file| file.read(&mut [0; 0]).map(drop));
-            opened.map_err(|error| Failure::io(path, &error).exiting(Exit::Usage))?;
-            Ok(Data::File(path.to_owned()))
-        }
+        Some(path) => named(path).await.map_err(|error| Failure::io(path, &error).exiting(Exit::Usage)),
     }
+}
+
+/// What a path names: a file, or what can be read once, as a pipe (`@<(command)`), and is held.
+async fn named(path: &str) -> io::Result<Data> {
+    let file = File::open(path).await?;
+    if file.metadata().await?.is_file() {
+        return Ok(Data::File(path.to_owned()));
+    }
+    let mut held = Vec::new();
+    file.take(MOST_HELD + 1).read_to_end(&mut held).await?;
+    if held.len() as u64 > MOST_HELD {
+        return Err(io::Error::other("it gives more than can be held; stdin is streamed: -d @-"));
+    }
+    Ok(Data::Held(held.into()))
 }
 
 #[cfg(test)]

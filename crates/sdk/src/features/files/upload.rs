@@ -89,6 +89,11 @@ impl Upload {
                 return Err(Error::input(format!("{} is no file", path.display())));
             }
             let length = facts.len();
+            if length == 0 {
+                // What the system makes while it is read tells how long it is only then.
+                let file = fs::File::open(&path).await.map_err(|error| unread(&path, error))?;
+                return self.from_reader(file).await;
+            }
             if length <= PART {
                 return self.whole(Body::file(&path), length).await;
             }
