@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::TRANSFER_ENCODING;
+use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{Either, Full};
@@ -71,6 +71,9 @@ impl Crossing {
     fn admit(&self, request: &Request<Coming>) -> Result<OwnedSemaphorePermit, Refusal> {
         if self.stop.is_cancelled() {
             return Err(refusal::stopping());
+        }
+        if request.headers().get_all(HOST).iter().nth(1).is_some() {
+            return Err(refusal::two_hosts());
         }
         if self.credentials == Credentials::Ours && strangers::may_be_a_page(request.uri(), request.headers())
         {

@@ -84,6 +84,11 @@ pub(crate) fn body_broken() -> Refusal {
         .action("send the body as its head announces it, and to its end")
 }
 
+/// 400: whose it is, is left to whoever reads it (RFC 9112, section 3.2).
+pub(crate) fn two_hosts() -> Refusal {
+    Refusal::new(GatewayCode::BadRequest, "the relay: the request names two hosts").action("send one Host")
+}
+
 /// 400: `OPTIONS *`, which is to a server as a whole and to no sandbox.
 pub(crate) fn no_path() -> Refusal {
     Refusal::new(GatewayCode::BadRequest, "the relay: it passes requests to a path, and * is none")

@@ -170,3 +170,12 @@ fn a_loop_by_way_of_others_ends_with_the_second_round() {
         assert_eq!(answer.header("x-blaxel-error-code"), Some("LOOP_DETECTED"));
     }
 }
+
+#[test]
+fn a_request_that_names_two_hosts_is_nobodys() {
+    let platform = FaultServer::start(Step::ok("")).unwrap();
+    let relay = relay(plain(&platform.url()));
+    let answer = ask(&relay, "GET", &format!("{BOX}/health"), "host: other.example\r\n");
+    assert_eq!((answer.status, answer.header("x-blaxel-error-code")), (400, Some("BAD_REQUEST")));
+    assert_eq!(platform.arrivals().len(), 0);
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reveille::RetryPolicy;
 use reveille_faults::{End, FaultServer, Moment, Refusing, Script, Step};
 
-use crate::place::{ask_with, get, plain, post, relay, to};
+use crate::place::{BOX, ask_with, get, plain, post, relay, to};
 
 #[test]
 fn a_read_survives_the_window_and_is_told_what_it_met() {
@@ -17,6 +17,22 @@ fn a_read_survives_the_window_and_is_told_what_it_met() {
     assert_eq!((answer.status, answer.text()), (200, "awake".to_owned()));
     let told = answer.header("reveille-attempts").unwrap();
     assert!(told.starts_with("503, reset, 200; waited ") && told.ends_with(" ms"), "{told}");
+}
+
+#[test]
+fn a_read_that_offers_another_protocol_in_passing_is_a_read() {
+    for offer in [
+        "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n",
+        "connection: Upgrade\r\nupgrade: TLS/1.2\r\n",
+    ] {
+        let script = Script::new().step(Step::status(503)).then(Step::ok("awake"));
+        let platform = FaultServer::start(script).unwrap();
+        let relay = relay(plain(&platform.url()));
+        let answer = ask_with(&relay, "GET", &format!("{BOX}/port/3000/status"), offer, "");
+        assert_eq!((answer.status, answer.text()), (200, "awake".to_owned()));
+        let stayed = |name| platform.arrivals().iter().all(|arrival| arrival.header(name).is_none());
+        assert!(stayed("upgrade") && stayed("http2-settings"), "{:?}", platform.arrivals());
+    }
 }
 
 #[test]

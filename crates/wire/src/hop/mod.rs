@@ -26,6 +26,9 @@ pub const MAX_ADDED: usize = 8;
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
+/// What clients offer to change over to in passing, by its name without a version.
+const OFFERS: [&[u8]; 2] = [b"h2c", b"tls"];
+
 /// Those that are meant for one hop whether or not `Connection` names them.
 const ALWAYS: [HeaderName; 6] = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
 
@@ -123,13 +126,19 @@ fn is_only_kept_alive(headers: &HeaderMap) -> bool {
 }
 
 /// The protocol that a message changes over to, where `Connection` says that it does.
+///
+/// HTTP/2 in the clear is none, nor is TLS: nobody changes over to them any more (RFC 9113, section 3.1), they are for one
+/// hop alone, and clients that still offer them, some with every request, are served without.
 #[must_use]
 pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     if !headers.keys().any(|name| name == UPGRADE) {
         return None;
     }
     let asks = listed(headers, &CONNECTION).any(|word| word.eq_ignore_ascii_case("upgrade"));
-    asks.then(|| headers.get(UPGRADE).cloned()).flatten()
+    let protocol = headers.get(UPGRADE).filter(|_| asks)?;
+    let name = protocol.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
+    let is_offer = OFFERS.iter().any(|offer| name.eq_ignore_ascii_case(offer));
+    (!is_offer).then(|| protocol.clone())
 }
 
 /// Writes a change of protocol for the next hop into headers that [`strip`] has gone over.

@@ -96,6 +96,12 @@ fn an_upgrade_is_one_only_where_connection_says_so() {
     assert_eq!(upgrade(&asked), Some(HeaderValue::from_static("websocket")));
     assert_eq!(upgrade(&map(&[("upgrade", "h2c")])), None);
     assert_eq!(upgrade(&map(&[("connection", "upgrade")])), None);
+    let offered =
+        [("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "AAMAAABk")];
+    let mut offered = map(&offered);
+    assert_eq!(upgrade(&offered), None);
+    assert_eq!((strip(&mut offered), offered.len()), (Ok(Framing::Plain), 0));
+    assert_eq!(upgrade(&map(&[("connection", "Upgrade"), ("upgrade", "TLS/1.2")])), None);
     let mut next = HeaderMap::new();
     write_upgrade(&mut next, HeaderValue::from_static("websocket"));
     assert_eq!(upgrade(&next), upgrade(&asked));

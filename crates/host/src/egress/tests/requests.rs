@@ -58,13 +58,22 @@ async fn what_passes_unseen_is_cut_when_it_is_to_be_read() {
 }
 
 #[tokio::test]
+async fn a_request_that_offers_http2_in_the_clear_goes_without_the_offer() {
+    let stand = Stand::by(allowing(&["api.example/m-*"])).await;
+    let mut client = stand.client().await;
+    let request = get("/m-ok").header("connection", "Upgrade, HTTP2-Settings").header("upgrade", "h2c");
+    let answer = ask(&mut client, request.header("http2-settings", "AAMAAABk").body("").unwrap()).await;
+    assert_eq!((answer.status.as_u16(), stand.server.had()), (200, 1));
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_goes_nowhere() {
     let stand = Stand::by(allowing(&["api.example/x"])).await;
     let mut tunnel = stand.connected(&format!("{NAME}:443")).await;
     tunnel.write_all(b"GET /x HTTP/1.1\r\nhost: api.example\r\n\r\n").await.unwrap();
     assert_eq!(tunnel.read(&mut [0]).await.unwrap_or(0), 0, "what is not TLS");
     let mut secured = stand.secured(&format!("{NAME}:443"), NAME).await;
-    let other = "GET /x HTTP/1.1\r\nhost: api.example\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n";
+    let other = "GET /x HTTP/1.1\r\nhost: api.example\r\nconnection: upgrade\r\nupgrade: odd/1\r\n\r\n";
     secured.write_all(other.as_bytes()).await.unwrap();
     let said = head_of(&mut secured).await;
     assert!(said.starts_with("HTTP/1.1 403"), "{said}");
