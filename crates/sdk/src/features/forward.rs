@@ -79,7 +79,10 @@ impl Forward {
             let path = path_of(&head.uri);
             let base = url.strip_suffix(path).unwrap_or_default();
             let target = Target::new(base, path, Site::App);
-            let operation = Operation::new(head.method.clone(), target).identity(Identity::Theirs);
+            let mut operation = Operation::new(head.method.clone(), target).identity(Identity::Theirs);
+            if let Some(flaw) = flaw_of(&head.uri) {
+                operation.refuse(Error::input(flaw));
+            }
             handed_on(core, operation, head, body).no_retry().read_as(streamed())
         };
         Self { call }
@@ -158,6 +161,18 @@ fn streamed() -> Reading<Forwarded> {
 
 fn path_of(uri: &Uri) -> &str {
     uri.path_and_query().map_or("/", |path| path.as_str())
+}
+
+/// What is wrong with whom a URL names, where something is.
+fn flaw_of(uri: &Uri) -> Option<&'static str> {
+    let authority = uri.authority()?.as_str();
+    if authority.contains('@') {
+        // It has no place in a request (RFC 9110, section 7.2), and nobody would be asked who it is.
+        return Some("a URL must not carry a user name or a password");
+    }
+    let port = authority.strip_prefix(uri.host()?)?.strip_prefix(':')?;
+    // Else it would be taken for one without a port.
+    (!port.is_empty() && uri.port().is_none()).then_some("the port of a URL is a number from 0 to 65535")
 }
 
 /// What of a URL follows a base.

@@ -184,3 +184,15 @@ fn a13_heads_that_only_inform_are_passed_over() {
         assert_eq!((page.text().as_ref(), history.to_string().as_str()), ("final", "200"));
     });
 }
+
+#[test]
+fn a13_a_space_behind_the_name_of_a_header_is_none() {
+    let head = "HTTP/1.1 200 OK\r\nX-Apart : c\r\ncontent-length : 5\r\n\r\nfinal";
+    let script = || Script::from(Step::garbage(head));
+    everywhere(HTTP1, script, |_, client, way| {
+        let fetch = client.sandbox("box").network().fetch(3000, "/").post();
+        let (page, _) = way.finish(fetch.with_history()).unwrap();
+        let apart = page.headers().get("x-apart").map(http::HeaderValue::as_bytes);
+        assert_eq!((page.text().as_ref(), apart), ("final", Some(&b"c"[..])));
+    });
+}

@@ -300,6 +300,22 @@ fn a_request_to_a_url_below_the_platform_survives_the_window() {
 }
 
 #[test]
+fn a_url_with_a_login_or_a_port_that_is_none_is_refused() {
+    let server = FaultServer::start(Step::ok("")).unwrap();
+    let client = builder(&server.url()).build().unwrap();
+    let login = server.url().replace("http://", "http://me:hunter2@");
+    for (url, flaw) in
+        [(login.as_str(), "password"), ("http://127.0.0.1:99999/", "port"), ("http://[::1]:65536", "port")]
+    {
+        let error = client.send(http::Request::get(url).body(Body::empty()).unwrap()).wait().unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Input, 0), "{url}: {error}");
+        assert!(error.to_string().contains(flaw), "{url}: {error}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    }
+    assert_eq!(server.arrivals().len(), 0);
+}
+
+#[test]
 fn a_request_to_a_url_elsewhere_is_sent_once_and_as_it_came() {
     let elsewhere = FaultServer::start(Script::new().then(Step::status(503))).unwrap();
     let client = probing("http://127.0.0.1:9").retry(RetryPolicy::new()).build().unwrap();

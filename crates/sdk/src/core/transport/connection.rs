@@ -57,7 +57,11 @@ pub(super) struct Http1 {
 
 impl Http1 {
     pub(super) async fn new(link: Link) -> hyper::Result<Self> {
-        let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(link)).await?;
+        // A space behind the name of a header is none of it, and goes no further (RFC 9112, section 5.1).
+        let (sender, connection) = http1::Builder::new()
+            .allow_spaces_after_header_name_in_responses(true)
+            .handshake(TokioIo::new(link))
+            .await?;
         // Its errors reach whoever waits for an answer.
         tokio::spawn(connection.with_upgrades());
         Ok(Self { sender })
