@@ -107,7 +107,7 @@ fn credentials_do_not_go_to_a_url_that_was_typed() {
     let host = Host::start(&place, &[]);
     place.run(["create", "box"]).done();
     let url = format!("{}/local/sandboxes/box", host.url());
-    refused(&place.run(["health", &url]), 1, &["401"]);
+    refused(&place.run(["health", &url]), 1, &["401", "--auth"]);
     place.run(["health", &url, "--auth"]).done();
     place.run(["--auth", "health", &url]).done();
     refused(&place.run(["list", "--host", "http://127.0.0.1:1"]), 2, &["credentials", "--auth"]);
@@ -123,6 +123,18 @@ fn a_config_file_that_is_no_yaml_is_reported_once_and_passed_over() {
     let said = place.run(["list"]).done();
     assert_eq!(said.err.matches("config.yaml").count(), 1, "{said:?}");
     assert!(!place.run(["list", "--quiet"]).done().err.contains("config.yaml"));
+}
+
+#[test]
+fn what_is_too_long_to_be_sent_is_named_and_not_repeated() {
+    let place = Place::new();
+    let _host = Host::start(&place, &[]);
+    let long = "x".repeat(100_000);
+    for words in [["logs", "box", &long], ["grep", &long, "box"]] {
+        let said = place.run(words);
+        refused(&said, 2, &["too long"]);
+        assert!(said.err.len() < 300, "{} bytes", said.err.len());
+    }
 }
 
 #[test]

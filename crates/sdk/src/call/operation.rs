@@ -267,6 +267,9 @@ fn replay_of(method: &Method) -> Replay {
 /// Every letter but the unreserved ones (RFC 3986, section 2.3) stands for itself only when it is escaped.
 const DATA: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// How much of a path that cannot be sent is quoted, in characters.
+const QUOTED: usize = 80;
+
 /// A value as one segment of a path; `what` names it should it be none.
 pub(crate) fn segment(what: &'static str, value: &str) -> Result<String, InvalidInput> {
     if matches!(value, "" | "." | "..") {
@@ -289,8 +292,10 @@ impl Target {
     }
 
     pub(crate) fn uri(&self) -> Result<Uri, Error> {
-        let refused = |_| Error::input(format!("{:?} is no URL that a request can be sent to", self.shown()));
-        Uri::try_from([&*self.base, &*self.path].concat()).map_err(refused)
+        Uri::try_from([&*self.base, &*self.path].concat()).map_err(|why| {
+            let begin: String = self.shown().chars().take(QUOTED).collect();
+            Error::input(format!("{begin:?} is no URL that a request can be sent to: {why}"))
+        })
     }
 
     /// The path as it stands in errors, spans and logs: without its query, which may hold secrets.
