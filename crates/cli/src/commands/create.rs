@@ -54,7 +54,11 @@ pub(crate) struct Create {
 }
 
 pub(crate) async fn run(screen: &Screen, connection: &Connection, asked: &Create) -> Result<Exit, Failure> {
-    let asking = connection.asking(&asked.name, Request::new("POST", "/sandboxes"));
+    let mut asking = connection.asking(&asked.name, Request::new("POST", "/sandboxes"));
+    if !asked.volume.is_empty() {
+        // Either may be in conflict: the name, or a volume that another sandbox has.
+        asking = asking.listed_by("reveille list, reveille volume list");
+    }
     let interrupted = asked_to_end()?;
     let made = tokio::select! {
         made = wanted(connection, asked).with_history().into_future() => made,

@@ -211,6 +211,9 @@ mod here {
             let value = value.map_err(|_| Failure::usage("a unit can hold text only"))?;
             unit::set(&mut flags, flag, value);
         }
+        if std::env::var_os("REVEILLE_HOST_LISTEN").is_some() {
+            unit::set(&mut flags, "--listen", asked.listen.to_string());
+        }
         if let Some(workspace) = &global.workspace {
             unit::set(&mut flags, "--workspace", workspace.clone());
         }

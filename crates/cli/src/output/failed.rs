@@ -26,9 +26,10 @@ struct Object<'a> {
 /// Tells of a command line that is no use of this program: help and version, which go to stdout, or what is wrong.
 pub(crate) fn misused(said: &clap::Error, typed: impl Iterator<Item = OsString>) -> Exit {
     if !said.use_stderr() {
-        // A closed pipe is nobody's fault.
-        let _ = said.print();
-        return Exit::Done;
+        return match said.print() {
+            Ok(()) => Exit::Done,
+            Err(error) => Screen::bare(Format::People).failed(&Failure::from(error)),
+        };
     }
     // What could not be read cannot say in which form it wants its error.
     let json = typed.take_while(|word| word != "--").any(|word| word == "--json");

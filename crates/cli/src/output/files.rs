@@ -45,8 +45,8 @@ impl Copied {
     }
 
     /// Something that never left its sandbox.
-    pub(crate) fn within(to: String) -> Self {
-        Self { destination: to, files: None, bytes: None, skipped: Vec::new() }
+    pub(crate) fn within(to: &Remote) -> Self {
+        Self { destination: to.to_string(), files: None, bytes: None, skipped: Vec::new() }
     }
 }
 

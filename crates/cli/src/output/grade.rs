@@ -53,7 +53,8 @@ impl Screen {
         }
         let judged = Rule::all().filter_map(|rule| report.of(rule));
         let (kept, broken): (Vec<_>, Vec<_>) = judged.partition(|verdict| *verdict == Verdict::Kept);
-        self.note(format_args!("{} rules kept, {} broken", kept.len(), broken.len()));
+        let rules = if kept.len() == 1 { "rule" } else { "rules" };
+        self.note(format_args!("{} {rules} kept, {} broken", kept.len(), broken.len()));
         Ok(())
     }
 

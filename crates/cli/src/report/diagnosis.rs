@@ -237,6 +237,9 @@ impl Asked {
             (ErrorKind::Denied, Some(403)) => {
                 "this key is for another workspace: see --workspace and BL_WORKSPACE"
             }
+            (ErrorKind::Denied, _) if self.sandbox.contains("://") => {
+                "a URL that is typed gets the credentials with --auth only; with it, check BL_API_KEY"
+            }
             (ErrorKind::Denied, _) => "check BL_API_KEY, or unset it to use the local host that is running",
             (ErrorKind::NotFound, _) if self.is_name() && is_of_the_platform(error) => {
                 "see what there is: reveille list"

@@ -118,7 +118,7 @@ fn files_go_from_one_sandbox_to_another_and_within_one() {
     assert_eq!(place.run(["cat", "other:g"]).done().text(), "content");
     place.run(["cp", "box:d", "other:e"]).done();
     assert_eq!(place.run(["cat", "other:e/f"]).done().text(), "content");
-    place.run(["cp", "box:d", "box:copy"]).done();
+    assert_eq!(place.run(["cp", "box:d", "box:copy"]).done().err, "copied to box:copy\n");
     assert_eq!(place.run(["cat", "box", "copy/f"]).done().text(), "content");
 }
 

@@ -55,6 +55,9 @@ fn a_unit_runs_the_host_with_the_flags_it_was_asked_for_with() {
     assert!(start.contains(" host --listen 127.0.0.1:7979 --data "), "{start}");
     assert!(start.contains("da ta%%\"") && !start.contains("print-unit"), "{start}");
     assert!(unit.contains("\nDelegate=yes\n") && unit.contains("\nTimeoutStopSec=60\n"), "{unit}");
+    let mut elsewhere = place.command();
+    elsewhere.args(["host", "--print-unit"]).env("REVEILLE_HOST_LISTEN", "127.0.0.1:7980");
+    assert!(crate::place::said(&mut elsewhere).done().text().contains("--listen 127.0.0.1:7980"));
     assert_eq!(place.run(["host", "--print-unit", "--reject-with", "404"]).code, Some(2));
     match Command::new("systemd-analyze").arg("verify").arg("--man=no").arg(&file).output() {
         Err(_) => eprintln!("SKIPPED: there is no systemd-analyze here to read the unit"),
@@ -103,6 +106,28 @@ fn a_key_is_shown_once_opens_the_host_and_is_revoked() {
     let refused = guest(&["list"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert_eq!(place.run(["key", "revoke", "ci"]).code, Some(1));
+}
+
+#[test]
+fn what_could_not_be_shown_is_a_failure_also_where_it_is_help() {
+    let place = Place::new();
+    for word in ["help", "--version"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = place.command();
+        let output = command
+            .arg(word)
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && told.contains("the disk is full"), "{output:?}");
+        // Whoever reads no further has seen enough.
+        let mut command = place.command();
+        assert!(command.arg(word).stdout(std::io::pipe().unwrap().1).status().unwrap().success());
+    }
 }
 
 #[test]

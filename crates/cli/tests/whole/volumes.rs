@@ -27,7 +27,8 @@ fn a_volume_is_made_attached_enlarged_and_deleted() {
     let line: Vec<&str> = listed.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(line, ["data", "128", "MB", "box"]);
     let taken = place.run(["create", "other", "--volume", &format!("{mount}:ro")]);
-    assert!(taken.code == Some(1) && taken.err.contains("box"), "{taken:?}");
+    let told = taken.err.contains("box") && taken.err.contains("reveille volume list");
+    assert!(taken.code == Some(1) && told, "{taken:?}");
     let held = place.run(["volume", "delete", "data"]);
     assert!(held.code == Some(1) && held.err.contains("box"), "{held:?}");
     place.run(["delete", "box"]).done();

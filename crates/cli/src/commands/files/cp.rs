@@ -189,7 +189,8 @@ async fn to_stdout(connection: &Connection, from: &Remote) -> Result<Exit, Failu
 async fn within(connection: &Connection, from: &Remote, to: &Remote) -> Result<Copied, Failure> {
     let (files, asking) = super::of(connection, from, "POST", "/filesystem-copy");
     let done = files.copy(&from.path, &to.path).await.map_err(|error| asking.failed(&error))?;
-    Ok(Copied::within(if done.destination.is_empty() { to.path.clone() } else { done.destination }))
+    let path = if done.destination.is_empty() { to.path.clone() } else { done.destination };
+    Ok(Copied::within(&Remote { path, ..to.clone() }))
 }
 
 /// Through this machine, and never all of it at once. A directory rests here on its way.
