@@ -1,7 +1,7 @@
 //! Files in and out of a sandbox, through the whole of it: command, client, gateway, agent.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Stdio;
@@ -107,6 +107,22 @@ fn what_is_no_file_is_left_out_and_said() {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert_eq!((&said.json()["files"], said.json()["skipped"].as_array().unwrap().len()), (&1.into(), 2));
     assert_eq!(fs::read_to_string(place.path().join("back/f")).unwrap(), "x");
+}
+
+#[test]
+fn a_pipe_or_a_device_of_this_machine_gets_what_is_copied_and_is_not_replaced() {
+    use std::os::unix::fs::FileTypeExt;
+    let (place, _host) = place();
+    assert_eq!(place.feed(&["cp", "-", "box:f"], b"content").code, Some(0));
+    let pipe = place.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Open at both ends, it keeps what is written.
+    let mut ends = File::options().read(true).write(true).open(&pipe).unwrap();
+    place.run(["cp", "box:f", "pipe"]).done();
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    let mut came = [0; 7];
+    ends.read_exact(&mut came).unwrap();
+    assert_eq!(&came, b"content");
 }
 
 #[test]

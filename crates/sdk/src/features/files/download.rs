@@ -66,7 +66,8 @@ impl Download {
         self.call
     }
 
-    /// Writes it to a file of this machine, which appears under its name only when it is whole. Gives its length.
+    /// Writes it to a file of this machine, which appears under its name only when it is whole. Gives its length. A
+    /// pipe, a terminal or a device that is there is not replaced: it gets what comes as it comes.
     pub fn to_file(self, path: impl Into<PathBuf>) -> Transfer {
         let path = path.into();
         Transfer::new(async move {

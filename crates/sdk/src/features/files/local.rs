@@ -51,12 +51,28 @@ impl fmt::Debug for Listener {
 #[derive(Debug)]
 pub(super) struct Coming {
     pub(super) file: fs::File,
-    at: PathBuf,
     target: PathBuf,
+    place: Place,
+}
+
+/// Where it comes to.
+#[derive(Debug)]
+enum Place {
+    Beside(PathBuf),
+    /// A pipe, a terminal or a device, which takes what comes and is not replaced.
+    There,
 }
 
 impl Coming {
     pub(super) async fn begin(target: &Path) -> Result<Self, Error> {
+        if let Ok(there) = fs::metadata(target).await
+            && !there.is_file()
+            && !there.is_dir()
+        {
+            let file = fs::File::options().write(true).open(target).await;
+            let file = file.map_err(|error| unwritten(target, error))?;
+            return Ok(Self { file, target: target.to_owned(), place: Place::There });
+        }
         // What a link leads to is replaced, and not the link.
         let target = fs::canonicalize(target).await.unwrap_or_else(|_| target.to_owned());
         let name =
@@ -65,27 +81,30 @@ impl Coming {
         let at = target.with_file_name(name);
         let file = fs::File::options().write(true).create_new(true).open(&at).await;
         let file = file.map_err(|error| unwritten(&target, error))?;
-        Ok(Self { file, at, target })
+        Ok(Self { file, target, place: Place::Beside(at) })
     }
 
     /// Puts it in place, whole. A file that was there keeps its mode.
     pub(super) async fn finish(mut self) -> Result<(), Error> {
         use tokio::io::AsyncWriteExt;
-        let place = async {
+        let put = async {
             self.file.flush().await?;
+            let Place::Beside(at) = &self.place else { return Ok(()) };
             if let Ok(there) = fs::metadata(&self.target).await {
-                fs::set_permissions(&self.at, there.permissions()).await?;
+                fs::set_permissions(at, there.permissions()).await?;
             }
-            fs::rename(&self.at, &self.target).await
+            fs::rename(at, &self.target).await
         };
-        place.await.map_err(|error| unwritten(&self.target, error))
+        put.await.map_err(|error| unwritten(&self.target, error))
     }
 }
 
 impl Drop for Coming {
     fn drop(&mut self) {
-        // Once in place it is not there any more.
-        let _gone = std::fs::remove_file(&self.at);
+        if let Place::Beside(at) = &self.place {
+            // Once in place it is not there any more.
+            let _gone = std::fs::remove_file(at);
+        }
     }
 }
 
@@ -139,6 +158,10 @@ pub(super) fn mode_of(_: &std::fs::Metadata) -> u32 {
 pub(super) async fn set_mode(path: &Path, octal: &str) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt;
     let Ok(mode) = u32::from_str_radix(octal, 8) else { return Ok(()) };
+    if !fs::metadata(path).await.is_ok_and(|there| there.is_file()) {
+        // What took the content and was there before keeps its own.
+        return Ok(());
+    }
     let permissions = std::fs::Permissions::from_mode(mode & 0o777);
     fs::set_permissions(path, permissions).await.map_err(|error| unwritten(path, error))
 }
