@@ -49,7 +49,7 @@ impl<'a> Checks<'a> {
         let began = Instant::now();
         self.first = self.setup.ledger().await?;
         let host = self.setup.host();
-        self.board.opening(&host.url(), &host.isolation().to_string())?;
+        self.board.opening(&host.url(), host.isolation())?;
         self.board.section("reads: each from standby, and each arrives (without the probe)")?;
         for operation in Operation::READS {
             for way in [Way::Async, Way::Blocking] {

@@ -2,8 +2,10 @@ use std::io;
 use std::time::Duration;
 
 use reveille::Attempt;
+use reveille_host::Isolation;
 use serde_json::json;
 
+use super::host::walls;
 use super::timeline::Timeline;
 use super::{BAD, FAINT, Format, GOOD, Letters, Line, STRONG, Screen, Terminal, WAIT};
 use crate::report::{Claim, Facts, Progress, duration};
@@ -52,9 +54,10 @@ impl Board {
         self.screen.format == Format::Json
     }
 
-    pub(crate) fn opening(&self, url: &str, isolation: &str) -> io::Result<()> {
+    pub(crate) fn opening(&self, url: &str, isolation: &Isolation) -> io::Result<()> {
         if self.is_json() {
             let window = u64::try_from(self.timeline.window.as_millis()).unwrap_or(u64::MAX);
+            let isolation = isolation.to_string();
             return self
                 .screen
                 .json(&json!({"host": {"url": url, "isolation": isolation, "windowMs": window}}));
@@ -62,7 +65,12 @@ impl Board {
         let window = duration(self.timeline.window);
         let about = |name: &str| Line::from("  ").styled(FAINT, format_args!("{name:<9}"));
         self.screen.line(Line::new().styled(STRONG, "one sandbox, asleep and awake"))?;
-        self.screen.line(about("host").text(format_args!("{url}, {isolation}")))?;
+        self.screen.line(about("host").text(format_args!("{url}, {}", walls(isolation))))?;
+        if !isolation.missing.is_empty() {
+            self.screen.line(about("").text(
+                "not all is to be had here: reveille doctor says what is missing, and how to get it",
+            ))?;
+        }
         self.screen.line(
             about("window")
                 .text(format_args!("for {window} after each waking the gateway answers 503 to everything")),

@@ -10,6 +10,12 @@ use serde_json::json;
 use super::{BAD, FAINT, Format, GOOD, Line, STRONG, Screen, Table, WAIT};
 use crate::report::{duration, size};
 
+/// What keeps sandboxes apart, without what a better choice would have needed.
+pub(super) fn walls(isolation: &Isolation) -> String {
+    let Isolation { namespaces, landlock, freezer, limits, .. } = isolation;
+    format!("{namespaces}, {landlock}, {freezer}, {limits}")
+}
+
 /// What a local host shows: where it is when it runs, and every request.
 impl Screen {
     /// What keeps sandboxes apart here, and what a better choice would have needed.
@@ -48,7 +54,11 @@ impl Screen {
         add("listening", host.url());
         add("key", host.key().to_owned());
         add("workspace", host.workspace().to_owned());
-        add("isolation", host.isolation().to_string());
+        let isolation = host.isolation();
+        add("isolation", walls(isolation));
+        for missing in &isolation.missing {
+            add("missing", missing.clone());
+        }
         add("standby", format!("after {} without a request", duration(standby_after)));
         add("data", data.display().to_string());
         if let Some(announced) = host.announced() {

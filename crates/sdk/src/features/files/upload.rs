@@ -88,12 +88,14 @@ impl Upload {
             if !facts.is_file() {
                 return Err(Error::input(format!("{} is no file", path.display())));
             }
+            // Why it cannot be read is best said here: a request only knows that its body could not be.
+            let file = fs::File::open(&path).await.map_err(|error| unread(&path, error))?;
             let length = facts.len();
             if length == 0 {
                 // What the system makes while it is read tells how long it is only then.
-                let file = fs::File::open(&path).await.map_err(|error| unread(&path, error))?;
                 return self.from_reader(file).await;
             }
+            drop(file);
             if length <= PART {
                 return self.whole(Body::file(&path), length).await;
             }
