@@ -1,5 +1,6 @@
 //! Connections that die, fall silent or fill up while they are kept.
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -142,6 +143,27 @@ async fn a_connection_that_the_peer_closed_while_nobody_looked_costs_no_attempt(
         server.wait_for_closed().wait().unwrap();
     }
     assert_eq!(server.arrivals_of("POST").len(), 3);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_peer_is_about_to_close_takes_no_further_request() {
+    for (said, connections) in [
+        ("timeout=1", 3),
+        ("max=9, Timeout = 0", 3),
+        ("timeout=600", 1),
+        ("timeout=18446744073709551615", 1),
+        ("timeout=-1", 1),
+        ("max=9", 1),
+        ("soon", 1),
+    ] {
+        let server = FaultServer::start(Step::ok("ok").header("keep-alive", said)).unwrap();
+        let client = builder(&server.url()).build().unwrap();
+        for _ in 0..3 {
+            client.sandbox("box").network().fetch(3000, "/").post().await.unwrap();
+        }
+        let used: HashSet<_> = server.arrivals().into_iter().map(|arrival| arrival.connection).collect();
+        assert_eq!(used.len(), connections, "{said}");
+    }
 }
 
 /// A server of HTTP/2 that takes so many streams on a connection, and answers `/slow` never.

@@ -4,9 +4,10 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::TryFutureExt;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -16,6 +17,8 @@ use tokio::sync::{oneshot, watch};
 use super::link::Link;
 use super::permits::Permits;
 use crate::core::SendBody;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// A request that was not answered, and the request itself where none of it was written.
 pub(super) struct Unanswered {
@@ -50,9 +53,15 @@ impl From<reveille_http2::Unanswered<SendBody>> for Unanswered {
     }
 }
 
+/// How long before a peer closes an idle connection the last request may go out on it: what is on its way to one that
+/// is being closed may have run, as far as its sender can tell.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
 /// A connection of HTTP/1.1, which serves one request at a time.
 pub(super) struct Http1 {
     sender: http1::SendRequest<SendBody>,
+    /// How long it may be idle and is used again, as far as the peer says.
+    rest: Duration,
 }
 
 impl Http1 {
@@ -64,7 +73,24 @@ impl Http1 {
             .await?;
         // Its errors reach whoever waits for an answer.
         tokio::spawn(connection.with_upgrades());
-        Ok(Self { sender })
+        Ok(Self { sender, rest: Duration::MAX })
+    }
+
+    /// Takes note of how long the peer keeps it idle, where an answer says so (`Keep-Alive: timeout=5`, RFC 2068, section
+    /// 19.7.1; seconds).
+    pub(super) fn hear(&mut self, answer: &HeaderMap) {
+        // Few names are gone over faster than one is looked up.
+        let Some((_, said)) = answer.iter().find(|(name, _)| **name == KEEP_ALIVE) else { return };
+        let seconds = said.to_str().ok().into_iter().flat_map(|said| said.split(',')).find_map(|word| {
+            let (name, seconds) = word.split_once('=')?;
+            if name.trim().eq_ignore_ascii_case("timeout") { seconds.trim().parse().ok() } else { None }
+        });
+        self.rest = seconds.map_or(Duration::MAX, |it| Duration::from_secs(it).saturating_sub(ON_ITS_WAY));
+    }
+
+    /// How long it may be idle and is used again.
+    pub(super) fn rest(&self) -> Duration {
+        self.rest
     }
 
     /// Sends at once; what is waited for is the answer.

@@ -85,6 +85,7 @@ impl<'a> Way<'a> {
                             }
                             Ok(answer) => {
                                 trace.answered();
+                                connection.hear(answer.headers());
                                 let hold = hold(On::Http1(connection));
                                 return Ok(answer.map(|body| Incoming::over_http1(body, hold)));
                             }

@@ -83,14 +83,16 @@ impl Kept {
         if self.permits.is_queue() {
             return None;
         }
-        let (age, fresh) = (self.age(), FRESH.min(self.permits.idle_for()));
+        let (age, most) = (self.age(), self.permits.idle_for());
         let mut connections = self.lock();
         if connections.idle.is_empty() {
             drop(connections);
             return self.stream();
         }
-        let is_ready =
-            |idle: &mut Idle| idle.age == age && idle.connection.is_ready() && idle.since.elapsed() <= fresh;
+        let is_ready = |idle: &mut Idle| {
+            let fresh = FRESH.min(idle.at_most(most));
+            idle.age == age && idle.connection.is_ready() && idle.since.elapsed() <= fresh
+        };
         let Idle { connection, .. } = connections.idle.pop_if(is_ready)?;
         Some(Leased { lease: Lease::Http1(connection), served: Served::Before, age })
     }
@@ -111,10 +113,11 @@ impl Kept {
     /// The connection that was given back last, where it can still be used.
     pub(super) async fn idle(&self) -> Option<Leased> {
         loop {
-            let found = self.lock().idle.pop();
-            let Some(Idle { mut connection, since, age }) = found else { return self.stream() };
+            let Some(found) = self.lock().idle.pop() else { return self.stream() };
+            let most = found.at_most(self.permits.idle_for());
+            let Idle { mut connection, since, age } = found;
             let idle = since.elapsed();
-            if idle > self.permits.idle_for() || age != self.age() || connection.is_closed() {
+            if idle > most || age != self.age() || connection.is_closed() {
                 continue;
             }
             if idle > FRESH {
@@ -204,7 +207,8 @@ impl Kept {
         let (age, now, most) = (self.age(), Instant::now(), self.permits.idle_for());
         let mut connections = self.lock();
         connections.idle.retain(|idle| {
-            idle.age == age && !idle.connection.is_closed() && now.duration_since(idle.since) < most
+            let rested = now.duration_since(idle.since);
+            idle.age == age && !idle.connection.is_closed() && rested < idle.at_most(most)
         });
         connections.shared.retain(|shared| shared.is_usable(age, now, most));
         !connections.idle.is_empty() || !connections.shared.is_empty()
@@ -217,6 +221,13 @@ impl Kept {
 
     fn lock(&self) -> MutexGuard<'_, Connections> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Idle {
+    /// How long it may be idle, where none may be for longer than `most`.
+    fn at_most(&self, most: Duration) -> Duration {
+        most.min(self.connection.rest())
     }
 }
 
