@@ -72,7 +72,10 @@ impl Crossing {
         if self.stop.is_cancelled() {
             return Err(refusal::stopping());
         }
-        if request.headers().get_all(HOST).iter().nth(1).is_some() {
+        // What came whole has been looked at as it was read.
+        if matches!(request.body(), Coming::Streamed(_))
+            && request.headers().get_all(HOST).iter().nth(1).is_some()
+        {
             return Err(refusal::two_hosts());
         }
         if self.credentials == Credentials::Ours && strangers::may_be_a_page(request.uri(), request.headers())

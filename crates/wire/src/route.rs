@@ -26,10 +26,11 @@ impl<'a> SandboxPath<'a> {
     /// Takes a path apart; `None` where it leads to no sandbox.
     #[must_use]
     pub fn of(path_and_query: &'a str) -> Option<Self> {
-        let path = path_and_query.split('?').next().unwrap_or_default();
-        let mut segments = path.strip_prefix('/')?.splitn(4, '/');
-        let (workspace, kind, name) = (segments.next()?, segments.next()?, segments.next()?);
-        if workspace.is_empty() || is_dots(workspace) || kind != "sandboxes" || !SandboxName::is_one(name) {
+        let (workspace, rest) = path_and_query.strip_prefix('/')?.split_once('/')?;
+        let rest = rest.strip_prefix("sandboxes/")?;
+        let name = rest.split(['/', '?']).next().unwrap_or_default();
+        let is_workspace = !workspace.is_empty() && !workspace.contains('?') && !is_dots(workspace);
+        if !is_workspace || !SandboxName::is_one(name) {
             return None;
         }
         let length = "/".len() + workspace.len() + "/sandboxes/".len() + name.len();
