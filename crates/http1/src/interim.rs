@@ -21,7 +21,7 @@ use crate::written::{write_line, write_status_line};
 /// How much waits for a slow client, in bytes.
 const MOST: usize = 16 * 1024;
 /// What is not said in an interim answer: it has no body, and says nothing of its connection.
-static LEFT_OUT: [HeaderName; 6] = [CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+const LEFT_OUT: [HeaderName; 6] = [CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 
 /// Something waits to be written.
 const WAITING: u64 = 1;

@@ -14,7 +14,7 @@ use http_body::{Body, Frame};
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What belongs to a connection of HTTP/1.1 (RFC 9113, section 8.2.2).
-static OF_CONNECTION: [HeaderName; 5] = [
+const OF_CONNECTION: [HeaderName; 5] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -39,7 +39,7 @@ impl From<h2::Error> for Broken {
 }
 
 pub(crate) fn leave_out_of_connection(headers: &mut HeaderMap) {
-    for name in &OF_CONNECTION {
+    for name in OF_CONNECTION {
         headers.remove(name);
     }
 }

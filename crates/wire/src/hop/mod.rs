@@ -30,7 +30,7 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const OFFERS: [&[u8]; 2] = [b"h2c", b"tls"];
 
 /// Those that are meant for one hop whether or not `Connection` names them.
-static ALWAYS: [HeaderName; 6] = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
+const ALWAYS: [HeaderName; 6] = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
 
 /// How long the head of a request is, as HTTP/1.1 writes it, in bytes.
 ///

@@ -8,7 +8,7 @@ use super::ALWAYS;
 use crate::header;
 
 /// What says how a message is framed, routed, allowed or read: too late after its body (RFC 9110, section 6.5.1).
-static NEVER: [HeaderName; 9] = [
+const NEVER: [HeaderName; 9] = [
     AUTHORIZATION,
     CACHE_CONTROL,
     CONTENT_ENCODING,
