@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::TRANSFER_ENCODING;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{Either, Full};
@@ -73,9 +73,7 @@ impl Crossing {
             return Err(refusal::stopping());
         }
         // What came whole has been looked at as it was read.
-        if matches!(request.body(), Coming::Streamed(_))
-            && request.headers().get_all(HOST).iter().nth(1).is_some()
-        {
+        if matches!(request.body(), Coming::Streamed(_)) && hop::names_two_hosts(request.headers()) {
             return Err(refusal::two_hosts());
         }
         if self.credentials == Credentials::Ours && strangers::may_be_a_page(request.uri(), request.headers())
@@ -166,7 +164,7 @@ impl Exchange {
             response.headers_mut().insert(ATTEMPTS, line);
         }
         // Some clients send everything again after such a status, unless the answer says that they must not.
-        if StatusSet::TRANSIENT.contains(response.status()) && !refusal::is_read(&self.method) {
+        if StatusSet::TRANSIENT.contains(response.status()) && !hop::is_read(&self.method) {
             response.headers_mut().entry(SHOULD_RETRY).or_insert(HeaderValue::from_static("false"));
         }
         let Self { telling, permit, .. } = self;

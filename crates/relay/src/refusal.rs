@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use http_body_util::Full;
 use reveille::{Dispatch, Error, ErrorKind, FaultKind, History, Seen};
-use reveille_wire::{GatewayCode, Refusal};
+use reveille_wire::{GatewayCode, Refusal, hop};
 
 /// When to come back where nobody said.
 const SOON: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ pub(crate) fn of_error(error: &Error, method: &Method) -> Refusal {
                     .do_not("repeat a request that must not run twice: the sandbox may have carried it out");
             }
             match kind {
-                ErrorKind::Unavailable | ErrorKind::Interrupted if is_read(method) => {
+                ErrorKind::Unavailable | ErrorKind::Interrupted if hop::is_read(method) => {
                     refusal.retryable().retry_after(wait)
                 }
                 _ => refusal,
@@ -71,11 +71,6 @@ fn nothing_left(history: Option<&History>) -> bool {
 
 fn is_late(last: Option<FaultKind>) -> bool {
     matches!(last, Some(FaultKind::ReadTimeout | FaultKind::AttemptTimeout | FaultKind::Deadline))
-}
-
-/// Whether a request may be sent again whatever became of it (RFC 9110, section 9.2.1).
-pub(crate) fn is_read(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// 400: the client did not send the body that it announced.

@@ -90,10 +90,7 @@ fn bad(message: String) -> Refusal {
 /// The server had the request, and it may have run.
 fn broken(method: &Method, message: String) -> Refusal {
     let refusal = Refusal::new(GatewayCode::BadGateway, message).retryable();
-    match *method {
-        Method::GET | Method::HEAD | Method::OPTIONS => refusal,
-        _ => refusal.not_to_be_repeated(),
-    }
+    if hop::is_read(method) { refusal } else { refusal.not_to_be_repeated() }
 }
 
 fn prepare(request: &mut Request<Body>, uri: Uri, port: Port) -> Result<(), Refusal> {

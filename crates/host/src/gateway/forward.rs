@@ -78,7 +78,7 @@ where
         let mut headers = head.headers;
         let protocol = upgrade.as_ref().map(Upgrade::protocol);
         headers::to_agent(&mut headers, &head.uri, visitor, protocol).map_err(|_| refusal::coded_body())?;
-        let is_read = refusal::is_read(&head.method) && body.is_end_stream() && upgrade.is_none();
+        let is_read = hop::is_read(&head.method) && body.is_end_stream() && upgrade.is_none();
         let kind = match (is_read, &head.method) {
             (true, _) => Kind::Read,
             (false, &Method::POST) if route.target.path() == "/upgrade" => Kind::AgentUpgrade,

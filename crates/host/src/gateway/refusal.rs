@@ -16,11 +16,6 @@ pub(crate) fn respond(refusal: Refusal) -> Response<Body> {
     refusal.into_response(crate::clock::now()).map(Body::from)
 }
 
-/// Whether a request only reads, so that it may be sent twice.
-pub(super) fn is_read(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
 /// 503: it resumes, for so long at least.
 pub(super) fn resuming(left: Duration) -> Refusal {
     let code = GatewayCode::WorkloadUnavailable.as_str();
@@ -85,7 +80,7 @@ pub(super) fn not_accepting(port: Port) -> Refusal {
 /// 502: the sandbox had the request, and its connection broke before an answer came.
 pub(super) fn broken(method: &Method, what: &str) -> Refusal {
     let refusal = Refusal::new(GatewayCode::BadGateway, what).retryable();
-    if is_read(method) {
+    if hop::is_read(method) {
         return refusal.retry_after(SOON);
     }
     refusal

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
 use axum::response::IntoResponse as _;
-use http::header::{CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
 use reveille_wire::{GatewayCode, Refusal, header, hop};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
@@ -101,7 +101,7 @@ impl Front {
     ) -> Option<Response<Body>> {
         // What is whole has been looked at as it was read.
         if !request.body().is_whole() {
-            if names_two_hosts(request.headers()) {
+            if hop::names_two_hosts(request.headers()) {
                 return Some(respond(refusal::two_hosts()));
             }
             // The library's bound is on what it reads at a time, and a head that comes at once may be longer.
@@ -232,11 +232,6 @@ async fn visited(
         response.headers_mut().insert(header::REQUEST_ID, id.value());
     }
     Some(response)
-}
-
-/// Whether two servers may take it for two hosts' (RFC 9112, section 3.2).
-fn names_two_hosts(headers: &HeaderMap) -> bool {
-    headers.get_all(HOST).iter().nth(1).is_some()
 }
 
 /// The first part of a path.

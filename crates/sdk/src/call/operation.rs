@@ -261,7 +261,7 @@ const ASKER: [HeaderName; 6] =
 /// What a request with this method would do if repeated. Methods are told apart by their exact letters
 /// (RFC 9110, section 9.1).
 fn replay_of(method: &Method) -> Replay {
-    if [Method::GET, Method::HEAD, Method::OPTIONS].contains(method) { Replay::Read } else { Replay::Never }
+    if hop::is_read(method) { Replay::Read } else { Replay::Never }
 }
 
 /// Every letter but the unreserved ones (RFC 3986, section 2.3) stands for itself only when it is escaped.

@@ -10,7 +10,7 @@ mod trailers;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 
 pub use framing::{Framing, UnknownCoding};
 pub use trailers::strip_trailers;
@@ -145,6 +145,25 @@ pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 pub fn write_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, protocol);
+}
+
+/// Whether a request only reads, so that it may be sent again whatever became of it (RFC 9110, section 9.2.1).
+///
+/// ```
+/// use http::Method;
+/// use reveille_wire::hop;
+///
+/// assert!(hop::is_read(&Method::HEAD) && !hop::is_read(&Method::PUT));
+/// ```
+#[must_use]
+pub fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Whether two servers may take a request for two hosts' (RFC 9112, section 3.2).
+#[must_use]
+pub fn names_two_hosts(headers: &HeaderMap) -> bool {
+    headers.get_all(HOST).iter().nth(1).is_some()
 }
 
 /// Whether whoever sends a request waits for a word before it sends the body.

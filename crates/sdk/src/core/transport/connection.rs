@@ -18,7 +18,8 @@ use super::link::Link;
 use super::permits::Permits;
 use crate::core::SendBody;
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+// No constant, which would be made and dropped for each name that is held against it.
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// A request that was not answered, and the request itself where none of it was written.
 pub(super) struct Unanswered {
