@@ -90,6 +90,26 @@ fn what_is_made_filled_and_renamed_in_one_step_is_told_in_hundreds_of_runs() {
 }
 
 #[test]
+fn what_is_ignored_is_named_by_its_whole_path_or_a_part_of_it() {
+    let agent = Running::start(&[]);
+    let place = tempfile::tempdir().unwrap();
+    fs::create_dir(place.path().join("modules")).unwrap();
+    let ignored = format!("{}/modules,kept/lo", place.path().display());
+    let told = watch(&agent, place.path(), &format!("/**?ignore={ignored}"));
+    for name in ["modules/f", "kept", "kept/log", "kept/f"] {
+        if name == "kept" {
+            fs::create_dir(place.path().join(name)).unwrap();
+        } else {
+            fs::write(place.path().join(name), "").unwrap();
+        }
+    }
+    let seen = until(&told, "CREATE", str::to_owned, [format!("{}/kept/f", place.path().display())].into());
+    let names: BTreeSet<&str> = seen.iter().map(|event| event["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["f", "kept"].into(), "{seen:?}");
+    assert!(seen.iter().all(|event| !path(event).contains("/modules/")), "{seen:?}");
+}
+
+#[test]
 fn each_file_that_is_made_in_new_directories_is_told_once() {
     let agent = Running::start(&[]);
     let place = tempfile::tempdir().unwrap();

@@ -64,7 +64,8 @@ enum Drafted {
 }
 
 impl Watch {
-    /// Watches `root`, and leaves out what holds one of `ignored` in its path below it.
+    /// Watches `root`, and leaves out what holds one of `ignored` in its path, the part above `root` included: clients
+    /// name what they ignore as they name what they watch.
     ///
     /// # Errors
     /// When it is no directory, or the kernel watches too much already.
@@ -307,8 +308,8 @@ impl Watch {
         if self.ignored.is_empty() {
             return false;
         }
-        let below = self.below(path).to_string_lossy();
-        self.ignored.iter().any(|part| below.contains(part.as_str()))
+        let shown = self.shown_as(path);
+        self.ignored.iter().any(|part| shown.contains(part.as_str()))
     }
 
     fn below<'a>(&self, path: &'a Path) -> &'a Path {
