@@ -30,6 +30,8 @@ use crate::json::{self, JsonBody};
 /// How long a start waits for ports when nothing was said: ten minutes, as long as a process may keep the sandbox
 /// awake when nothing was said.
 const PORTS: Duration = Duration::from_secs(600);
+/// How much of what a process said stands in the sentence that it ended before its ports were open, in bytes.
+const LAST_WORDS: usize = 2_000;
 /// How long one request may wait for an end: as long as the vendor's clients let it.
 const LONGEST_POLL: Duration = Duration::from_secs(119);
 /// How long an answer to a stop or a kill waits for the end. Most processes end within a millisecond, and then the
@@ -144,9 +146,13 @@ impl Wait {
             Waited::Open => Ok(()),
             Waited::Ended(missing) => {
                 let (name, code) = (&process.orders.name, process.standing().exit_code);
-                let sentence = format!(
+                let mut sentence = format!(
                     "process {name:?} ended with exit code {code} before something listened on {missing:?}"
                 );
+                let said = process.logs().logs;
+                if !said.trim().is_empty() {
+                    sentence = format!("{sentence}: {}", last_of(said.trim(), LAST_WORDS));
+                }
                 Err(Failure::unworkable(sentence))
             }
         }
@@ -166,10 +172,17 @@ async fn within<T>(
     }
 }
 
-/// Says that the wait is over and the process is not.
+/// Says that the wait is over, and whether the process is.
 pub(crate) fn timed_out(process: &Process, limit: Duration) -> String {
     let (name, pid, seconds) = (&process.orders.name, process.pid, limit.as_secs());
-    format!("process {name:?} (pid {pid}) was waited for, and that timed out after {seconds} s; it runs on")
+    let now = if process.standing().is_over() { "it has ended" } else { "it runs on" };
+    format!("process {name:?} (pid {pid}) was waited for, and that timed out after {seconds} s; {now}")
+}
+
+/// The end of a text, of this many bytes at the most.
+fn last_of(text: &str, bytes: usize) -> &str {
+    let from = text.len().saturating_sub(bytes);
+    (from..=text.len()).find_map(|from| text.get(from..)).unwrap_or_default()
 }
 
 async fn list(State(agent): State<Agent>) -> Response {

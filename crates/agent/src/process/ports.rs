@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reveille_wire::ProcessStatus;
+
 use super::child::Process;
 use crate::network::sockets;
 
@@ -19,28 +21,30 @@ const LISTENS: &str = "0A";
 pub(crate) enum Waited {
     /// Something listens on all of them.
     Open,
-    /// The process ended, and nothing listens on these.
+    /// The process failed or was ended, and nothing listens on these.
     Ended(Vec<u16>),
 }
 
 /// Waits until something listens on all of `ports` on an address that others can reach.
 ///
-/// A listener on loopback does not count: nobody outside the sandbox would reach it on the platform.
+/// A listener on loopback does not count: nobody outside the sandbox would reach it on the platform. A process that
+/// completes is waited for on: a shell that leaves its server in the background (`npm run dev &`) is over at once.
 ///
 /// # Errors
 /// When the kernel's table cannot be read.
 pub(crate) async fn wait(process: &Arc<Process>, ports: &[u16]) -> io::Result<Waited> {
     loop {
-        let over = process.standing().is_over();
+        let status = process.standing().status();
         let open = tokio::task::spawn_blocking(routable).await.map_err(io::Error::other)??;
         let missing: Vec<u16> = ports.iter().copied().filter(|port| !open.contains(port)).collect();
-        match (missing.is_empty(), over) {
-            (true, _) => return Ok(Waited::Open),
-            (false, true) => return Ok(Waited::Ended(missing)),
-            (false, false) => {
+        match status {
+            _ if missing.is_empty() => return Ok(Waited::Open),
+            ProcessStatus::Running => {
                 // An end is looked at once more, and not waited out.
                 let _end = tokio::time::timeout(LOOK, process.over()).await;
             }
+            ProcessStatus::Completed => tokio::time::sleep(LOOK).await,
+            _ => return Ok(Waited::Ended(missing)),
         }
     }
 }

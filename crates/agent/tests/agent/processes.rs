@@ -1,6 +1,7 @@
 //! Processes: their ends, their output, and what they leave behind.
 
 use std::io::{BufRead, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
+use rustix::net::{AddressFamily, SocketType};
 use serde_json::{Value, json};
 
 use crate::asking::PATIENCE;
@@ -24,6 +26,46 @@ fn an_end_is_told_at_once() {
     };
     // Looking every 50 ms would take that long each time; how long it takes on a busy machine says nothing.
     assert!((0..1_000).any(|_| took() < Duration::from_millis(40)), "not one was told at once");
+}
+
+/// A port that is taken, and that nothing listens on yet.
+fn shut_port() -> (OwnedFd, u16) {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let address = SocketAddr::try_from(rustix::net::getsockname(&socket).unwrap()).unwrap();
+    (socket, address.port())
+}
+
+#[test]
+fn a_port_may_open_after_the_shell_that_was_to_open_it_has_completed() {
+    let agent = Running::start(&[]);
+    let (socket, port) = shut_port();
+    let wanted = json!({"command": "true", "name": "left", "waitForPorts": [port], "timeout": 60});
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| agent.ask("POST", "/process", Some(&wanted)));
+        agent.wait_for("/process/left", |process| process["status"] == "completed");
+        rustix::net::listen(&socket, 1).unwrap();
+        let (status, started) = waiting.join().unwrap();
+        assert_eq!((status, &started["status"]), (200, &json!("completed")), "{started}");
+    });
+}
+
+#[test]
+fn one_that_fails_before_its_port_is_open_says_what_it_said_last() {
+    let agent = Running::start(&[]);
+    let (_socket, port) = shut_port();
+    let wanted = |command: &str, timeout: u64| {
+        let wanted = json!({"command": command, "waitForPorts": [port], "timeout": timeout});
+        agent.ask("POST", "/process", Some(&wanted))
+    };
+    let (status, refused) = wanted("echo no such module >&2; exit 3", 60);
+    let sentence = refused["error"].as_str().unwrap();
+    assert_eq!(status, 422);
+    for told in ["exit code 3", "no such module", &port.to_string()] {
+        assert!(sentence.contains(told), "{sentence}");
+    }
+    let (status, refused) = wanted("true", 1);
+    assert!(status == 422 && refused["error"].as_str().unwrap().contains("it has ended"), "{refused}");
 }
 
 /// Something that a command waits for.
