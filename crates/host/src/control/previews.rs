@@ -29,6 +29,8 @@ const MAX_HEADERS: usize = 64;
 /// The longest name, and the longest beginning of a URL: it is a label of a host name.
 const MAX_NAME: usize = 128;
 const MAX_PREFIX: usize = 40;
+/// The port that no preview can open: the platform keeps it for itself (its page on previews).
+const SYSTEM: i64 = 80;
 /// How long a token opens where nobody says it.
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 
@@ -280,6 +282,9 @@ fn check(draft: &Preview, now: SystemTime) -> Result<Option<String>, Failure> {
     if !matches!(spec.port, Some(1..=65535)) {
         return wrong("spec.port must be a number from 1 to 65535");
     }
+    if spec.port == Some(SYSTEM) {
+        return wrong("spec.port: 80 is the system's own, as on the platform: let the app listen on another");
+    }
     check_name("metadata.name", &draft.metadata.name, MAX_NAME)?;
     let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if let Some(prefix) = &spec.prefix_url
@@ -290,7 +295,7 @@ fn check(draft: &Preview, now: SystemTime) -> Result<Option<String>, Failure> {
     {
         return wrong("spec.prefixUrl must be lower case letters, digits and hyphens, 1 to 40 of them");
     }
-    if spec.other.get("customDomain").is_some_and(|domain| !domain.is_null()) {
+    if spec.other.get("customDomain").is_some_and(|domain| !domain.is_null() && *domain != json!("")) {
         let message = "custom domains: the platform has these, the local host has not";
         return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message));
     }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use http::header::{COOKIE, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use percent_encoding::percent_decode_str;
 use reveille_wire::{GatewayCode, Refusal, header};
 
@@ -13,12 +13,15 @@ use super::record::Record;
 /// What stands before the token in a query, for links that people follow.
 pub(super) const TOKEN_PARAMETER: &str = "bl_preview_token";
 
+/// What browsers say of themselves to URLs that they trust.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 /// What is to be said to a visitor who got in.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     Plain,
     /// Browsers follow a link once, and ask for the rest of the page without its token.
-    Remembered(HeaderValue),
+    Remembered(Vec<HeaderValue>),
 }
 
 /// Why nobody gets in.
@@ -52,7 +55,10 @@ pub(super) fn enter<B>(
     match given {
         None => Err(Closed::Private),
         Some(token) if !record.opens_to(token, now) => Err(Closed::WrongToken),
-        Some(_) => Ok(in_query.map_or(Entry::Plain, |token| remembered(&token, named))),
+        Some(_) => {
+            let reach = Reach::of(request.headers());
+            Ok(in_query.map_or(Entry::Plain, |token| remembered(&token, named, reach)))
+        }
     }
 }
 
@@ -77,14 +83,46 @@ impl From<Closed> for Refusal {
     }
 }
 
-fn remembered(token: &str, named: &Named) -> Entry {
-    let cookie = format!("{TOKEN_PARAMETER}={token}; Path={}; HttpOnly; SameSite=Lax", named.base);
-    HeaderValue::try_from(cookie).map_or(Entry::Plain, Entry::Remembered)
+/// From where a browser sends the cookie along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Pages of other sites too, as on the platform: they show previews in frames and fetch from them.
+    EverySite,
+    /// The preview itself.
+    OwnSite,
+}
+
+impl Reach {
+    /// A cookie for every site has to be `Secure` (RFC 6265bis, 4.1.2.7). Browsers keep such a one for a URL that they
+    /// trust, https or loopback, and say `Sec-Fetch-Site` to those alone (W3C Fetch Metadata, section 3); programs that
+    /// keep cookies send it over https only.
+    fn of(headers: &HeaderMap) -> Self {
+        if headers.contains_key(SEC_FETCH_SITE) { Self::EverySite } else { Self::OwnSite }
+    }
+
+    /// What is said of each cookie that is set. Of those for every site a browser that keeps none for frames takes the one
+    /// of that frame's place alone (CHIPS, `Partitioned`), and every other browser the one for all places as well.
+    fn attributes(self) -> &'static [&'static str] {
+        match self {
+            Self::EverySite => &["SameSite=None; Secure", "SameSite=None; Secure; Partitioned"],
+            Self::OwnSite => &["SameSite=Lax"],
+        }
+    }
+}
+
+fn remembered(token: &str, named: &Named, reach: Reach) -> Entry {
+    let cookie = |attributes: &&str| {
+        let cookie = format!("{TOKEN_PARAMETER}={token}; Path={}; HttpOnly; {attributes}", named.base);
+        HeaderValue::try_from(cookie)
+    };
+    let cookies: Result<_, _> = reach.attributes().iter().map(cookie).collect();
+    cookies.map_or(Entry::Plain, Entry::Remembered)
 }
 
 impl Entry {
     pub(super) fn remember(&self, headers: &mut HeaderMap) {
-        if let Self::Remembered(cookie) = self {
+        let Self::Remembered(cookies) = self else { return };
+        for cookie in cookies {
             headers.append(SET_COOKIE, cookie.clone());
         }
     }

@@ -33,9 +33,16 @@ pub(crate) struct Urls {
 impl Urls {
     /// The URLs below the host's own.
     pub(crate) fn of(host: &str, id: &str) -> Self {
-        let port = host.rsplit_once(':').map_or("", |(_, port)| port);
-        Self { by_path: format!("{host}{PATH}{id}"), by_host: format!("http://{id}{DOMAIN}:{port}") }
+        let (_, port) = host.rsplit_once(':').unwrap_or_default();
+        let port = port.parse().ok();
+        Self { by_path: format!("{host}{PATH}{id}"), by_host: format!("http://{}", own_name(id, port)) }
     }
+}
+
+/// The host name of a preview, with the port where there is one.
+pub(super) fn own_name(id: &str, port: Option<u16>) -> String {
+    let port = port.map_or(String::new(), |port| format!(":{port}"));
+    format!("{id}{DOMAIN}{port}")
 }
 
 impl Named {
@@ -49,6 +56,16 @@ impl Named {
         Some(Self { id: id.to_owned(), base: format!("{PATH}{id}"), rest: rest.to_owned() })
     }
 
+    /// Whether its URL is one below the host's own.
+    pub(super) fn is_by_path(&self) -> bool {
+        self.base.starts_with(PATH)
+    }
+
+    /// The path below it.
+    pub(super) fn below(&self) -> &str {
+        if self.rest.is_empty() { "/" } else { &self.rest }
+    }
+
     /// Where the request goes in the sandbox behind.
     pub(super) fn behind(&self, record: &Record, workspace: &str, uri: &Uri) -> Result<Uri, Closed> {
         if climbs(&self.rest) {
@@ -59,7 +76,7 @@ impl Named {
             Opened::Api => String::new(),
             Opened::Port(port) => format!("/port/{port}"),
         };
-        let rest = if self.rest.is_empty() { "/" } else { &self.rest };
+        let rest = self.below();
         let mut target = format!("/{workspace}/sandboxes/{sandbox}{port}{rest}");
         if let Some(query) = uri.query().and_then(without_token) {
             target.push('?');

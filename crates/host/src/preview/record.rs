@@ -69,24 +69,21 @@ impl Record {
     }
 
     pub(super) fn dress_request(&self, headers: &mut HeaderMap) {
-        dress(headers, self.preview.spec.request_headers.as_ref());
+        for (name, value) in self.preview.spec.request_headers.iter().flatten() {
+            // What cannot be a header was refused when the preview was made.
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                headers.insert(name, value);
+            }
+        }
     }
 
-    pub(super) fn dress_response(&self, headers: &mut HeaderMap) {
-        dress(headers, self.preview.spec.response_headers.as_ref());
+    /// What it lays over answers.
+    pub(super) fn response_headers(&self) -> Option<&BTreeMap<String, String>> {
+        self.preview.spec.response_headers.as_ref()
     }
 }
 
 /// Whether a token opens no more.
 pub(crate) fn has_expired(token: &PreviewToken, now: SystemTime) -> bool {
     token.spec.expires_at.as_deref().and_then(clock::read).is_some_and(|at| at <= now)
-}
-
-fn dress(headers: &mut HeaderMap, with: Option<&BTreeMap<String, String>>) {
-    for (name, value) in with.into_iter().flatten() {
-        // What cannot be a header was refused when the preview was made.
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            headers.insert(name, value);
-        }
-    }
 }

@@ -23,7 +23,7 @@ use crate::control::Failure;
 use crate::gateway::refusal::{self, respond};
 use crate::gateway::{Served, Visitor};
 use crate::observer::{Now, Room};
-use crate::preview::{self, Closed, Visit};
+use crate::preview::{self, Closed, Met};
 use crate::sandbox::Queue;
 use crate::workspace::Workspace;
 
@@ -113,7 +113,7 @@ impl Front {
             && let Some(workspace) = self.workspace_of_preview(&request)
             && let Some(visit) = workspace.previews.visit(&mut request)
         {
-            if visit.is_ok() {
+            if matches!(visit, Ok(Met::Enters(_))) {
                 seat.known();
             }
             return Box::pin(visited(workspace, visit, request, visitor, id)).await;
@@ -213,14 +213,19 @@ async fn through(workspace: &Workspace, mut request: Request<Received>, visitor:
 /// Answers a request to a preview, which has its own door.
 async fn visited(
     workspace: &Workspace,
-    visit: Result<Visit, Closed>,
+    visit: Result<Met, Closed>,
     request: Request<Received>,
     visitor: &Visitor,
     id: &Id,
 ) -> Option<Response<Body>> {
     let mut response = match visit {
-        Err(closed) => respond(closed.into()),
-        Ok(visit) => match through(workspace, request, visitor).await {
+        Err(closed) => {
+            let mut response = respond(closed.into());
+            preview::turned_away(&mut response);
+            response
+        }
+        Ok(Met::Answered(response)) => response,
+        Ok(Met::Enters(visit)) => match through(workspace, request, visitor).await {
             Served::Reset => return None,
             Served::Answer(mut response) => {
                 visit.answer(&mut response);

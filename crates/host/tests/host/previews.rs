@@ -183,6 +183,141 @@ async fn a_preview_lays_its_headers_over_requests_and_answers() {
     assert!(seen.text().contains("yes") && !seen.text().contains("\"no\""), "{seen:?}");
 }
 
+/// Asks as a browser does before a page of another origin sends something.
+async fn preflight(stand: &Stand, path: &str) -> Answer {
+    let request = Request::options(path)
+        .header("host", "127.0.0.1")
+        .header("origin", "https://page.example")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type,x-mine");
+    stand.client.send(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_browser_is_told_what_pages_of_other_origins_may_send_without_a_token_and_without_the_app() {
+    let stand = Stand::with_box(|_| {}).await;
+    let plain = path(&stand, &make(&stand, json!({"metadata": {"name": "p"}, "spec": {"port": 1}})).await);
+    let told = preflight(&stand, &format!("{plain}/x")).await;
+    assert_eq!((told.status().as_u16(), told.text()), (204, ""));
+    for (name, value) in [
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", "GET, POST, PUT, DELETE, OPTIONS, PATCH"),
+        ("access-control-allow-headers", "Content-Type, Authorization, X-Blaxel-Preview-Token"),
+        ("access-control-allow-credentials", "true"),
+        ("access-control-max-age", "86400"),
+    ] {
+        assert_eq!(told.header(name), Some(value), "{name}");
+    }
+    let own = json!({"metadata": {"name": "own"}, "spec": {"port": 1, "responseHeaders": {
+        "Access-Control-Allow-Origin": "https://page.example", "Access-Control-Allow-Headers": "X-Mine"}}});
+    let own = path(&stand, &make(&stand, own).await);
+    let told = preflight(&stand, &own).await;
+    assert_eq!(told.header("access-control-allow-origin"), Some("https://page.example"));
+    assert_eq!(told.header("access-control-allow-headers"), Some("X-Mine"));
+    assert_eq!(
+        told.header("access-control-allow-credentials"),
+        Some("true"),
+        "what is not said is the platform's"
+    );
+    assert_eq!(stand.engine.app("box").arrived(), 0);
+    assert_eq!(preflight(&stand, "/preview/none/").await.status(), 404);
+    assert_eq!(preflight(&stand, "/local/sandboxes/box/port/1/").await.status(), 401, "it is no preview");
+}
+
+#[tokio::test]
+async fn an_options_that_is_no_browsers_question_goes_to_the_app() {
+    let stand = Stand::with_box(|_| {}).await;
+    let preview = json!({"metadata": {"name": "p"}, "spec": {"port": 1, "public": true}});
+    let at = path(&stand, &make(&stand, preview).await);
+    let request = Request::options(format!("{at}/x")).header("host", "127.0.0.1");
+    let seen = stand.client.send(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+    assert_eq!((seen.status().as_u16(), &seen.json()["target"]), (200, &json!("/port/1/x")));
+}
+
+#[tokio::test]
+async fn what_the_app_says_of_other_origins_stands_before_the_preview_and_the_platform() {
+    let stand = Stand::with_box(|_| {}).await;
+    let preview = json!({"metadata": {"name": "p"}, "spec": {"port": 1, "public": true, "responseHeaders": {
+        "Access-Control-Allow-Origin": "https://page.example", "Access-Control-Expose-Headers": "X-Mine",
+        "Vary": "Origin", "X-Frame-Options": "SAMEORIGIN"}}});
+    let at = path(&stand, &make(&stand, preview).await);
+    let shared = visit(&stand, &format!("{at}/shared"), &[]).await;
+    assert_eq!(shared.header("access-control-allow-origin"), Some("https://app"));
+    assert_eq!(shared.header("access-control-expose-headers"), Some("X-Mine"));
+    assert_eq!(shared.header("access-control-allow-credentials"), Some("true"));
+    assert_eq!(shared.headers().get_all("vary").iter().collect::<Vec<_>>(), ["Accept", "Origin"]);
+    assert_eq!(shared.header("x-frame-options"), Some("SAMEORIGIN"), "other headers are the preview's");
+    let silent = visit(&stand, &format!("{at}/x"), &[]).await;
+    assert_eq!(silent.header("access-control-allow-origin"), Some("https://page.example"));
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_can_read_why_it_is_turned_away() {
+    let stand = Stand::with_box(|_| {}).await;
+    let preview = json!({"metadata": {"name": "p"}, "spec": {"port": 1}});
+    let at = path(&stand, &make(&stand, preview).await);
+    for (at, status) in [(&*at, 401), ("/preview/none/", 404)] {
+        let turned = visit(&stand, at, &[("origin", "https://page.example")]).await;
+        assert_eq!(turned.status(), status);
+        assert_eq!(turned.header("access-control-allow-origin"), Some("*"));
+        assert!(turned.header("access-control-expose-headers").unwrap().contains("X-Blaxel-Error-Code"));
+    }
+}
+
+#[tokio::test]
+async fn a_browser_keeps_the_token_for_frames_in_pages_of_other_sites_and_a_program_for_plain_http() {
+    let stand = Stand::with_box(|_| {}).await;
+    let at = path(&stand, &make(&stand, json!({"metadata": {"name": "p"}, "spec": {"port": 1}})).await);
+    let link = format!("{at}/x?bl_preview_token={}", token(&stand, "p").await);
+    let browser = visit(&stand, &link, &[("sec-fetch-site", "cross-site")]).await;
+    let kept: Vec<_> =
+        browser.headers().get_all("set-cookie").iter().map(|it| it.to_str().unwrap()).collect();
+    let ends = ["; HttpOnly; SameSite=None; Secure", "; HttpOnly; SameSite=None; Secure; Partitioned"];
+    assert!(kept.len() == 2 && kept.iter().zip(ends).all(|(it, end)| it.ends_with(end)), "{kept:?}");
+    let program = visit(&stand, &link, &[]).await;
+    assert!(program.header("set-cookie").unwrap().ends_with("; HttpOnly; SameSite=Lax"), "{program:?}");
+}
+
+#[tokio::test]
+async fn a_browser_opens_a_page_by_the_previews_own_name() {
+    let stand = Stand::with_box(|_| {}).await;
+    let public = json!({"metadata": {"name": "p"}, "spec": {"port": 1, "public": true, "prefixUrl": "mine"}});
+    make(&stand, public).await;
+    for (host, name) in [
+        ("127.0.0.1:4000", Some("//mine.preview.localhost:4000")),
+        ("localhost", Some("//mine.preview.localhost")),
+        ("[::1]:4000", Some("//mine.preview.localhost:4000")),
+        ("10.0.0.1:4000", None),
+        ("host.example", None),
+    ] {
+        let page = [("sec-fetch-dest", "iframe"), ("host", host)];
+        let sent = visit(&stand, "/preview/mine/a%2Fb?c=1", &page).await;
+        let to = name.map(|name| format!("{name}/a%2Fb?c=1"));
+        assert_eq!(sent.header("location"), to.as_deref(), "{host}");
+        assert_eq!(sent.status(), if to.is_some() { 307 } else { 200 });
+    }
+    let there = [("sec-fetch-dest", "document"), ("host", "mine.preview.localhost:4000")];
+    assert_eq!(visit(&stand, "/a", &there).await.status(), 200);
+    let script = [("sec-fetch-dest", "empty"), ("host", "127.0.0.1:4000")];
+    assert_eq!(visit(&stand, "/preview/mine/a", &script).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_browser_takes_the_token_along_to_the_previews_own_name_and_keeps_it_for_both() {
+    let stand = Stand::with_box(|_| {}).await;
+    make(&stand, json!({"metadata": {"name": "p"}, "spec": {"port": 1, "prefixUrl": "mine"}})).await;
+    let token = token(&stand, "p").await;
+    let page = [("sec-fetch-dest", "document"), ("sec-fetch-site", "none"), ("host", "127.0.0.1:4000")];
+    assert_eq!(visit(&stand, "/preview/mine/", &page).await.status(), 401);
+    let sent = visit(&stand, &format!("/preview/mine/?bl_preview_token={token}"), &page).await;
+    let to = format!("//mine.preview.localhost:4000/?bl_preview_token={token}");
+    assert_eq!((sent.status().as_u16(), sent.header("location")), (307, Some(&*to)));
+    let cookie = sent.header("set-cookie").unwrap();
+    assert!(cookie.contains("Path=/preview/mine;"), "{cookie}");
+    let with_cookie = [page[0], page[2], ("cookie", cookie.split(';').next().unwrap())];
+    assert_eq!(visit(&stand, "/preview/mine/", &with_cookie).await.status(), 200, "there it would have none");
+}
+
 #[tokio::test]
 async fn a_preview_has_a_name_a_prefix_and_an_end() {
     let clock = Clock::default();
@@ -206,6 +341,7 @@ async fn a_preview_has_a_name_a_prefix_and_an_end() {
         json!({"metadata": {"name": ".."}, "spec": {"port": 1}}),
         json!({"spec": {"port": 0}}),
         json!({"spec": {"port": 65536}}),
+        json!({"spec": {"port": 80}}),
         json!({"spec": {"port": -1}}),
         json!({"spec": {"port": 1, "prefixUrl": "A.b"}}),
         json!({"spec": {"port": 1, "ttl": "soon"}}),

@@ -48,6 +48,7 @@ impl App {
             .route("/port/1/drop", any(break_off))
             .route("/port/1/forge", any(forge))
             .route("/port/1/socket", any(socket))
+            .route("/port/1/shared", any(shared))
             .fallback(echo)
             .layer(axum::middleware::from_fn_with_state(Arc::clone(self), seen))
             // It hands over no connections.
@@ -112,6 +113,13 @@ async fn zeros(request: Request) -> Response {
         (!next.is_empty()).then_some(Ok::<_, std::io::Error>(next))
     });
     Body::from_stream(futures_util::stream::iter(chunks)).into_response()
+}
+
+/// Says itself which pages of other origins may read it.
+async fn shared() -> impl IntoResponse {
+    let headers =
+        [("access-control-allow-origin", "https://app"), ("vary", "Accept"), ("x-frame-options", "DENY")];
+    (headers, "shared")
 }
 
 /// Breaks off in the middle of its answer, when it is let go.
