@@ -88,8 +88,11 @@ impl Database {
     }
 
     /// Makes all changes or none. When this ends well they are on disk.
-    pub(super) fn commit(&mut self, changes: &[Change]) -> Result<(), redb::Error> {
-        let committed = self.try_commit(changes);
+    pub(super) fn commit<'a>(
+        &mut self,
+        changes: impl IntoIterator<Item = &'a Change> + Clone,
+    ) -> Result<(), redb::Error> {
+        let committed = self.try_commit(changes.clone());
         let Err(error) = committed else { return Ok(()) };
         self.open = None;
         // A failure of the last step does not say whether the step was taken; the file does.
@@ -99,7 +102,7 @@ impl Database {
         }
     }
 
-    fn try_commit(&mut self, changes: &[Change]) -> Result<(), redb::Error> {
+    fn try_commit<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Result<(), redb::Error> {
         let transaction = self.redb()?.begin_write()?;
         {
             let mut documents = transaction.open_table(DOCUMENTS)?;
@@ -113,7 +116,7 @@ impl Database {
         Ok(transaction.commit()?)
     }
 
-    fn holds(&mut self, changes: &[Change]) -> Result<bool, redb::Error> {
+    fn holds<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Result<bool, redb::Error> {
         let transaction = self.redb()?.begin_read()?;
         let documents = transaction.open_table(DOCUMENTS)?;
         for Change { kind, key, value, .. } in changes {

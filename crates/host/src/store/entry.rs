@@ -1,11 +1,15 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use super::database::{Change, Purpose};
 use super::shelf::{Document, Shelf};
 use super::writer::{Unwritten, Writer};
+
+/// The word for documents in the file that could not be read and had to make room. Nobody looks for them but people.
+const ASIDE: &str = "damaged";
 
 /// The place of one document, whether or not there is one.
 pub(super) struct Entry<T> {
@@ -87,19 +91,32 @@ impl<T: Document> Turn<T> {
         let json = value.as_ref().map(serde_json::to_vec).transpose();
         let json = json.map_err(|error| Unwritten::Failed(error.to_string()))?;
         let value = value.map(Arc::new);
-        let change = Change { kind: T::KIND, key: self.entry.key.clone(), value: json, purpose };
+        let mut changes: Vec<Change> = self.kept_aside().into_iter().collect();
+        changes.push(Change { kind: T::KIND, key: self.entry.key.clone(), value: json, purpose });
         let (tell, told) = oneshot::channel();
-        let (entry, held) = (Arc::clone(&self.entry), Arc::clone(&self.held));
-        self.writer.submit(change, move |written| {
+        let (shelf, entry, held) =
+            (Arc::clone(&self.shelf), Arc::clone(&self.entry), Arc::clone(&self.held));
+        self.writer.submit(changes, move |written| {
             if written.is_ok() {
+                shelf.set_aside(entry.key());
                 entry.set(value);
             }
             // Let go of before anybody hears of it: whoever comes next finds nothing of this turn.
-            drop((entry, held));
+            drop((shelf, entry, held));
             // Whoever began it may have gone away.
             let _ = tell.send(written);
         });
         told.await.unwrap_or(Err(Unwritten::Closed))
+    }
+
+    /// The copy of what stands in this place and cannot be read, where that is so: it makes room, and is not lost.
+    fn kept_aside(&self) -> Option<Change> {
+        let (kind, key) = (T::KIND, self.entry.key());
+        let value = Some(self.shelf.damage(key)?);
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let aside = format!("{kind}/{key}/{}", since.as_micros());
+        tracing::warn!(kind, key, aside, "a record that cannot be read makes room, and is kept in the store");
+        Some(Change { kind: ASIDE, key: aside, value, purpose: Purpose::Keeps })
     }
 }
 

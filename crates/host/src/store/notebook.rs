@@ -61,7 +61,7 @@ impl Notebook {
     fn begin(&self, key: &str, value: Option<Vec<u8>>, purpose: Purpose) -> Receiver<Result<(), Unwritten>> {
         let (tell, told) = channel();
         let change = Change { kind: KIND, key: key.to_owned(), value, purpose };
-        self.writer.submit(change, move |written| {
+        self.writer.submit(vec![change], move |written| {
             // Whoever began it waits for it, unless its thread is gone.
             let _ = tell.send(written);
         });
@@ -114,7 +114,7 @@ pub(super) fn put_all(writer: &Writer, changes: Vec<Change>) -> Result<(), Error
         .into_iter()
         .map(|change| {
             let (tell, told) = channel();
-            writer.submit(change, move |written| drop(tell.send(written)));
+            writer.submit(vec![change], move |written| drop(tell.send(written)));
             told
         })
         .collect();

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,12 +19,13 @@ pub(crate) trait Document: Serialize + DeserializeOwned + fmt::Debug + Send + Sy
 #[derive(Debug)]
 pub(crate) struct Shelf<T> {
     entries: Mutex<BTreeMap<String, Arc<Entry<T>>>>,
-    /// Keys whose documents cannot be read.
-    damaged: BTreeSet<String>,
+    /// Documents that cannot be read, as they are.
+    damaged: Mutex<BTreeMap<String, Vec<u8>>>,
     writer: Arc<Writer>,
 }
 
-/// A document that cannot be read. It is left as it is, and its key stays taken.
+/// A document that cannot be read. It is left as it is, and its key stays taken; where something is put in its place all
+/// the same, it is kept aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Damaged {
     pub(super) key: String,
@@ -33,16 +34,18 @@ pub(super) struct Damaged {
 
 impl<T: Document> Shelf<T> {
     pub(super) fn fill(found: BTreeMap<String, Vec<u8>>, writer: &Arc<Writer>) -> (Arc<Self>, Vec<Damaged>) {
-        let (mut entries, mut damaged) = (BTreeMap::new(), Vec::new());
+        let (mut entries, mut damaged, mut told) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for (key, json) in found {
             match serde_json::from_slice(&json) {
                 Ok(value) => drop(entries.insert(key.clone(), Entry::new(key, Some(value)))),
-                Err(error) => damaged.push(Damaged { key, reason: error.to_string() }),
+                Err(error) => {
+                    told.push(Damaged { key: key.clone(), reason: error.to_string() });
+                    damaged.insert(key, json);
+                }
             }
         }
-        let keys = damaged.iter().map(|it| it.key.clone()).collect();
-        let shelf = Self { entries: Mutex::new(entries), damaged: keys, writer: Arc::clone(writer) };
-        (Arc::new(shelf), damaged)
+        let (entries, damaged) = (Mutex::new(entries), Mutex::new(damaged));
+        (Arc::new(Self { entries, damaged, writer: Arc::clone(writer) }), told)
     }
 
     /// The document under a key.
@@ -65,7 +68,17 @@ impl<T: Document> Shelf<T> {
 
     /// Whether something that cannot be read stands under a key.
     pub(crate) fn is_damaged(&self, key: &str) -> bool {
-        self.damaged.contains(key)
+        self.damaged().contains_key(key)
+    }
+
+    /// What stands under a key and cannot be read.
+    pub(super) fn damage(&self, key: &str) -> Option<Vec<u8>> {
+        self.damaged().get(key).cloned()
+    }
+
+    /// Says that it is kept elsewhere.
+    pub(super) fn set_aside(&self, key: &str) {
+        self.damaged().remove(key);
     }
 
     /// Waits for the right to change what stands under a key, now or in future.
@@ -99,6 +112,10 @@ impl<T: Document> Shelf<T> {
     #[cfg(test)]
     pub(super) fn places(&self) -> usize {
         self.entries().len()
+    }
+
+    fn damaged(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Entry<T>>>> {

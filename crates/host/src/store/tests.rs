@@ -18,6 +18,21 @@ impl Document for Note {
     const KIND: &'static str = "note";
 }
 
+/// What no note can be read from.
+#[derive(Debug, Serialize, Deserialize)]
+struct Text(String);
+
+impl Document for Text {
+    const KIND: &'static str = Note::KIND;
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Aside(String);
+
+impl Document for Aside {
+    const KIND: &'static str = "damaged";
+}
+
 fn note(count: u64) -> Note {
     Note { count, text: String::new() }
 }
@@ -139,6 +154,24 @@ async fn a_document_that_cannot_be_read_is_left_and_its_key_stays_taken() {
         assert!(store.damaged()[0].contains("\"bad\""), "{:?}", store.damaged());
         store.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_read_is_kept_where_another_takes_its_place() {
+    let root = tempfile::tempdir().unwrap();
+    let mut store = Store::open(root.path()).unwrap();
+    let texts = store.shelf::<Text>();
+    texts.turn("a").await.put(Text("torn".to_owned())).await.unwrap();
+    store.close().await;
+    let (store, notes) = open(root.path());
+    notes.turn("a").await.put(note(1)).await.unwrap();
+    notes.turn("a").await.put(note(2)).await.unwrap();
+    assert!(!notes.is_damaged("a"));
+    store.close().await;
+    let mut store = Store::open(root.path()).unwrap();
+    assert_eq!(store.shelf::<Note>().read("a").unwrap().count, 2);
+    let aside = store.shelf::<Aside>().all();
+    assert_eq!(aside.iter().map(|it| it.0.as_str()).collect::<Vec<_>>(), ["torn"]);
 }
 
 #[test]

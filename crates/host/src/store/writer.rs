@@ -33,9 +33,9 @@ pub(crate) enum Unwritten {
 /// What to do when a change is on disk, or is not. Runs on the writer's thread.
 type Done = Box<dyn FnOnce(Result<(), Unwritten>) + Send>;
 
-/// Something that is to be written.
+/// Something that is to be written, as a whole or not at all.
 pub(super) struct Job {
-    change: Change,
+    changes: Vec<Change>,
     done: Done,
 }
 
@@ -84,9 +84,13 @@ impl Writer {
         Ok((Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)) }, found))
     }
 
-    /// Hands a change in. `done` hears of its end, whatever it is.
-    pub(super) fn submit(&self, change: Change, done: impl FnOnce(Result<(), Unwritten>) + Send + 'static) {
-        let job = Job { change, done: Box::new(done) };
+    /// Hands changes in that are made together. `done` hears of their end, whatever it is.
+    pub(super) fn submit(
+        &self,
+        changes: Vec<Change>,
+        done: impl FnOnce(Result<(), Unwritten>) + Send + 'static,
+    ) {
+        let job = Job { changes, done: Box::new(done) };
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = match &*jobs {
             Some(jobs) => jobs.send(job).err().map(|refused| refused.0),
@@ -135,7 +139,7 @@ fn wait_for(thread: JoinHandle<()>) {
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("change", &self.change).finish_non_exhaustive()
+        f.debug_struct("Job").field("changes", &self.changes).finish_non_exhaustive()
     }
 }
 
@@ -155,26 +159,23 @@ impl Desk {
     }
 
     fn write(&mut self, jobs: Vec<Job>) {
-        let (changes, dones): (Vec<Change>, Vec<Done>) =
-            jobs.into_iter().map(|job| (job.change, job.done)).unzip();
-        match self.database.commit(&changes) {
+        let all = jobs.iter().flat_map(|job| &job.changes);
+        match self.database.commit(all) {
             Ok(()) => {
                 self.reserve.take_again();
-                dones.into_iter().for_each(|done| done(Ok(())));
+                jobs.into_iter().for_each(|job| (job.done)(Ok(())));
             }
-            // One by one: a change that fails must not take its neighbours with it.
+            // One by one: a job that fails must not take its neighbours with it.
             Err(_) => {
-                for (change, done) in changes.into_iter().zip(dones) {
-                    done(self.write_one(change));
+                for Job { changes, done } in jobs {
+                    done(self.write_one(&changes));
                 }
             }
         }
     }
 
-    fn write_one(&mut self, change: Change) -> Result<(), Unwritten> {
-        let purpose = change.purpose;
-        let changes = [change];
-        let error = match self.database.commit(&changes) {
+    fn write_one(&mut self, changes: &[Change]) -> Result<(), Unwritten> {
+        let error = match self.database.commit(changes) {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -182,10 +183,10 @@ impl Desk {
             tracing::error!(%error, "the store could not be written");
             return Err(Unwritten::Failed(error.to_string()));
         }
-        if purpose == Purpose::Keeps {
+        if changes.iter().all(|change| change.purpose == Purpose::Keeps) {
             return Err(Unwritten::Full);
         }
         self.reserve.give_up();
-        self.database.commit(&changes).map_err(|_| Unwritten::Full)
+        self.database.commit(changes).map_err(|_| Unwritten::Full)
     }
 }

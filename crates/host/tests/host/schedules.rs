@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::Stand;
 use crate::client::Answer;
 use crate::engine::ScriptedEngine;
+use crate::store::{rewrite_one, written};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -288,4 +289,36 @@ async fn what_a_sandbox_does_not_take_is_told_as_failed() {
     assert_eq!(told, (&json!("failed"), &json!(0), &json!("job")));
     assert!(executions[0]["error"].as_str().unwrap().contains("did not wake"), "{executions:?}");
     assert_eq!((stand.engine.app("box").arrived(), listed(&stand, ALL).await.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_of_schedules_is_told_kept_and_in_nobodys_way() {
+    const TORN: &str = "{\"sandbox\":";
+    let (stand, clock) = with_clock().await;
+    let nap = json!({"id": "nap", "type": "sleep", "value": "1h", "input": {"command": "true"}});
+    make(&stand, &nap).await;
+    let Stand { host, engine, client: _, data } = stand;
+    host.stop().await;
+    rewrite_one(data.path(), ("schedule", "box/nap"), |_| TORN.to_owned());
+    rewrite_one(data.path(), ("executions", "box"), |_| TORN.to_owned());
+    let stand = Stand::on(data, engine, |settings| settings.clock = clock.clone()).await;
+    let told = stand.host.warnings().join("\n");
+    assert!(told.contains("\"box/nap\" (schedule)") && told.contains("\"box\" (executions)"), "{told}");
+    let taken = stand.client.post(ALL, &nap.to_string()).await;
+    assert_eq!(taken.status(), 409, "{taken:?}");
+    make(&stand, &json!({"id": "day", "type": "sleep", "value": "1h", "input": {"command": "true"}})).await;
+    clock.skip(HOUR);
+    assert_eq!(executions(&stand, 1).await[0]["scheduleId"], "day");
+    stand.host.stop().await;
+    assert_eq!(written(stand.data.path(), "schedule"), [TORN]);
+    assert_eq!(written(stand.data.path(), "damaged"), [TORN], "of what was carried out before");
+}
+
+#[tokio::test]
+async fn a_sandbox_has_a_hundred_schedules_at_the_most() {
+    let (stand, _) = with_clock().await;
+    for _ in 0..100 {
+        make(&stand, &cron("0 8 * * *")).await;
+    }
+    assert_eq!(stand.client.post(ALL, &cron("0 8 * * *").to_string()).await.status(), 409);
 }

@@ -15,16 +15,30 @@ const DOCUMENTS: redb::TableDefinition<'_, (&str, &str), &[u8]> = redb::TableDef
 
 /// Changes what a host that was stopped has written of a sandbox.
 fn rewrite(data: &Path, name: &str, change: impl FnOnce(Option<Value>) -> String) {
+    rewrite_one(data, ("sandbox", name), change);
+}
+
+/// The same of any document, by its kind and its key.
+pub(crate) fn rewrite_one(data: &Path, place: (&str, &str), change: impl FnOnce(Option<Value>) -> String) {
     let file = redb::Database::open(data.join("data/store.redb")).unwrap();
     let transaction = file.begin_write().unwrap();
     {
         let mut documents = transaction.open_table(DOCUMENTS).unwrap();
-        let before = documents.get(("sandbox", name)).unwrap();
+        let before = documents.get(place).unwrap();
         let before = before.map(|json| serde_json::from_slice(json.value()).unwrap());
         let after = change(before);
-        documents.insert(("sandbox", name), after.as_bytes()).unwrap();
+        documents.insert(place, after.as_bytes()).unwrap();
     }
     transaction.commit().unwrap();
+}
+
+/// Every document of a kind in what a host that was stopped has written.
+pub(crate) fn written(data: &Path, kind: &str) -> Vec<String> {
+    let file = redb::Database::open(data.join("data/store.redb")).unwrap();
+    let documents = file.begin_read().unwrap().open_table(DOCUMENTS).unwrap();
+    let all = documents.iter().unwrap().map(Result::unwrap);
+    let of_kind = all.filter(|(place, _)| place.value().0 == kind);
+    of_kind.map(|(_, text)| String::from_utf8(text.value().to_vec()).unwrap()).collect()
 }
 
 fn with_status(status: &str) -> impl FnOnce(Option<Value>) -> String {

@@ -29,8 +29,8 @@ use crate::store::Unwritten;
 pub(crate) use firing::run as carry_out_schedules;
 pub(crate) use record::{History, Record};
 
-/// The most schedules of one sandbox, the longest id and name of a process, and the largest schedule as JSON, in bytes.
-const MAX_SCHEDULES: usize = 256;
+/// The most schedules of one sandbox, as on the platform, the longest id and name of a process, and the largest schedule as JSON, in bytes.
+const MAX_SCHEDULES: usize = 100;
 const MAX_ID: usize = 64;
 const MAX_NAME: usize = 256;
 const MAX_SIZE: usize = 64 << 10;
@@ -155,6 +155,11 @@ async fn create(
     let turn = control.schedules.turn(&key(&name, id)).await;
     if turn.read().is_some() {
         return Err(Failure::conflict(format!("{name} has a schedule called {id} already")));
+    }
+    if control.schedules.is_damaged(&key(&name, id)) {
+        return Err(Failure::conflict(format!(
+            "{name} has a schedule called {id}, and what is known of it cannot be read: it is left as it is"
+        )));
     }
     schedule.sandbox = Some(name.clone());
     schedule.created_at = Some(clock::stamp(now));
