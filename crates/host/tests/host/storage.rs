@@ -55,16 +55,17 @@ async fn with_permissions(permissions: Value, labels: Value) -> Stand {
     stand
 }
 
-/// What its agent gets of a wish to mount the drive: whether it can only be read; or why it gets nothing.
-async fn wished(stand: &Stand, path: &str) -> Result<bool, String> {
+/// What its agent gets of a wish to mount the drive: which part, and whether it can only be read; or why it gets
+/// nothing.
+async fn wished(stand: &Stand, path: &str) -> Result<(String, bool), String> {
     let wish = json!({"driveName": "data", "mountPath": "/mnt", "drivePath": path}).to_string();
     let answer = stand.client.post("/local/sandboxes/box/drives/mount", &wish).await;
     match answer.status().as_u16() {
         403 => Err(answer.json()["error"].as_str().unwrap().to_owned()),
         _ => {
             let got: Value = serde_json::from_str(answer.json()["body"].as_str().unwrap()).unwrap();
-            assert_eq!((&got["driveName"], &got["drivePath"]), (&json!("data"), &json!(path)));
-            Ok(got["readOnly"].as_bool().unwrap_or_default())
+            assert_eq!(got["driveName"], "data");
+            Ok((got["drivePath"].as_str().unwrap().to_owned(), got["readOnly"].as_bool().unwrap_or_default()))
         }
     }
 }
@@ -76,26 +77,55 @@ async fn a_drive_is_mounted_by_whom_its_permissions_name() {
         {"labels": {"team": "a"}, "mode": "read"},
         {"labels": {"team": "b"}, "mode": "read-write", "path": "/shared"},
     ]);
-    let stand = with_permissions(permissions, json!({"team": "a", "role": "main"})).await;
-    assert_eq!(wished(&stand, "/").await, Ok(false), "the most that one of them gives");
+    let stand = with_permissions(permissions, json!({})).await;
     for (labels, path, may) in [
-        (json!({"team": "a"}), "/", Some(true)),
-        (json!({"team": "b"}), "/shared/x", Some(false)),
-        (json!({"team": "b"}), "/", None),
+        (json!({"team": "a", "role": "main"}), "/", Some(("/", false))),
+        (json!({"team": "a"}), "/", Some(("/", true))),
+        (json!({"team": "b"}), "/shared/x", Some(("/shared/x", false))),
+        (json!({"team": "b"}), "/", Some(("/shared", false))),
         (json!({"team": "b"}), "/shared/../x", None),
         (json!({"team": "b"}), "/sharedx", None),
         (json!({"team": "c"}), "/", None),
     ] {
-        let labelled = json!({"metadata": {"labels": labels}}).to_string();
-        let put = stand.client.method(Method::PUT, "/v0/sandboxes/box", &labelled).await;
-        assert_eq!(put.status(), 200, "{put:?}");
+        label(&stand, &labels).await;
         let wished = wished(&stand, path).await;
-        assert_eq!(wished.as_ref().ok(), may.as_ref(), "{labels} {path} {wished:?}");
+        let granted = wished.as_ref().ok().map(|(part, only)| (part.as_str(), *only));
+        assert_eq!(granted, may, "{labels} {path} {wished:?}");
         assert!(wished.is_ok() || wished.unwrap_err().starts_with("permission denied: drive \"data\""));
     }
-    let open = r#"{"spec":{"permissions":[]}}"#;
-    stand.client.method(Method::PUT, "/v0/drives/data", open).await;
-    assert_eq!(wished(&stand, "/").await, Ok(false), "a drive without permissions is open to all");
+    permit(&stand, &json!([])).await;
+    assert_eq!(wished(&stand, "/").await, Ok(("/".to_owned(), false)), "one without permissions is open to all");
+}
+
+async fn label(stand: &Stand, labels: &Value) {
+    let labelled = json!({"metadata": {"labels": labels}}).to_string();
+    let put = stand.client.method(Method::PUT, "/v0/sandboxes/box", &labelled).await;
+    assert_eq!(put.status(), 200, "{put:?}");
+}
+
+async fn permit(stand: &Stand, permissions: &Value) {
+    let spec = json!({"spec": {"permissions": permissions}}).to_string();
+    let put = stand.client.method(Method::PUT, "/v0/drives/data", &spec).await;
+    assert_eq!(put.status(), 200, "{put:?}");
+}
+
+#[tokio::test]
+async fn the_first_permission_whose_labels_fit_counts_and_what_it_does_not_say_is_all() {
+    let stand = with_permissions(json!([]), json!({"team": "a"})).await;
+    let all = Ok(("/".to_owned(), false));
+    for said in [
+        json!({"labels": {"team": "a"}}),
+        json!({"labels": {"team": "a"}, "mode": "", "path": ""}),
+        json!({"labels": {"blaxel-name": "box", "blaxel-type": "sandbox", "blaxel-workspace": "local"}}),
+    ] {
+        permit(&stand, &json!([said])).await;
+        assert_eq!(wished(&stand, "/").await, all, "{said}");
+    }
+    permit(&stand, &json!([{"labels": {}, "mode": "read"}, {"labels": {"team": "a"}}])).await;
+    assert_eq!(wished(&stand, "/").await, Ok(("/".to_owned(), true)));
+    permit(&stand, &json!([{"labels": {"blaxel-name": "other"}}])).await;
+    label(&stand, &json!({"blaxel-name": "other"})).await;
+    assert!(wished(&stand, "/").await.is_err(), "nobody gives itself another's name");
 }
 
 #[tokio::test]

@@ -13,8 +13,9 @@ use super::kept::{Drive, Kept as _, Resource};
 /// The most permissions of one drive, as on the platform.
 const MAX_PERMISSIONS: usize = 3;
 
-/// Sandboxes that have all of these labels may use a part of a drive.
-#[derive(Debug, Deserialize)]
+/// Sandboxes that have all of these labels may use a part of a drive. What is not said, or said with nothing in it, is
+/// what the platform's documentation has for it: all of the drive, to be read and written.
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Permission {
     labels: BTreeMap<String, String>,
@@ -22,18 +23,13 @@ struct Permission {
     path: String,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Mode {
-    #[default]
     Read,
+    #[default]
+    #[serde(alias = "")]
     ReadWrite,
-}
-
-impl Default for Permission {
-    fn default() -> Self {
-        Self { labels: BTreeMap::new(), mode: Mode::default(), path: "/".to_owned() }
-    }
 }
 
 /// Refuses permissions that cannot be understood.
@@ -45,7 +41,7 @@ pub(super) fn check(spec: &Map<String, Value>) -> Result<(), Failure> {
     if permissions.len() > MAX_PERMISSIONS {
         return Err(Failure::bad_request(format!("spec.permissions holds more than {MAX_PERMISSIONS}")));
     }
-    if permissions.iter().any(|it| !it.path.starts_with('/') || it.path.split('/').any(|part| part == "..")) {
+    if permissions.iter().any(|it| !it.part().starts_with('/') || it.part().split('/').any(|part| part == "..")) {
         return Err(Failure::bad_request("spec.permissions: a path begins with / and holds no \"..\""));
     }
     Ok(())
@@ -59,8 +55,23 @@ fn permissions(spec: &Map<String, Value>) -> serde_json::Result<Vec<Permission>>
 }
 
 impl Permission {
-    fn is_of(&self, labels: &BTreeMap<String, String>, path: &str) -> bool {
-        self.labels.iter().all(|(name, value)| labels.get(name) == Some(value)) && is_within(&self.path, path)
+    fn is_of(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.labels.iter().all(|(name, value)| labels.get(name) == Some(value))
+    }
+
+    /// The part of the drive that it is about.
+    fn part(&self) -> &str {
+        if self.path.is_empty() { "/" } else { &self.path }
+    }
+
+    /// What is mounted of the drive for somebody who asks for this path: who asks for all of it gets the part.
+    fn granted<'a>(&'a self, path: &'a str) -> Option<&'a str> {
+        let asks_for_all = is_within(path, "/");
+        match (asks_for_all, is_within(self.part(), path)) {
+            (true, _) => Some(self.part()),
+            (false, true) => Some(path),
+            (false, false) => None,
+        }
     }
 }
 
@@ -86,17 +97,29 @@ impl Control {
         if permissions.is_empty() {
             return Ok(wish);
         }
-        let labels = self.records.read(sandbox).map(|it| it.sandbox.metadata.labels.clone());
-        let labels = labels.unwrap_or_default();
-        let of_it = permissions.iter().filter(|it| it.is_of(&labels, &wish.drive_path));
-        let Some(mode) = of_it.map(|permission| permission.mode).max() else {
+        let labels = self.labels_of(sandbox);
+        // The first whose labels fit counts, as on the platform.
+        let of_it = permissions.iter().find(|it| it.is_of(&labels));
+        let granted = of_it.and_then(|it| Some((it.granted(&wish.drive_path)?.to_owned(), it.mode)));
+        let Some((path, mode)) = granted else {
             let (drive, path) = (&wish.drive, &wish.drive_path);
             return Err(format!(
                 "permission denied: drive {drive:?} lets no sandbox with the labels of {sandbox} have {path}"
             ));
         };
+        wish.drive_path = path;
         wish.read_only |= mode == Mode::Read;
         Ok(wish)
+    }
+
+    /// The labels of a sandbox, with those that the platform gives to each.
+    fn labels_of(&self, sandbox: &str) -> BTreeMap<String, String> {
+        let record = self.records.read(sandbox);
+        let mut labels = record.map(|it| it.sandbox.metadata.labels.clone()).unwrap_or_default();
+        let own =
+            [("blaxel-workspace", &*self.workspace), ("blaxel-type", "sandbox"), ("blaxel-name", sandbox)];
+        labels.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        labels
     }
 }
 
