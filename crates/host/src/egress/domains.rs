@@ -23,7 +23,7 @@ pub struct Domains {
     forbidden: Vec<Pattern>,
 }
 
-/// A name, or all names below one: `example.com`, `*.example.com`, `*`.
+/// A name, or all names below one but not that itself: `example.com`, `*.example.com`, `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Domain(String);
 
@@ -108,8 +108,8 @@ impl Domain {
     pub(super) fn covers(&self, name: &str) -> bool {
         match self.0.strip_prefix('*') {
             Some("") => true,
-            // `*.example.com` means names below it, and the name itself, as people mean it.
-            Some(below) => name.ends_with(below) || Some(name) == below.strip_prefix('.'),
+            // `*.example.com` means names below it, and not the name itself, as on the platform.
+            Some(below) => name.len() > below.len() && name.ends_with(below),
             None => name == self.0,
         }
     }
@@ -156,10 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn a_star_covers_what_is_below_and_the_name_itself() {
+    fn a_star_covers_what_is_below_and_not_the_name_itself() {
         let domains = Domains::new(["*.example.com".parse().unwrap()], []);
-        assert!(domains.allow("a.b.example.com.") && domains.allow("example.com"));
+        assert!(domains.allow("a.b.example.com.") && !domains.allow("example.com"));
         assert!(!domains.allow("badexample.com") && !domains.allow("com"));
+        let domains = Domains::all_but(["*.example.com".parse().unwrap()]);
+        assert!(!domains.allow("a.example.com") && domains.allow("example.com"));
     }
 
     #[test]

@@ -20,11 +20,7 @@ impl Destination {
     /// Whether this name, in lower case and without a dot at its end, is one of them.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
-        match self.0.as_str().strip_prefix('*') {
-            Some("") => true,
-            Some(below) => name.len() > below.len() && name.ends_with(below),
-            None => name == self.0.as_str(),
-        }
+        self.0.covers(name)
     }
 }
 
