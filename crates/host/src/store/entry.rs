@@ -94,8 +94,7 @@ impl<T: Document> Turn<T> {
         let mut changes: Vec<Change> = self.kept_aside().into_iter().collect();
         changes.push(Change { kind: T::KIND, key: self.entry.key.clone(), value: json, purpose });
         let (tell, told) = oneshot::channel();
-        let (shelf, entry, held) =
-            (Arc::clone(&self.shelf), Arc::clone(&self.entry), Arc::clone(&self.held));
+        let (shelf, entry, held) = (Arc::clone(&self.shelf), Arc::clone(&self.entry), Arc::clone(&self.held));
         self.writer.submit(changes, move |written| {
             if written.is_ok() {
                 shelf.set_aside(entry.key());

@@ -94,7 +94,11 @@ async fn a_drive_is_mounted_by_whom_its_permissions_name() {
         assert!(wished.is_ok() || wished.unwrap_err().starts_with("permission denied: drive \"data\""));
     }
     permit(&stand, &json!([])).await;
-    assert_eq!(wished(&stand, "/").await, Ok(("/".to_owned(), false)), "one without permissions is open to all");
+    assert_eq!(
+        wished(&stand, "/").await,
+        Ok(("/".to_owned(), false)),
+        "one without permissions is open to all"
+    );
 }
 
 async fn label(stand: &Stand, labels: &Value) {

@@ -41,7 +41,10 @@ pub(super) fn check(spec: &Map<String, Value>) -> Result<(), Failure> {
     if permissions.len() > MAX_PERMISSIONS {
         return Err(Failure::bad_request(format!("spec.permissions holds more than {MAX_PERMISSIONS}")));
     }
-    if permissions.iter().any(|it| !it.part().starts_with('/') || it.part().split('/').any(|part| part == "..")) {
+    if permissions
+        .iter()
+        .any(|it| !it.part().starts_with('/') || it.part().split('/').any(|part| part == ".."))
+    {
         return Err(Failure::bad_request("spec.permissions: a path begins with / and holds no \"..\""));
     }
     Ok(())

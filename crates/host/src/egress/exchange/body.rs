@@ -8,13 +8,13 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::egress::Route;
-use crate::egress::routing::{PLACEHOLDER, resolve};
+use crate::egress::routing::{Made, PLACEHOLDER, Text, resolve};
 
 /// A body with the secrets and the fields of these routes in it. What is no JSON stays as it is; only an object gets
 /// fields.
 ///
 /// What nobody changes is byte by byte as it was sent: numbers keep their digits, and fields their order.
-pub(super) fn rewritten(body: Bytes, routes: &[&Route]) -> Bytes {
+pub(super) fn rewritten(body: Bytes, routes: &[&Route], made: &mut Made) -> Bytes {
     let resolved = match serde_json::from_slice::<&RawValue>(&body) {
         Ok(_) if body.windows(PLACEHOLDER.len()).any(|window| window == PLACEHOLDER) => {
             // In JSON such a word can stand within a string only, so what replaces it is written as a part of one.
@@ -24,11 +24,11 @@ pub(super) fn rewritten(body: Bytes, routes: &[&Route]) -> Bytes {
         Ok(_) => Cow::Borrowed(&body[..]),
         Err(_) => return body,
     };
-    let fields: Vec<(&str, &str)> = routes.iter().flat_map(|route| route.fields()).collect();
+    let fields: Vec<(&str, &Text)> = routes.iter().flat_map(|route| route.fields()).collect();
     if !fields.is_empty()
         && let Ok(object) = serde_json::from_slice::<Object<'_>>(&resolved)
     {
-        return Bytes::from(object.with(&fields));
+        return Bytes::from(object.with(&fields, made));
     }
     match resolved {
         Cow::Owned(resolved) => Bytes::from(resolved),
@@ -40,13 +40,13 @@ pub(super) fn rewritten(body: Bytes, routes: &[&Route]) -> Bytes {
 struct Object<'a>(Vec<(String, &'a RawValue)>);
 
 impl Object<'_> {
-    /// The object in text, with these fields in place of its own of the same names. The first of a name counts.
-    fn with(&self, fields: &[(&str, &str)]) -> String {
-        let own = self.0.iter().filter(|(name, _)| fields.iter().all(|(other, _)| other != name));
-        let own = own.map(|(name, value)| (name.as_str(), value.get()));
-        let first =
-            |(at, field): (usize, &(&str, &str))| fields[..at].iter().all(|(name, _)| *name != field.0);
-        let added = fields.iter().enumerate().filter(|it| first(*it)).map(|(_, field)| *field);
+    /// The object in text, with those of these fields that it has not itself. The first of a name counts.
+    fn with(&self, fields: &[(&str, &Text)], made: &mut Made) -> String {
+        let own = self.0.iter().map(|(name, value)| (name.as_str(), Cow::Borrowed(value.get())));
+        let is_own = |name: &str| self.0.iter().any(|(other, _)| other == name);
+        let first = |at: usize, name: &str| fields[..at].iter().all(|(other, _)| *other != name);
+        let added = fields.iter().enumerate().filter(|(at, (name, _))| !is_own(name) && first(*at, name));
+        let added = added.map(|(_, (name, value))| (*name, Cow::Owned(made.write(name, value))));
         let written =
             own.chain(added).map(|(name, value)| format!("{}:{value}", serde_json::Value::from(name)));
         format!("{{{}}}", written.collect::<Vec<_>>().join(","))
@@ -77,6 +77,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
     use serde_json::json;
 
@@ -91,13 +93,14 @@ mod tests {
 
     fn sent(body: &str, routes: &[Route]) -> String {
         let routes: Vec<&Route> = routes.iter().collect();
-        String::from_utf8(rewritten(Bytes::copy_from_slice(body.as_bytes()), &routes).to_vec()).unwrap()
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        String::from_utf8(rewritten(body, &routes, &mut Made::at(SystemTime::now())).to_vec()).unwrap()
     }
 
     #[test]
-    fn an_object_gets_fields_and_the_earlier_route_counts() {
+    fn an_object_gets_fields_that_it_has_not_and_the_earlier_route_counts() {
         assert_eq!(sent("{}", &routes()), r#"{"added":"pre-t\"\nä","n":1}"#);
-        assert_eq!(sent(r#"{"n":2,"x":3}"#, &routes()), r#"{"x":3,"added":"pre-t\"\nä","n":1}"#);
+        assert_eq!(sent(r#"{"n":2,"x":3}"#, &routes()), r#"{"n":2,"x":3,"added":"pre-t\"\nä"}"#);
     }
 
     #[test]
@@ -129,8 +132,9 @@ mod tests {
         let routes = routes();
         let routes: Vec<&Route> = routes.iter().collect();
         let binary = Bytes::from_static(b"{\"a\":\"\xff\"}");
-        assert_eq!(rewritten(binary.clone(), &routes), binary);
+        let made = &mut Made::at(SystemTime::now());
+        assert_eq!(rewritten(binary.clone(), &routes, made), binary);
         let deep = Bytes::from("[".repeat(100_000));
-        assert_eq!(rewritten(deep.clone(), &routes), deep);
+        assert_eq!(rewritten(deep.clone(), &routes, made), deep);
     }
 }

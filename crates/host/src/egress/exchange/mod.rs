@@ -6,6 +6,7 @@ mod room;
 mod upstream;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::header::UPGRADE;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::outside::{Outside, Place, reachable};
 use super::refused::{Answer, Refused, blocked, refused};
+use super::routing::Made;
 use super::{Policy, Rules};
 use request::{addressed, routed};
 use room::Room;
@@ -74,13 +76,15 @@ pub(super) async fn answer(
     }
     let client = hop::upgrade(request.headers()).map(|_| hyper::upgrade::on(&mut request));
     let routes = policy.routing().map(|routing| routing.to(&target.name)).unwrap_or_default();
-    let (mut request, _room) = routed(request, &routes, &terms.room).await?;
+    let mut made = Made::at(SystemTime::now());
+    let (mut request, _room) = routed(request, &routes, &terms.room, &mut made).await?;
     let id = policy.routing().map(|_| new_id());
     if let Some(id) = &id {
         request.headers_mut().insert(REQUEST_ID, id.clone());
     }
     let answer = upstream.send(request, &terms.outside, &terms.rules).await?;
     let mut answer = passed_back(answer, client, &terms.end)?;
+    made.tell(answer.headers_mut());
     if let Some(id) = id {
         answer.headers_mut().insert(REQUEST_ID, id);
     }

@@ -15,7 +15,7 @@ use super::body::rewritten;
 use super::room::{MAX_HELD, Room};
 use crate::egress::outside::Target;
 use crate::egress::refused::{Refused, refused};
-use crate::egress::routing::{PLACEHOLDER, resolve};
+use crate::egress::routing::{Made, PLACEHOLDER, resolve};
 use crate::egress::{Route, bare};
 
 /// What is sent to a destination: what a client sends, or what was made of it.
@@ -71,7 +71,7 @@ fn written(target: &Target) -> Result<HeaderValue, Refused> {
     HeaderValue::try_from(host).map_err(|_| refused(StatusCode::BAD_REQUEST, "the host is none"))
 }
 
-/// Adds what the routes add, and puts their secrets in the places of the words that stand for them.
+/// Adds what the routes add and the request has not, and puts their secrets in the places of the words that stand for them.
 ///
 /// # Errors
 /// When a secret cannot stand where it is named, when a body that would have to be changed is too long, and when the
@@ -82,6 +82,7 @@ pub(super) async fn routed(
     request: Request<Incoming>,
     routes: &[&Route],
     room: &Room,
+    made: &mut Made,
 ) -> Result<(Outgoing, Option<OwnedSemaphorePermit>), Refused> {
     // RFC 9110, section 9.3.8: its answer would hold what the routes have added.
     if request.method() == Method::TRACE && !routes.is_empty() {
@@ -105,7 +106,7 @@ pub(super) async fn routed(
         _ => None,
     };
     let body = if room.is_some() {
-        let held = rewritten(held(body).await?, routes);
+        let held = rewritten(held(body).await?, routes, made);
         headers.insert(CONTENT_LENGTH, HeaderValue::from(held.len()));
         Either::Right(Full::new(held))
     } else {
@@ -115,8 +116,14 @@ pub(super) async fn routed(
         Either::Left(body)
     };
     reveal(headers, routes)?;
-    for (name, value) in routes.iter().rev().flat_map(|route| route.headers().rev()) {
-        headers.insert(name, value.clone());
+    for (name, text) in routes.iter().flat_map(|route| route.headers()) {
+        // What the program says itself stands, as on the platform.
+        if !headers.contains_key(name)
+            && let Ok(mut value) = HeaderValue::try_from(made.write(name.as_str(), text))
+        {
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
     }
     if let Some(protocol) = protocol {
         hop::write_upgrade(headers, protocol);

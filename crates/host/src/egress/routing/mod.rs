@@ -1,12 +1,16 @@
 //! What is added to a sandbox's requests on their way: headers, fields of bodies, secrets.
 
 mod destination;
+mod made;
 mod route;
 mod secret;
+mod text;
 
 pub use destination::Destination;
+pub(super) use made::Made;
 pub use route::Route;
 pub(super) use secret::{PLACEHOLDER, resolve};
+pub(super) use text::Text;
 
 use super::Domain;
 

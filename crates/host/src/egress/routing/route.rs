@@ -7,8 +7,8 @@ use http::header::{
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::Destination;
-use super::secret::{Secret, is_name, resolve};
+use super::secret::{Secret, is_name};
+use super::{Destination, Text};
 
 /// Headers that say how a message is written down or where it goes, which is the proxy's to say.
 const FRAMING: [HeaderName; 9] =
@@ -17,12 +17,12 @@ const FRAMING: [HeaderName; 9] =
 /// What is added to requests to some destinations.
 ///
 /// Secrets come first: headers and fields are resolved when they are added. One that names a secret which the route
-/// does not have is not sent.
+/// does not have is not sent. `{{FUNC:uuid()}}` and its like stand for values that are made for each request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Route {
     destinations: Vec<Destination>,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    fields: Vec<(String, Secret)>,
+    headers: Vec<(HeaderName, Text)>,
+    fields: Vec<(String, Text)>,
     secrets: BTreeMap<String, Secret>,
 }
 
@@ -47,7 +47,7 @@ impl Route {
         Ok(self)
     }
 
-    /// The same with a header, in place of one that the request has.
+    /// The same with a header, where the request has none of that name.
     ///
     /// # Errors
     /// A sentence, where that is no header, with its secrets in their places, or one that the proxy writes itself.
@@ -56,27 +56,19 @@ impl Route {
         if FRAMING.contains(&header) || header.as_str().starts_with("proxy-") {
             return Err(format!("a route cannot add {name}: the proxy writes that itself"));
         }
-        let resolved = resolve(value.as_bytes(), |secret| self.plain(secret));
-        if resolved.is_partial {
-            return Ok(self);
-        }
-        let value = HeaderValue::from_bytes(&resolved.text);
-        let mut value = value.map_err(|_| {
+        let Some(value) = Text::read(value, |secret| self.plain(secret)) else { return Ok(self) };
+        HeaderValue::try_from(value.with_words()).map_err(|_| {
             format!("the header {name} cannot be sent: its value, or a secret in it, holds a line break or another control character")
         })?;
-        value.set_sensitive(true);
         self.headers.push((header, value));
         Ok(self)
     }
 
-    /// The same with a field of JSON bodies, in place of one that the body has.
+    /// The same with a field of JSON bodies, where the body has none of that name.
     #[must_use]
     pub fn with_field(mut self, name: &str, value: &Value) -> Self {
-        let text = value.to_string();
-        let resolved = resolve(text.as_bytes(), |secret| self.in_json(secret));
-        if let (false, Ok(text)) = (resolved.is_partial, String::from_utf8(resolved.text.into_owned())) {
-            self.fields.push((name.to_owned(), Secret::new(text)));
-        }
+        let value = Text::read(&value.to_string(), |secret| self.in_json(secret));
+        self.fields.extend(value.map(|value| (name.to_owned(), value)));
         self
     }
 
@@ -84,13 +76,13 @@ impl Route {
         self.destinations.iter().any(|destination| destination.is(name))
     }
 
-    pub(in crate::egress) fn headers(&self) -> impl DoubleEndedIterator<Item = &(HeaderName, HeaderValue)> {
+    pub(in crate::egress) fn headers(&self) -> impl Iterator<Item = &(HeaderName, Text)> {
         self.headers.iter()
     }
 
     /// Fields of bodies, each written in JSON.
-    pub(in crate::egress) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields.iter().map(|(name, value)| (name.as_str(), value.reveal()))
+    pub(in crate::egress) fn fields(&self) -> impl Iterator<Item = (&str, &Text)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// Whether anything of it can change a body.
@@ -124,8 +116,9 @@ mod tests {
     fn headers_and_fields_hold_their_secrets_and_do_not_show_them() {
         let route = route().with_header("X-Key", "Bearer {{SECRET:k}}").unwrap();
         let route = route.with_field("key", &json!({"deep": ["{{SECRET:k}}"]}));
-        assert_eq!(route.headers().next().unwrap().1.as_bytes(), b"Bearer tok\"1");
-        assert_eq!(route.fields().next().unwrap(), ("key", r#"{"deep":["tok\"1"]}"#));
+        assert_eq!(route.headers().next().unwrap().1.with_words(), "Bearer tok\"1");
+        let (name, value) = route.fields().next().unwrap();
+        assert_eq!((name, &*value.with_words()), ("key", r#"{"deep":["tok\"1"]}"#));
         let shown = format!("{route:?}");
         assert!(!shown.contains("tok"), "{shown}");
     }

@@ -23,7 +23,7 @@ async fn a_route_adds_what_it_says_and_leaves_the_rest() {
     let route = route.with_header("x-missing", "{{SECRET:missing}}").unwrap();
     let stand = Stand::with([route.with_field("key", &json!("{{SECRET:a}}"))]).await;
     let mut client = stand.client().await;
-    let request = post("/v1?q=%20").header("x-own", "pre-{{SECRET:b}}").header("x-added", "mine");
+    let request = post("/v1?q=%20").header("x-own", "pre-{{SECRET:b}}");
     let request =
         request.header("x-unknown", "{{SECRET:unknown}}").header("x-bytes", &b"\xff{{SECRET:a}}"[..]);
     let answer = ask(&mut client, request.body(r#"{"mine":"{{SECRET:a}}","n":1.10}"#).unwrap()).await;
@@ -47,6 +47,41 @@ async fn a_route_adds_what_it_says_and_leaves_the_rest() {
         ids[0].to_str().unwrap(),
         "the destination is told it, too"
     );
+}
+
+#[tokio::test]
+async fn what_a_program_says_itself_stands() {
+    let route = route().with_header("x-added", "theirs").unwrap().with_header("accept", "a/b").unwrap();
+    let stand = Stand::with([route.with_field("n", &json!("theirs")).with_field("m", &json!(2))]).await;
+    let request = post("/").header("X-Added", "mine").body(r#"{"n":1}"#).unwrap();
+    let got = ask(&mut stand.client().await, request).await.got();
+    assert_eq!((&got["headers"]["x-added"], &got["headers"]["accept"]), (&json!("mine"), &json!("a/b")));
+    assert_eq!(got["body"], r#"{"n":1,"m":2}"#);
+}
+
+#[tokio::test]
+async fn values_are_made_for_each_request_and_told_in_its_answer() {
+    let route = route().with_header("x-id", "req-{{FUNC:uuid()}}").unwrap();
+    let route = route.with_header("x-none", "{{FUNC:uuid()}}{{SECRET:missing}}").unwrap();
+    let route = route.with_header("x-mine", "{{FUNC:nonce()}}").unwrap();
+    let stand = Stand::with([route.with_field("at", &json!("{{FUNC:timestamp_ms()}}"))]).await;
+    let mut client = stand.client().await;
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let request = post("/").header("x-own", "{{FUNC:uuid()}}").header("x-mine", "mine");
+        let answer = ask(&mut client, request.body(r#"{"own":"{{FUNC:uuid()}}"}"#).unwrap()).await;
+        let got = answer.got();
+        let told = |target: &str| answer.headers.get(format!("x-blaxel-func-{target}")).cloned();
+        let id = got["headers"]["x-id"].as_str().unwrap().strip_prefix("req-").unwrap().to_owned();
+        assert_eq!(told("x-id").unwrap(), format!("uuid={id}"));
+        let body: Value = serde_json::from_str(got["body"].as_str().unwrap()).unwrap();
+        assert_eq!(told("at").unwrap(), format!("timestamp_ms={}", body["at"].as_str().unwrap()));
+        assert_eq!((&body["own"], &got["headers"]["x-own"]), (&json!("{{FUNC:uuid()}}"), &body["own"]));
+        assert!(["x-none", "x-mine", "x-own", "own"].iter().all(|target| told(target).is_none()));
+        assert_eq!(got["headers"]["x-none"], Value::Null);
+        seen.push(id);
+    }
+    assert_ne!(seen[0], seen[1]);
 }
 
 #[tokio::test]
