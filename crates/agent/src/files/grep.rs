@@ -1,4 +1,4 @@
-//! Finding text in files.
+//! Finding text in files, or lines that match an expression.
 
 use std::io;
 use std::path::Path;
@@ -13,7 +13,7 @@ use reveille_wire::{ContentMatch, ContentMatches};
 
 use super::disk::{self, Interest};
 use super::named::Named;
-use super::walk::{self, Hidden, Skipped, Walk};
+use super::walk::{self, Found, Hidden, Skipped, Walk};
 use crate::failure::Failure;
 use crate::parameters::Parameters;
 
@@ -40,27 +40,100 @@ pub(crate) async fn get(uri: Uri, asked: Parameters) -> Result<Json<ContentMatch
     disk::while_wanted(move |interest| grep.search(&named, interest)).await.map(Json)
 }
 
+/// Lines of the working directory's files that match a regular expression, for a tool. Patterns look at names and at
+/// paths below that directory.
+///
+/// # Errors
+/// 400 when the expression or a pattern cannot be understood.
+pub(crate) async fn expression(
+    query: String,
+    case: Case,
+    wanted: Option<String>,
+    unwanted: Option<String>,
+) -> Result<ContentMatches, Failure> {
+    let pattern = |given: Option<String>| walk::patterns(given.as_slice());
+    let grep = Grep {
+        matcher: matcher(&query, case, Query::Expression)?,
+        query,
+        context: 0,
+        most: RESULTS,
+        files: Files { wanted: pattern(wanted)?, unwanted: pattern(unwanted)?, look: Look::NameAndPath },
+        walk: Walk { skipped: Skipped::these_or_noise(Vec::new()), hidden: Hidden::Skipped },
+    };
+    let named = Named::new(b"")?;
+    disk::while_wanted(move |interest| grep.search(&named, interest)).await
+}
+
+/// Whether letters in capitals are others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Case {
+    Told,
+    Ignored,
+}
+
+impl Case {
+    /// As a flag for it says.
+    pub(crate) fn told_if(sensitive: bool) -> Self {
+        if sensitive { Self::Told } else { Self::Ignored }
+    }
+}
+
+/// What a query is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Query {
+    Text,
+    Expression,
+}
+
+fn matcher(query: &str, case: Case, kind: Query) -> Result<RegexMatcher, Failure> {
+    if query.len() > QUERY || query.contains(['\n', '\0']) {
+        return Err(Failure::bad("the query is longer than 16 KiB, or more than a line"));
+    }
+    RegexMatcherBuilder::new()
+        .fixed_strings(kind == Query::Text)
+        .case_insensitive(case == Case::Ignored)
+        .line_terminator(Some(b'\n'))
+        .build(query)
+        .map_err(|error| Failure::bad(format!("the query cannot be searched for: {error}")))
+}
+
+/// Which files are searched.
+struct Files {
+    wanted: Option<GlobSet>,
+    unwanted: Option<GlobSet>,
+    look: Look,
+}
+
+/// What patterns look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Name,
+    NameAndPath,
+}
+
+impl Files {
+    fn has(&self, found: &Found) -> bool {
+        let fits = |set: &GlobSet| {
+            set.is_match(found.name()) || self.look == Look::NameAndPath && set.is_match(&found.relative)
+        };
+        found.is_file() && self.wanted.as_ref().is_none_or(fits) && !self.unwanted.as_ref().is_some_and(fits)
+    }
+}
+
 /// What is searched for, and where.
 struct Grep {
     query: String,
     matcher: RegexMatcher,
     context: usize,
     most: usize,
-    patterns: Option<GlobSet>,
+    files: Files,
     walk: Walk,
 }
 
 impl Grep {
     fn asked(asked: &Parameters) -> Result<Self, Failure> {
         let query = asked.text("query").ok_or_else(|| Failure::bad("the query is missing"))?.to_owned();
-        if query.len() > QUERY || query.contains(['\n', '\0']) {
-            return Err(Failure::bad("the query is longer than 16 KiB, or more than a line"));
-        }
-        let matcher = RegexMatcherBuilder::new()
-            .fixed_strings(true)
-            .case_insensitive(!asked.flag("caseSensitive", false))
-            .build(&query)
-            .map_err(|error| Failure::bad(format!("the query cannot be searched for: {error}")))?;
+        let matcher = matcher(&query, Case::told_if(asked.flag("caseSensitive", false)), Query::Text)?;
         let most = match asked.number("maxResults", RESULTS)? {
             0 => MOST,
             asked => asked.min(MOST),
@@ -70,7 +143,11 @@ impl Grep {
             matcher,
             context: asked.number("contextLines", 0)?.min(CONTEXT),
             most,
-            patterns: walk::patterns(&asked.list("filePattern"))?,
+            files: Files {
+                wanted: walk::patterns(&asked.list("filePattern"))?,
+                unwanted: None,
+                look: Look::Name,
+            },
             walk: Walk { skipped: Skipped::these_or_noise(asked.list("excludeDirs")), hidden: Hidden::Told },
         })
     }
@@ -85,8 +162,7 @@ impl Grep {
         let mut told = Told { matches: Vec::new(), size: 0 };
         for found in self.walk.below(named, interest)? {
             let found = found?;
-            let wanted = self.patterns.as_ref().is_none_or(|patterns| patterns.is_match(found.name()));
-            if !found.is_file() || !wanted {
+            if !self.files.has(&found) {
                 continue;
             }
             let mut lines = Lines { grep: self, interest, seen: Vec::new(), room: self.room(&told), last: 0 };

@@ -5,7 +5,7 @@ mod disk;
 mod facts;
 mod find;
 mod fuzzy;
-mod grep;
+pub(crate) mod grep;
 mod named;
 mod open;
 mod owner;

@@ -2,6 +2,7 @@
 //!
 //! Streamable HTTP without sessions and without streams: every request is answered by itself, in JSON.
 
+mod codegen;
 mod rpc;
 mod tools;
 

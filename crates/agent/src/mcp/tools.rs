@@ -11,6 +11,7 @@ use reveille_wire::FilePath;
 use serde_json::{Map, Value, json};
 use tower_service::Service;
 
+use super::codegen;
 use super::rpc::Problem;
 
 /// The longest answer that a tool gives, in bytes. What is longer is read through the endpoint itself.
@@ -23,7 +24,7 @@ pub(crate) fn all() -> Value {
     let text = |what: &str| json!({"type": "string", "description": what});
     let flag = |what: &str| json!({"type": "boolean", "description": what});
     let number = |what: &str| json!({"type": "integer", "description": what});
-    json!([
+    let mut tools = vec![
         tool(
             "processExecute",
             "Run a shell command, in the background or to its end",
@@ -39,14 +40,14 @@ pub(crate) fn all() -> Value {
                 "restartOnFailure": flag("whether it is started again when it fails"),
                 "maxRestarts": number("how often at the most"),
                 "keepAlive": flag("whether the sandbox stays awake while it runs"),
-            })
+            }),
         ),
         tool("processGet", "Tell of a process", &["identifier"], json!({"identifier": identifier})),
         tool(
             "processGetLogs",
             "Give the output of a process",
             &["identifier"],
-            json!({"identifier": identifier})
+            json!({"identifier": identifier}),
         ),
         tool("processKill", "Kill a process", &["identifier"], json!({"identifier": identifier})),
         tool("processStop", "Ask a process to stop", &["identifier"], json!({"identifier": identifier})),
@@ -63,7 +64,7 @@ pub(crate) fn all() -> Value {
                 "content": text("what is to be in the file"),
                 "permissions": text("its mode, in octal"),
                 "isDirectory": flag("whether a directory is to be made"),
-            })
+            }),
         ),
         tool(
             "fsDeleteFileOrDirectory",
@@ -73,7 +74,7 @@ pub(crate) fn all() -> Value {
                 "path": path,
                 "isDirectory": flag("means nothing; what is there is removed"),
                 "recursive": flag("whether a directory goes with all that is below it"),
-            })
+            }),
         ),
         tool(
             "fsEditFile",
@@ -84,12 +85,15 @@ pub(crate) fn all() -> Value {
                 "oldString": text("what is replaced; it has to be there once"),
                 "newString": text("what it is replaced by"),
                 "replaceAll": flag("whether it may be there several times, and all are replaced"),
-            })
+            }),
         ),
-    ])
+    ];
+    tools.extend(codegen::all());
+    Value::Array(tools)
 }
 
-fn tool(name: &str, description: &str, required: &[&str], properties: impl Into<Value>) -> Value {
+/// A tool as it is listed.
+pub(super) fn tool(name: &str, description: &str, required: &[&str], properties: impl Into<Value>) -> Value {
     json!({
         "name": name,
         "description": description,
@@ -216,7 +220,7 @@ async fn run(endpoints: &Router, name: &str, mut given: Map<String, Value>) -> R
             ask(Method::PUT, file()?, Some(json!({"content": before}))).await?;
             Ok(json!({"path": text("path"), "occurrencesReplaced": replaced}))
         }
-        _ => Err(format!("there is no tool {name:?}")),
+        _ => codegen::run(endpoints, name, &given).await,
     }
 }
 
@@ -235,7 +239,11 @@ fn edited(content: &[u8], old: &str, new: &str, all: bool) -> Result<(String, us
     }
 }
 
-async fn ask(
+/// Asks an endpoint.
+///
+/// # Errors
+/// The sentence of a refusal.
+pub(super) async fn ask(
     endpoints: &Router,
     method: Method,
     target: String,
@@ -253,7 +261,11 @@ async fn ask(
     Err(told["error"].as_str().map_or_else(|| format!("it was answered with {status}"), str::to_owned))
 }
 
-async fn bytes(endpoints: &Router, target: &str) -> Result<Vec<u8>, String> {
+/// The bytes of a file.
+///
+/// # Errors
+/// The sentence of a refusal.
+pub(super) async fn bytes(endpoints: &Router, target: &str) -> Result<Vec<u8>, String> {
     let request = Request::get(target).header(ACCEPT, "application/octet-stream").body(Body::empty());
     let (status, body) = sent(endpoints, request).await?;
     if status.is_success() {

@@ -99,6 +99,63 @@ fn a_tool_does_not_touch_a_file_that_is_no_text() {
 }
 
 #[test]
+fn tools_for_writing_code_find_and_read_what_is_in_the_working_directory() {
+    let place = tempfile::tempdir().unwrap();
+    for (name, content) in [
+        ("src/deep/needle.ts", "one\nfind Me 12\nthree\n"),
+        ("src/needle.test.ts", "find me 34\n"),
+        ("node_modules/needle.ts", "find me 56\n"),
+    ] {
+        let file = place.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+    }
+    let agent = Running::inside("env", &["-C", place.path().to_str().unwrap()], &[]);
+    let used = |name: &str, arguments: Value| {
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": name, "arguments": arguments}});
+        agent.ask("POST", "/mcp", Some(&call)).1["result"].take()
+    };
+    let found =
+        |arguments: Value| used("codegenGrepSearch", arguments)["structuredContent"]["results"].take();
+    assert_eq!(
+        found(json!({"query": "find me [0-9]+"})),
+        "src/deep/needle.ts:2:find Me 12\nsrc/needle.test.ts:1:find me 34\n"
+    );
+    assert_eq!(
+        found(json!({"query": "find me", "caseSensitive": true})),
+        "src/needle.test.ts:1:find me 34\n"
+    );
+    let only = json!({"query": "find", "includePattern": "src/**", "excludePattern": "*.test.ts"});
+    assert_eq!(found(only), "src/deep/needle.ts:2:find Me 12\n");
+    assert_eq!(found(json!({"query": "nowhere"})), "");
+    assert_eq!(used("codegenGrepSearch", json!({"query": "("}))["isError"], true);
+    let root = fs::canonicalize(place.path()).unwrap();
+    let matches = used("codegenFileSearch", json!({"query": "deepneedle"}))["structuredContent"].take();
+    let wanted = json!([root.join("src/deep/needle.ts")]);
+    assert_eq!((&matches["matches"], &matches["success"]), (&wanted, &json!(true)));
+    let none = used("codegenFileSearch", json!({"query": "nothing-like-it", "directory": "src"}));
+    assert_eq!(none["structuredContent"]["matches"], json!([]));
+    let range = json!({"targetFile": "src/deep/needle.ts", "startLineOneIndexed": 2, "endLineOneIndexedInclusive": 3});
+    assert_eq!(
+        used("codegenReadFileRange", range)["structuredContent"],
+        json!({"success": true, "content": "find Me 12\nthree", "file": "src/deep/needle.ts"})
+    );
+    let listed = used("codegenListDir", json!({"relativeWorkspacePath": "."}))["structuredContent"].take();
+    let names: Vec<&str> = listed["directory"]["subdirectories"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|directory| directory["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["node_modules", "src"]);
+    assert_eq!(
+        used("codegenListDir", json!({"relativeWorkspacePath": "src/needle.test.ts"}))["isError"],
+        true
+    );
+}
+
+#[test]
 fn several_messages_at_once_are_answered_at_once() {
     let agent = Running::start(&[]);
     let ping = |id: u32| json!({"jsonrpc": "2.0", "id": id, "method": "ping"});
