@@ -9,7 +9,7 @@ use crate::stand::{Stand, until};
 
 /// An image with a shell and what that is linked to, in two layers as `docker save` has them; `None` where this machine
 /// does not tell what its shell is linked to.
-fn image(user: &str) -> Option<Vec<u8>> {
+fn image(user: &str, variable: &str) -> Option<Vec<u8>> {
     let linked = Command::new("ldd").arg("/bin/sh").output().ok().filter(|linked| linked.status.success())?;
     let linked = String::from_utf8(linked.stdout).ok()?;
     let libraries = linked.split_whitespace().filter(|word| word.starts_with('/'));
@@ -25,8 +25,9 @@ fn image(user: &str) -> Option<Vec<u8>> {
     append(&mut above, "etc/os-release", b"NAME=second\n");
     append(&mut above, "etc/passwd", b"root:x:0:0::/root:/bin/sh\nworker:x:1234:99::/home/worker:/bin/sh\n");
     append(&mut above, "etc/group", b"crew:x:77:worker\nnight:x:88:other,worker\n");
-    let mut config = json!({"config": {"Env": ["GREETING=hello", "PATH=/bin"], "WorkingDir": "/app/here"}});
+    let mut config = json!({"config": {"WorkingDir": "/app/here"}});
     config["config"]["User"] = user.into();
+    config["config"]["Env"] = json!(["GREETING=hello", "PATH=/bin", variable]);
     let manifest = json!([{"Config": "c.json", "Layers": ["0.tar", "1.tar"]}]);
     let mut archive = tar::Builder::new(Vec::new());
     append(&mut archive, "c.json", config.to_string().as_bytes());
@@ -61,7 +62,7 @@ async fn create(stand: &Stand, image: &str) -> (u16, Value) {
 }
 
 pub(crate) async fn a_sandbox_is_made_of_an_image_and_of_nothing_else() {
-    let Some(archive) = image("") else {
+    let Some(archive) = image("", "MORE=") else {
         eprintln!("SKIPPED: this machine has no `ldd`, or its shell is linked to nothing");
         return;
     };
@@ -109,7 +110,7 @@ pub(crate) async fn a_sandbox_is_made_of_an_image_and_of_nothing_else() {
 /// Numbers of who a shell runs as: its user, its group, the groups it is in besides, and what it may do.
 const WHO: &str = "while read name one more; do case $name in Uid:|Gid:|CapEff:) echo $one;; Groups:) echo $one $more;; esac; done < /proc/self/status; echo $HOME";
 
-pub(crate) async fn what_runs_is_the_user_that_its_image_names() {
+pub(crate) async fn what_runs_is_the_user_that_its_image_names_and_asks_for() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: only root can run others");
         return;
@@ -121,7 +122,7 @@ pub(crate) async fn what_runs_is_the_user_that_its_image_names() {
         ("1234:crew", format!("1234\n77\n\n{nothing}\n/home/worker\n")),
         ("4242", format!("4242\n0\n\n{nothing}\n/\n")),
     ] {
-        let Some(archive) = image(user) else {
+        let Some(archive) = image(user, "BL_SANDBOX_USER_ENABLED=true") else {
             eprintln!("SKIPPED: this machine has no `ldd`, or its shell is linked to nothing");
             return;
         };
@@ -148,7 +149,8 @@ pub(crate) async fn what_runs_is_the_user_that_its_image_names() {
         assert_ne!(run(&stand, "echo > /etc/passwd").await, "", "{user}: what is root's is not theirs");
         assert_eq!(stand.control("DELETE", "/sandboxes/made", "").await.status, 200);
     }
-    assert_eq!(stand.upload("/v0/images/mine:1", image("stranger").unwrap()).await.status, 200);
+    let asks = |user| image(user, "BL_SANDBOX_USER_ENABLED=true").unwrap();
+    assert_eq!(stand.upload("/v0/images/mine:1", asks("stranger")).await.status, 200);
     assert_eq!(create(&stand, "mine:1").await.0, 200);
     let path = "/local/sandboxes/made/process";
     let refused = stand.ask("POST", path, json!({"command": "true"}).to_string()).await;
@@ -156,6 +158,10 @@ pub(crate) async fn what_runs_is_the_user_that_its_image_names() {
         (400..600).contains(&refused.status) && refused.json().to_string().contains("stranger"),
         "{refused:?}"
     );
+    assert_eq!(stand.control("DELETE", "/sandboxes/made", "").await.status, 200);
+    assert_eq!(stand.upload("/v0/images/mine:1", image("worker", "MORE=").unwrap()).await.status, 200);
+    assert_eq!(create(&stand, "mine:1").await.0, 200);
+    assert!(run(&stand, WHO).await.starts_with("0\n0\n"), "it is root's where nobody asks");
     stand.host.stop().await;
 }
 

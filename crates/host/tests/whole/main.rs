@@ -118,8 +118,8 @@ fn trials() -> Vec<Trial> {
             images::a_sandbox_is_made_of_an_image_and_of_nothing_else,
         ),
         trial(
-            "what runs is the user that its image names",
-            images::what_runs_is_the_user_that_its_image_names,
+            "what runs is the user that its image names and asks for, and else root",
+            images::what_runs_is_the_user_that_its_image_names_and_asks_for,
         ),
         trial("an archive that breaks off leaves nothing", images::an_archive_that_breaks_off_leaves_nothing),
         trial(

@@ -124,12 +124,35 @@ fn shell(root: &Path) -> &'static str {
     if root.join("bin/bash").symlink_metadata().is_ok() { "/bin/bash" } else { "/bin/sh" }
 }
 
+/// By which variables an image, or the sandbox that is made of it, asks for commands to run as the image's user. On the
+/// platform everything runs as root otherwise, whatever `USER` says (the vendor's page on users that are not root).
+const ASK_FOR_USER: [&str; 2] = ["BL_SANDBOX_USER_ENABLED", "BL_SANDBOX_API_ISOLATION"];
+/// The variable that names another user than the image does.
+const USER: &str = "BL_SANDBOX_USER";
+
 /// Who commands run as, where that is not who the agent is. Only root can be others.
-pub(super) fn user(base: &Base) -> Option<&str> {
-    match base {
-        Base::Image { user, .. } if geteuid().is_root() => user.as_deref(),
+pub(super) fn user(birth: &Birth) -> Option<&str> {
+    match &birth.base {
+        Base::Image { user, environment, .. } if geteuid().is_root() => {
+            asked_for(user.as_deref(), &birth.environment, environment)
+        }
         _ => None,
     }
+}
+
+/// The user that an image names, if it is asked for; what the sandbox's own variables say comes before the image's.
+fn asked_for<'a>(
+    named: Option<&'a str>,
+    own: &'a [(String, String)],
+    images: &'a [(String, String)],
+) -> Option<&'a str> {
+    let said = |name: &str| {
+        let of = |all: &'a [(String, String)]| all.iter().rev().find(|(other, _)| other == name);
+        of(own).or_else(|| of(images)).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    };
+    let is_yes = |value: &str| ["1", "t", "true"].iter().any(|yes| value.eq_ignore_ascii_case(yes));
+    let is_asked = ASK_FOR_USER.iter().any(|name| said(name).is_some_and(is_yes));
+    is_asked.then(|| said(USER).or(named)).flatten()
 }
 
 pub(super) fn arguments(
@@ -199,7 +222,7 @@ pub(super) fn environment(inside: &Inside, birth: &Birth) -> io::Result<Vec<(OsS
         ("WORKDIR".into(), inside.files.clone().into()),
     ]);
     // Only inside it shows where the home is of whoever an image names.
-    if user(&birth.base).is_none() {
+    if user(birth).is_none() {
         all.insert("HOME".into(), inside.home.clone().into());
     }
     for (name, value) in images.iter().filter(|(name, _)| name != "PATH") {
@@ -218,4 +241,35 @@ pub(super) fn environment(inside: &Inside, birth: &Birth) -> io::Result<Vec<(OsS
     }
     all.insert(Mark::NAME.into(), birth.mark.0.clone().into());
     Ok(all.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(text: &str) -> Vec<(String, String)> {
+        text.split_whitespace()
+            .filter_map(|one| one.split_once('='))
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    #[test]
+    fn a_user_is_who_commands_run_as_where_that_is_asked_for() {
+        let asked = |named: Option<&'static str>, own: &str, images: &str| {
+            asked_for(named, &variables(own), &variables(images)).map(str::to_owned)
+        };
+        let (node, app) = (Some("node".to_owned()), Some("app".to_owned()));
+        assert_eq!(asked(Some("node"), "", ""), None);
+        assert_eq!(asked(Some("node"), "", "BL_SANDBOX_USER=app"), None);
+        assert_eq!(asked(Some("node"), "", "BL_SANDBOX_USER_ENABLED=true"), node);
+        assert_eq!(asked(Some("node"), "BL_SANDBOX_USER_ENABLED=1", ""), node);
+        assert_eq!(
+            asked(Some("node"), "BL_SANDBOX_USER_ENABLED=false", "BL_SANDBOX_USER_ENABLED=true"),
+            None
+        );
+        assert_eq!(asked(Some("node"), "", "BL_SANDBOX_API_ISOLATION=true"), node);
+        assert_eq!(asked(Some("node"), "", "BL_SANDBOX_USER_ENABLED=true BL_SANDBOX_USER=app"), app);
+        assert_eq!(asked(None, "", "BL_SANDBOX_USER_ENABLED=true"), None);
+    }
 }

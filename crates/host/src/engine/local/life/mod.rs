@@ -327,12 +327,13 @@ fn start(
     let mut agent = None;
     let inside = Inside::of(&birth, &volumes)?;
     let environment = environment(&inside, &birth)?;
+    let arguments = arguments(&birth.ground, &inside, &birth.attachments, user(&birth))?;
     let (namespaces, cgroup, bound) = (birth.ground.namespaces, birth.cgroup, birth.bound);
     let what = Launch {
         namespaces,
         network: whose(&birth.network, &birth.ground),
         hostname: birth.name.to_string(),
-        arguments: arguments(&birth.ground, &inside, &birth.attachments, user(&birth.base))?,
+        arguments,
         program: inside.loaded_by.map_or(inside.program, |LoadedBy(loader)| loader),
         environment,
         directory: inside.files,
