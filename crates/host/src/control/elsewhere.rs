@@ -4,8 +4,36 @@ use axum::http::{StatusCode, Uri};
 
 use super::answer::Failure;
 
-/// What is the platform's own, by the word that names it in a path: `/v0/WORD` and below.
-const RESOURCES: [&str; 1] = ["schedules"];
+/// What is the platform's own, by the word that names it in a path: `/v0/WORD` and below. They are those of its
+/// generated client, with the way to a token.
+const RESOURCES: [&str; 26] = [
+    "agents",
+    "applications",
+    "changelog",
+    "configuration",
+    "customdomains",
+    "egressgateways",
+    "egressips",
+    "functions",
+    "integrations",
+    "jobs",
+    "locations",
+    "mcp",
+    "models",
+    "oauth",
+    "pending-image-shares",
+    "policies",
+    "profile",
+    "publicIps",
+    "sandbox",
+    "schedules",
+    "service_accounts",
+    "templates",
+    "users",
+    "volume_templates",
+    "vpcs",
+    "workspaces",
+];
 
 /// The same below `/v0/sandboxes/{name}`.
 const OF_A_SANDBOX: [&str; 2] = ["archive", "unarchive"];

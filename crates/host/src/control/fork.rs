@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
-use reveille_wire::{EnvVar, Lifecycle, Sandbox, SandboxName, SandboxSpec};
+use reveille_wire::{EnvVar, Lifecycle, PortSpec, Sandbox, SandboxName, SandboxSpec};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -31,6 +31,7 @@ struct Fork {
     target_name: String,
     target_type: Option<String>,
     snapshot_id: Option<String>,
+    port: Option<u16>,
     envs: Vec<EnvVar>,
     lifecycle: Option<Lifecycle>,
 }
@@ -89,6 +90,9 @@ async fn made(
         return Err(Failure::bad_request("targetName says what the fork is called"));
     }
     lay_over(&mut spec, fork.envs);
+    if let Some(port) = fork.port {
+        open(&mut spec, port);
+    }
     if let Some(lifecycle) = fork.lifecycle {
         spec.lifecycle = Some(lifecycle);
         let runtime = spec.runtime.get_or_insert_default();
@@ -149,5 +153,15 @@ fn lay_over(spec: &mut SandboxSpec, envs: Vec<EnvVar>) {
     for env in envs {
         runtime.envs.retain(|other| other.name != env.name);
         runtime.envs.push(env);
+    }
+}
+
+/// A port that the spec does not name yet is one of its ports.
+fn open(spec: &mut SandboxSpec, port: u16) {
+    let ports = &mut spec.runtime.get_or_insert_default().ports;
+    if ports.iter().all(|other| other.target != port) {
+        let mut added = PortSpec::default();
+        added.target = port;
+        ports.push(added);
     }
 }

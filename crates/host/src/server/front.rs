@@ -175,21 +175,26 @@ impl Front {
         self.is_stopping.store(true, Ordering::Release);
     }
 
-    /// Who asks, and in which workspace: the one that the request names, else the one that its key is for.
+    /// Who asks, and in which workspace: the one that the request names, else the one that its key is for. The control
+    /// plane is told it in the query, too.
     fn let_in<B>(&self, request: &Request<B>, room: Room) -> Result<(&Workspace, Holder), NoEntry> {
         let headers = request.headers();
         // Few names are gone over faster than one is looked up.
         let by_header = headers.iter().find(|(name, _)| **name == header::WORKSPACE);
         let by_header = by_header.map(|(_, name)| name.as_bytes());
-        let by_path = (room == Room::Gateway).then(|| first_part(request.uri().path()).as_bytes());
-        let named = by_header.or(by_path);
+        let (said, by_path) = match room {
+            Room::Gateway => (by_header, Some(first_part(request.uri().path()).as_bytes())),
+            Room::Control => (by_header.or_else(|| in_query(request.uri().query()?)), None),
+            Room::Preview | Room::Metrics => (by_header, None),
+        };
+        let named = said.or(by_path);
         let meant = self.workspaces.iter().find(|workspace| Some(workspace.name.as_bytes()) == named);
         // Whoever has no key for what is named is told of the workspace that it has one for, and of no other.
         let mut credentials = Credentials::Missing;
         for workspace in meant.into_iter().chain(self.workspaces.iter()) {
             credentials = workspace.keys.check(headers);
             let Credentials::Right(holder) = credentials else { continue };
-            if by_header.is_none_or(|named| named == workspace.name.as_bytes()) {
+            if said.is_none_or(|named| named == workspace.name.as_bytes()) {
                 return Ok((workspace, holder));
             }
             let message = format!("this key is for the workspace {:?} only", workspace.name);
@@ -237,6 +242,11 @@ async fn visited(
         response.headers_mut().insert(header::REQUEST_ID, id.value());
     }
     Some(response)
+}
+
+/// The workspace that a query names. Names of workspaces need no escapes.
+fn in_query(query: &str) -> Option<&[u8]> {
+    query.split('&').find_map(|pair| pair.strip_prefix("workspace=")).map(str::as_bytes)
 }
 
 /// The first part of a path.

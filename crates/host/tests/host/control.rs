@@ -20,7 +20,14 @@ async fn a_new_sandbox_says_all_there_is_to_know_of_it() {
 #[tokio::test]
 async fn what_only_the_platform_has_is_not_taken_for_a_missing_sandbox() {
     let stand = Stand::with_box(|_| {}).await;
-    for path in ["sandboxes/box/archive", "schedules/metrics", "images/sandbox/x"] {
+    for path in [
+        "sandboxes/box/archive",
+        "schedules/metrics",
+        "images/sandbox/x",
+        "workspaces",
+        "volume_templates/x",
+        "oauth/token",
+    ] {
         let answer = stand.client.post(&format!("/v0/{path}"), "{}").await;
         assert_eq!(answer.status(), 501, "{path}");
         assert_eq!(

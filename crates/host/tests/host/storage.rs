@@ -165,6 +165,17 @@ async fn permissions_that_cannot_be_are_refused() {
 }
 
 #[tokio::test]
+async fn a_volume_of_a_template_is_refused_unless_it_is_there_already() {
+    let stand = Stand::new().await;
+    let of = |template: Value| json!({"metadata": {"name": "v"}, "spec": {"template": template}}).to_string();
+    let refused = stand.client.post("/v0/volumes", &of(json!("mine:latest"))).await;
+    assert_eq!(refused.status(), 400);
+    assert!(refused.json()["message"].as_str().unwrap().contains("\"mine:latest\""), "{refused:?}");
+    assert_eq!(stand.client.post("/v0/volumes", &of(json!(""))).await.status(), 200);
+    assert_eq!(stand.client.post("/v0/volumes", &of(json!("mine:latest"))).await.status(), 409);
+}
+
+#[tokio::test]
 async fn a_volume_grows_and_does_not_shrink() {
     let stand = Stand::new().await;
     let made = stand.client.post("/v0/volumes", r#"{"metadata":{"name":"v"}}"#).await;

@@ -43,8 +43,11 @@ pub(crate) async fn a_volume_outlives_its_sandbox_and_is_in_one_at_a_time() {
     assert_eq!(attached_to(&stand, "v").await, "sandbox:one");
     assert_eq!(create(&stand, "two", volume(false)).await, 409, "one is in it");
     assert_eq!(stand.control("DELETE", "/volumes/v", "").await.status, 409);
-    let forked = stand.control("POST", "/sandboxes/one/fork", r#"{"targetName":"fork"}"#).await.json();
+    let asked = r#"{"targetName":"fork","port":8080}"#;
+    let forked = stand.control("POST", "/sandboxes/one/fork", asked).await.json();
     assert_eq!(forked["reveille"]["volumesLeftOut"], json!(["v"]), "{forked}");
+    let forked = stand.control("GET", "/sandboxes/fork", "").await.json();
+    assert_eq!(forked["spec"]["runtime"]["ports"], json!([{"target": 8080}]));
 
     let stand = stand.restarted().await;
     assert_eq!(run(&stand, "one", &format!("cat {place}/file")).await, "kept\n");

@@ -75,6 +75,10 @@ pub(crate) async fn one_sees_nothing_of_the_other() {
     let record = other.ask("GET", "/v0/sandboxes/same", Value::Null).await.json();
     assert_eq!(record["metadata"]["workspace"], OTHER);
     assert!(record["metadata"]["url"].as_str().unwrap().ends_with("/other/sandboxes/same"), "{record}");
+    let by_query =
+        first.ask("GET", "/v0/sandboxes/same?show_secrets=true&workspace=other", Value::Null).await;
+    assert_eq!(by_query.json()["metadata"]["workspace"], OTHER, "it is named in the query, too");
+    assert_eq!(first.ask("GET", "/v0/sandboxes/mine?workspace=other", Value::Null).await.status, 404);
     for (visitor, base) in [(&other, "/other/sandboxes/same"), (&first, "/local/sandboxes/same")] {
         assert_eq!(visitor.says(base, "cat file 2>/dev/null; echo written > file").await, "");
         assert_eq!(visitor.says(base, "cat file").await, "written");
@@ -121,6 +125,7 @@ pub(crate) async fn a_key_opens_its_own_only() {
             assert!(!refused.text().contains("\\\"local\\\""), "{refused:?}");
         }
     }
+    assert_eq!(guest.ask("GET", "/v0/sandboxes?workspace=local", Value::Null).await.status, 403);
     assert_eq!(guest.ask("GET", "/v0/keys", Value::Null).await.status, 403, "a guest makes none");
     assert_eq!(stand.control("GET", "/keys", "").await.json()["data"], json!([]), "it is the other one's");
     assert_eq!(operator(&stand).ask("DELETE", "/v0/keys/guest", Value::Null).await.status, 200);

@@ -58,7 +58,7 @@ impl Kept for Volume {
         let Some(size) = size else {
             return Err(Failure::bad_request(format!("spec.size must be from 1 to {MAX_SIZE} MB")));
         };
-        let Some(before) = before else { return Ok(()) };
+        let Some(before) = before else { return without_template(spec) };
         if before.get("size").and_then(Value::as_u64).is_some_and(|before| size < before) {
             return Err(Failure::bad_request("a volume cannot shrink"));
         }
@@ -79,6 +79,18 @@ impl Kept for Volume {
             place::Kind::Directory => Limiter::None,
         };
         Some(json!({ "size": bound }))
+    }
+}
+
+/// Refuses a template, as there is none here: a volume that was empty in its place would be found out too late.
+fn without_template(spec: &Map<String, Value>) -> Result<(), Failure> {
+    let template = spec.get("template").filter(|it| !it.is_null() && it.as_str() != Some(""));
+    match template {
+        None => Ok(()),
+        Some(template) => Err(Failure::bad_request(format!(
+            "spec.template: there is no volume template {template}, as the local host has none: create the volume \
+             without one, and copy its files in"
+        ))),
     }
 }
 
