@@ -28,7 +28,7 @@ pub use clock::Clock;
 pub use engine::{AgentCommand, Isolation, Lifetime};
 pub use error::{Error, ErrorKind};
 pub use host::Host;
-pub use settings::{HostSettings, Limits, Refuse, WhileWaking};
+pub use settings::{HostSettings, Limits, PreviewUrls, Refuse, WhileWaking};
 pub use store::{Notebook, host_on};
 
 pub use reveille_wire::{LocalHost, state_dir};

@@ -29,6 +29,8 @@ pub struct HostSettings {
     pub standby_after: Duration,
     /// What becomes of requests while their sandbox wakes.
     pub while_waking: WhileWaking,
+    /// Which of its two URLs a preview says that it has.
+    pub preview_urls: PreviewUrls,
     /// How long waking takes at least, so that the resume window can be seen.
     pub resume_delay: Duration,
     /// What sandboxes reach of the outside whose record does not say.
@@ -72,6 +74,19 @@ pub enum WhileWaking {
     Reject(Refuse),
     /// Their connection is reset without an answer. The first of them starts the waking.
     Reset,
+}
+
+/// Which of its two URLs a preview says that it has. It answers at both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum PreviewUrls {
+    /// `http://127.0.0.1:7878/preview/{id}`, which every program finds.
+    #[default]
+    ByPath,
+    /// `http://{id}.preview.localhost:7878`: for clients that take nothing but the host of a URL, as the platform's previews
+    /// have no path. Browsers find such names by themselves, programs where the system does (`nss-myhostname`,
+    /// `systemd-resolved`).
+    ByName,
 }
 
 /// How a request is refused while its sandbox wakes.
@@ -144,6 +159,7 @@ impl HostSettings {
             workspaces: Vec::new(),
             standby_after: Duration::from_secs(15),
             while_waking: WhileWaking::default(),
+            preview_urls: PreviewUrls::default(),
             resume_delay: Duration::ZERO,
             network: Network::default(),
             processes: Allowance::PROCESSES,

@@ -156,6 +156,7 @@ impl Workspace {
             allowance: settings.allowance(),
             keep_free: settings.keep_free,
             url: url(shared.address),
+            preview_urls: settings.preview_urls,
             expiries: Notify::new(),
             schedules_changed: Notify::new(),
         });

@@ -59,6 +59,9 @@ pub(crate) struct Host {
     /// How long nothing may happen in a sandbox before it sleeps
     #[arg(long, value_name = "DUR", default_value = "15s", value_parser = duration::parse_positive)]
     standby_after: Duration,
+    /// Which URL a preview says that it has
+    #[arg(long, value_enum, default_value_t = Previews::Path)]
+    previews_by: Previews,
     /// What becomes of requests while their sandbox wakes
     #[arg(long, value_enum, default_value_t = Waking::Hold)]
     while_waking: Waking,
@@ -119,6 +122,14 @@ struct Stop {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Previews {
+    /// One below the host's address, which every program finds
+    Path,
+    /// One by a name of its own, ID.preview.localhost, which browsers find, and programs where the system does
+    Name,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Waking {
     /// They wait
     Hold,
@@ -175,11 +186,12 @@ mod here {
     use reveille_host::engine::Network;
     use reveille_host::observer::{Events, Seen};
     use reveille_host::{
-        Error, Host as Running, HostSettings, Lifetime, LocalHost, Refuse, WhileWaking, state_dir,
+        Error, Host as Running, HostSettings, Lifetime, LocalHost, PreviewUrls, Refuse, WhileWaking,
+        state_dir,
     };
 
     use super::background::{self, Background};
-    use super::{Host, Outside, Refusal, Waking, What, replacing, status, stop, unit};
+    use super::{Host, Outside, Previews, Refusal, Waking, What, replacing, status, stop, unit};
     use crate::arguments::Global;
     use crate::interrupt::{asked_to_end, asked_to_let_go};
     use crate::output::Screen;
@@ -347,6 +359,10 @@ mod here {
         settings.standby_after = asked.standby_after;
         settings.resume_delay = asked.resume_delay;
         settings.while_waking = while_waking(asked)?;
+        settings.preview_urls = match asked.previews_by {
+            Previews::Path => PreviewUrls::ByPath,
+            Previews::Name => PreviewUrls::ByName,
+        };
         settings.limits.hold = asked.hold_for;
         settings.limits.held_in_all = asked.hold_at_most;
         settings.announce = state.map(|state| state.join(LocalHost::FILE));

@@ -20,6 +20,7 @@ use super::spec::{Span, check_name, letters};
 use super::state::Control;
 use crate::clock;
 use crate::preview::{API, Record, Urls, has_expired};
+use crate::settings::PreviewUrls;
 use crate::store::Turn;
 
 /// The most previews of one sandbox, tokens of one preview, and headers that it lays over others.
@@ -249,7 +250,10 @@ impl Control {
         let mut preview = record.preview.clone();
         let urls = Urls::of(&self.url, &record.id);
         preview.metadata.workspace = Some(self.workspace.clone());
-        preview.spec.url = Some(urls.by_path);
+        preview.spec.url = Some(match self.preview_urls {
+            PreviewUrls::ByPath => urls.by_path,
+            PreviewUrls::ByName => urls.by_host.clone(),
+        });
         preview.status = Some("DEPLOYED".to_owned());
         preview.other.insert("reveille".to_owned(), json!({ "hostUrl": urls.by_host }));
         preview

@@ -18,6 +18,7 @@ use crate::engine::{Allowance, Network, Plan};
 use crate::image::{Image, Pinned};
 use crate::preview;
 use crate::sandbox::{Origin, Registered, Registry, Resident, Rest, Terms};
+use crate::settings::PreviewUrls;
 use crate::store::{Shelf, Store, Turn};
 
 /// What the control plane works on.
@@ -48,6 +49,8 @@ pub(crate) struct Control {
     pub(crate) keep_free: u64,
     /// Where the host answers, without a trailing slash.
     pub(crate) url: String,
+    /// Which of its URLs a preview says that it has.
+    pub(crate) preview_urls: PreviewUrls,
     /// When this host started.
     pub(crate) started: SystemTime,
     /// Told when something may be due earlier than before.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::Full;
-use reveille_host::Clock;
+use reveille_host::{Clock, PreviewUrls};
 use serde_json::{Value, json};
 
 use crate::Stand;
@@ -61,6 +61,18 @@ async fn a_public_preview_is_open_to_everybody_and_to_one_port_only() {
     assert_eq!((seen.status().as_u16(), &seen.json()["target"]), (200, &json!("/port/3000/x")));
     assert_eq!(visit(&stand, "/preview/none/", &[]).await.status(), 404);
     assert_eq!(visit(&stand, "/local/sandboxes/box/port/3000/", &[]).await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_preview_says_the_url_by_its_name_where_the_host_is_told_so() {
+    let stand = Stand::with_box(|settings| settings.preview_urls = PreviewUrls::ByName).await;
+    let preview =
+        json!({"metadata": {"name": "p"}, "spec": {"port": 1, "public": true, "prefixUrl": "mine"}});
+    let made = make(&stand, preview).await;
+    let url = made["spec"]["url"].as_str().unwrap();
+    let host = url.strip_prefix("http://").unwrap();
+    assert!(host.starts_with("mine.preview.localhost:"), "{url}");
+    assert_eq!(visit(&stand, "/x", &[("host", host)]).await.status(), 200);
 }
 
 #[tokio::test]
