@@ -155,7 +155,7 @@ async fn an_update_changes_what_may_change() {
     );
     let open = stand.client.get("/v0/sandboxes/box?show_secrets=true").await.json();
     assert_eq!(open["spec"]["runtime"]["envs"][0]["value"], "hidden", "the mask did not become the value");
-    record["spec"]["runtime"]["image"] = json!("blaxel/b");
+    record["spec"]["runtime"]["extraArgs"] = json!({"iptables": "enabled"});
     let refused = stand.client.method(Method::PUT, "/v0/sandboxes/box", &record.to_string()).await;
     assert_eq!(refused.status(), 400);
     assert_eq!(stand.client.method(Method::PUT, "/v0/sandboxes/none", "{}").await.status(), 404);

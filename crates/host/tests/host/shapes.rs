@@ -152,6 +152,30 @@ async fn another_environment_starts_the_sandbox_anew() {
 }
 
 #[tokio::test]
+async fn another_image_starts_the_sandbox_anew_and_one_that_is_not_there_leaves_it() {
+    let stand = Stand::with_box(|_| {}).await;
+    let before = stand.engine.wakes();
+    let file = stand.data.path().join("data/sandboxes/box/file");
+    std::fs::write(&file, "old").unwrap();
+    let update = async |image: &str| {
+        let body = json!({"spec": {"runtime": {"image": image}}}).to_string();
+        stand.client.method(Method::PUT, "/v0/sandboxes/box", &body).await
+    };
+    let refused = update("mine:1").await;
+    assert_eq!(
+        (refused.status().as_u16(), &refused.json()["error"]),
+        (400, &json!("IMAGE_NOT_FOUND")),
+        "{refused:?}"
+    );
+    assert_eq!((stand.engine.wakes(), file.exists()), (before, true));
+    let updated = update("blaxel/node:latest").await;
+    assert_eq!(updated.json()["spec"]["runtime"]["image"], "blaxel/node:latest", "{updated:?}");
+    assert_eq!((stand.engine.wakes(), file.exists()), (before + 1, false));
+    assert_eq!(update("blaxel/node:latest").await.status(), 200);
+    assert_eq!(stand.engine.wakes(), before + 1, "it is the same one");
+}
+
+#[tokio::test]
 async fn what_has_failed_is_replaced_by_who_creates_it() {
     let stand = Stand::with_box(|_| {}).await;
     stand.engine.script(|script| script.failing_wakes = 1);

@@ -99,8 +99,11 @@ pub(crate) async fn a_sandbox_is_made_of_an_image_and_of_nothing_else() {
         run(&stand, "read kept < own; echo $kept; read name < /etc/os-release; echo $name").await,
         "kept\nNAME=second\n"
     );
-    assert_eq!(stand.control("DELETE", "/sandboxes/made", "").await.status, 200);
+    let other = json!({"spec": {"runtime": {"image": "blaxel/base-image:latest"}}}).to_string();
+    assert_eq!(stand.control("PUT", "/sandboxes/made", &other).await.status, 200);
+    assert_eq!(run(&stand, "[ -e /usr ] && [ ! -e own ] && echo another").await, "another\n");
     assert_eq!(stand.control("DELETE", "/images/mine:1", "").await.status, 200);
+    assert_eq!(stand.control("DELETE", "/sandboxes/made", "").await.status, 200);
     let stand = stand.restarted().await;
     let images = stand.data("images");
     until(|| directory_is_empty(&images)).await;

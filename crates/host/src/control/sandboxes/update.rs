@@ -49,14 +49,20 @@ impl Control {
         if let Some(what) = fixed(&next.sandbox, &before.sandbox) {
             return Err(Failure::bad_request(format!("{what} of a sandbox cannot change: create another")));
         }
-        if environment(&next.sandbox) == environment(&before.sandbox) {
+        let other_image = image(&next.sandbox) != image(&before.sandbox);
+        if other_image || environment(&next.sandbox) != environment(&before.sandbox) {
+            // Nobody removes it before the record says whose it is.
+            let claimed = if other_image { self.claim_image(&next.sandbox.spec).await? } else { None };
+            if other_image {
+                next.image = claimed.as_ref().map(|claimed| claimed.pinned.clone());
+            }
+            self.make_anew(&turn, &before, &next).await?;
+        } else {
             turn.put(next.clone()).await?;
             if let Err(failure) = self.apply(&before, &next).await {
                 turn.put(Record::clone(&before)).await?;
                 return Err(failure);
             }
-        } else {
-            self.make_anew(&turn, &before, &next).await?;
         }
         self.expiries.notify_one();
         turn.read().ok_or_else(Failure::broken_off)
@@ -82,7 +88,8 @@ impl Control {
         Ok(())
     }
 
-    /// Another environment is another sandbox of the same name: as on the platform it starts with fresh files.
+    /// Another environment or another image is another sandbox of the same name: as on the platform it starts with fresh
+    /// files.
     async fn make_anew(&self, turn: &Turn<Record>, before: &Record, next: &Record) -> Result<(), Failure> {
         let next = next.with_status(Status::Deploying, self.clock.now(), "it is made anew");
         turn.put(next.clone()).await?;
@@ -160,6 +167,10 @@ fn environment(sandbox: &Sandbox) -> &[EnvVar] {
     sandbox.spec.runtime.as_ref().map_or(&[], |runtime| &runtime.envs)
 }
 
+fn image(sandbox: &Sandbox) -> Option<&str> {
+    sandbox.spec.runtime.as_ref().and_then(|runtime| runtime.image.as_deref())
+}
+
 /// What an update would change although it cannot.
 fn fixed(next: &Sandbox, before: &Sandbox) -> Option<&'static str> {
     if next.spec.volumes != before.spec.volumes {
@@ -167,8 +178,5 @@ fn fixed(next: &Sandbox, before: &Sandbox) -> Option<&'static str> {
     }
     let runtime = |it: &Sandbox| it.spec.runtime.clone().unwrap_or_default();
     let (next, before) = (runtime(next), runtime(before));
-    if next.image != before.image {
-        return Some("the image");
-    }
     (next.other.get("extraArgs") != before.other.get("extraArgs")).then_some("extraArgs")
 }
