@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use super::disk;
+use super::owner::is_somebody_else;
 use crate::failure::Failure;
 
 /// What a path leads to.
@@ -28,7 +29,10 @@ pub(crate) enum Opened {
 /// # Errors
 /// 404 when there is nothing, 422 when it cannot be read.
 pub(crate) async fn open(path: &Path, shown: &Path) -> Result<Opened, Failure> {
-    if let Some(opened) = open_remembered(path) {
+    // What may be opened at once may be opened by the agent.
+    if !is_somebody_else()
+        && let Some(opened) = open_remembered(path)
+    {
         return Ok(opened);
     }
     let (path, shown) = (path.to_owned(), shown.to_owned());

@@ -1,10 +1,12 @@
-//! Whose it is what is made here: the user's whom the image names, as what that user runs is to go on with it. The agent
-//! makes, reads and changes files everywhere all the same.
+//! As whom files are made, read and changed: as the user that the image names, where it asks for that. What that user
+//! runs is to go on with them, and to reach no more through the agent than it does by itself.
 
 use std::sync::OnceLock;
 
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
-use rustix::thread::{capabilities, set_capabilities};
+use rustix::fs::Gid as Group;
+use rustix::process::getgroups;
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_thread_groups};
 
 use crate::user::{Identity, User};
 
@@ -15,27 +17,51 @@ pub(crate) fn belongs_to(user: &User) {
     OWNER.get_or_init(|| user.clone());
 }
 
-/// Does something on this thread whose files are to be the owner's. One that the sandbox does not have has none: those
-/// are the agent's.
+/// Whether files are somebody else's than the agent's.
+pub(super) fn is_somebody_else() -> bool {
+    OWNER.get().is_some()
+}
+
+/// Who this thread is towards files.
+pub(super) fn current() -> u32 {
+    // Nobody has this number: it changes nothing, and tells who it is (setfsuid(2)).
+    setfsuid(Uid::from_raw(u32::MAX)).as_raw()
+}
+
+/// Does something on this thread as the owner. One that the sandbox does not have is nobody: then it is the agent's.
 pub(super) fn as_owner<T>(work: impl FnOnce() -> T) -> T {
     let identity = OWNER.get().and_then(|user| user.identify().ok());
     let _until_it_is_done = identity.and_then(|identity| Borrowed::from(&identity).ok());
     work()
 }
 
-/// A thread that makes files as somebody else, with its own rights; itself again when this is dropped.
+/// The rights over the files of others (capabilities(7)).
+const OVER_OTHERS: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::DAC_READ_SEARCH)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::LINUX_IMMUTABLE)
+    .union(CapabilitySet::MKNOD);
+
+/// A thread that is somebody else towards files, in that one's first group alone, as on the platform; itself again when
+/// this is dropped.
 struct Borrowed {
     user: Uid,
     group: Gid,
+    groups: Vec<Group>,
+    rights: CapabilitySets,
 }
 
 impl Borrowed {
     fn from(identity: &Identity) -> rustix::io::Result<Self> {
-        let rights = capabilities(None)?;
+        let (rights, groups) = (capabilities(None)?, getgroups()?);
+        set_thread_groups(&[])?;
         let group = setfsgid(Gid::from_raw(identity.group));
-        let own = Self { user: setfsuid(Uid::from_raw(identity.user)), group };
-        // With the user go the rights over others' files (capabilities(7)).
-        set_capabilities(None, rights)?;
+        let own = Self { user: setfsuid(Uid::from_raw(identity.user)), group, groups, rights };
+        let mut left = rights;
+        left.effective.remove(OVER_OTHERS);
+        set_capabilities(None, left)?;
         Ok(own)
     }
 }
@@ -44,5 +70,9 @@ impl Drop for Borrowed {
     fn drop(&mut self) {
         setfsuid(self.user);
         setfsgid(self.group);
+        let groups = set_thread_groups(&self.groups);
+        if let Err(error) = groups.and_then(|()| set_capabilities(None, self.rights)) {
+            tracing::error!(%error, "a thread stays who it was for a moment");
+        }
     }
 }

@@ -24,6 +24,7 @@ fn image(user: &str, variable: &str) -> Option<Vec<u8>> {
     append(&mut above, "etc/.wh.secret", b"");
     append(&mut above, "etc/os-release", b"NAME=second\n");
     append(&mut above, "etc/passwd", b"root:x:0:0::/root:/bin/sh\nworker:x:1234:99::/home/worker:/bin/sh\n");
+    append_with(&mut above, "etc/shadow", b"root's", 0o600);
     append(&mut above, "etc/group", b"crew:x:77:worker\nnight:x:88:other,worker\n");
     let mut config = json!({"config": {"WorkingDir": "/app/here"}});
     config["config"]["User"] = user.into();
@@ -38,8 +39,12 @@ fn image(user: &str, variable: &str) -> Option<Vec<u8>> {
 }
 
 fn append(to: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8]) {
+    append_with(to, path, content, 0o755);
+}
+
+fn append_with(to: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8], mode: u32) {
     let mut header = tar::Header::new_gnu();
-    header.set_mode(0o755);
+    header.set_mode(mode);
     header.set_uid(0);
     header.set_gid(0);
     header.set_mtime(0);
@@ -137,12 +142,26 @@ pub(crate) async fn what_runs_is_the_user_that_its_image_names_and_asks_for() {
         }
         assert_eq!(run(&stand, WHO).await, seen, "{user}");
         assert_eq!(run(&stand, "echo mine > own && echo < own && pwd").await, "\n/app/here\n", "{user}");
-        for (place, made) in [("made/here/file", "made/here/file"), ("%2Fetc%2Fown", "/etc/own")] {
-            let path = format!("/local/sandboxes/made/filesystem/{place}");
-            let written = stand.ask("PUT", &path, json!({"content": "first"}).to_string()).await;
-            assert_eq!(written.status, 200, "{written:?}");
-            let command = format!("[ -O {made} ] && [ -G {made} ] && echo more >> {made} && echo theirs");
-            assert_eq!(run(&stand, &command).await, "theirs\n", "{user}: {made}");
+        let made = "made/here/file";
+        let asked = async |method: &str, target: &str, body: Value| {
+            stand.ask(method, &format!("/local/sandboxes/made/{target}"), body.to_string()).await
+        };
+        let content = json!({"content": "first"});
+        let written = asked("PUT", &format!("filesystem/{made}"), content.clone()).await;
+        assert_eq!(written.status, 200, "{written:?}");
+        let command = format!("[ -O {made} ] && [ -G {made} ] && echo more >> {made} && echo theirs");
+        assert_eq!(run(&stand, &command).await, "theirs\n", "{user}: {made}");
+        let begun = asked("POST", "filesystem-multipart/initiate/made/large", json!({})).await;
+        assert_eq!(begun.status, 200, "{user}: {begun:?}");
+        // What is root's is not theirs through the agent either.
+        for (method, target) in [
+            ("PUT", "%2Fetc%2Fown"),
+            ("PUT", "%2Fetc%2Fpasswd"),
+            ("GET", "%2Fetc%2Fshadow"),
+            ("DELETE", "%2Fetc%2Fgroup"),
+        ] {
+            let refused = asked(method, &format!("filesystem/{target}"), content.clone()).await;
+            assert_eq!(refused.status, 422, "{user}: {method} {target}: {refused:?}");
         }
         assert_eq!(
             run(&stand, "[ -O made ] && echo > made/other && echo theirs").await,

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::files::facts;
 use crate::files::named::working_directory;
+use crate::files::owner;
 use crate::files::write::draft::{Draft, Mode};
 
 /// How long an upload may lie before it counts as given up.
@@ -288,7 +289,7 @@ impl Drop for Ending {
 
 /// Where the uploads of this user lie. Nobody else can put anything there.
 fn root() -> io::Result<PathBuf> {
-    let user = rustix::process::geteuid().as_raw();
+    let user = owner::current();
     let root = std::env::temp_dir().join(format!(".reveille-uploads-{user}"));
     match DirBuilder::new().mode(0o700).create(&root) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),

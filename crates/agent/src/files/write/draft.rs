@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{Access, AtFlags, CWD, RenameFlags, accessat};
 use rustix::io::Errno;
 
 use crate::files::open::behind_links;
@@ -81,8 +81,10 @@ impl Draft {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        if replaced.is_none() {
-            fs::create_dir_all(directory)?;
+        match &replaced {
+            None => fs::create_dir_all(directory)?,
+            // Whoever may write to the directory could replace what they may not write to.
+            Some(_) => accessat(CWD, &target, Access::WRITE_OK, AtFlags::EACCESS)?,
         }
         let at = directory.join(name_for(if replaced.is_some() { OVER } else { NEW }));
         let file = File::options().write(true).create_new(true).mode(0o600).open(&at)?;
@@ -94,7 +96,8 @@ impl Draft {
         &mut self.file
     }
 
-    /// Puts it in place, whole. A file that was there keeps its mode and its owner; a new one gets `mode`.
+    /// Puts it in place, whole. A file that was there keeps its mode and, where it can be given away, its owner; a new one
+    /// gets `mode`.
     ///
     /// # Errors
     /// When it cannot be put there. Then what was there is as it was.
@@ -105,7 +108,11 @@ impl Draft {
             Some(replaced) => {
                 let own = self.file.metadata()?;
                 if (own.uid(), own.gid()) != (replaced.uid(), replaced.gid()) {
-                    std::os::unix::fs::fchown(&self.file, Some(replaced.uid()), Some(replaced.gid()))?;
+                    match std::os::unix::fs::fchown(&self.file, Some(replaced.uid()), Some(replaced.gid())) {
+                        // Who may give nothing away has it from now on.
+                        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                        given => given?,
+                    }
                 }
                 // Behind the change of owner, which takes bits away.
                 self.file.set_permissions(Permissions::from_mode(replaced.mode() & 0o7777))?;
