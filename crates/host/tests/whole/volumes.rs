@@ -84,7 +84,9 @@ pub(crate) async fn scratch_space_is_bounded_and_goes_with_the_sandbox_s_process
     let stand = Stand::with_box(|_| {}).await;
     let place = stand.data("inside");
     let place = place.to_str().unwrap();
-    let made = create(&stand, "one", json!([{"type": "ephemeral", "sizeMb": 1, "mountPath": place}])).await;
+    let scratch = |size: u32, path: &str| json!({"type": "ephemeral", "sizeMb": size, "mountPath": path});
+    let large = format!("{place}/large");
+    let made = create(&stand, "one", json!([scratch(1, place), scratch(10240, &large)])).await;
     if made == 500 {
         eprintln!("SKIPPED: sandboxes can mount nothing on this machine");
         return;
@@ -92,8 +94,14 @@ pub(crate) async fn scratch_space_is_bounded_and_goes_with_the_sandbox_s_process
     assert_eq!(made, 200);
     let full = run(&stand, "one", &format!("head -c 3000000 /dev/zero > {place}/file")).await;
     assert!(full.contains("No space"), "{full}");
+    assert_eq!(run(&stand, "one", &format!("echo x > {large}/file; cat {large}/file")).await, "x\n");
+    let binds_disks = stand.host.isolation().limits.disk != Limiter::None;
+    let kind = run(&stand, "one", &format!("stat -f -c %T {large}")).await;
+    assert_eq!(kind.contains("ext"), binds_disks, "{kind}");
+    let left = std::fs::read_dir(stand.data("volumes")).unwrap().count();
+    assert_eq!(left, 0, "nothing but its mount holds it");
     let stand = stand.restarted().await;
-    assert_eq!(run(&stand, "one", &format!("ls {place}")).await, "");
+    assert_eq!(run(&stand, "one", &format!("ls {place}; ls {large}")).await, "large\n");
     stand.host.stop().await;
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::engine::{Access, Attached, Attachment};
 
-/// How large an empty place may be, in MB. It is kept in memory.
+/// How large an empty place may be, in MB. Where there is no disk for it, it is kept in memory.
 const MAX_SCRATCH: u64 = 1024 * 1024;
 
 /// What is to be attached, in the order in which it is named.

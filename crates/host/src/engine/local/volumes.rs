@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use reveille_wire::DriveName;
+use reveille_wire::{DriveName, SandboxName};
 
 use super::Namespaces;
 use super::disk::{Grown, Image, Mounts, UNFINISHED};
@@ -101,6 +101,29 @@ impl Volumes {
         Ok(Volume { name: name.clone(), place: place.join("files") })
     }
 
+    /// Mounts an empty place of so many MiB for this thread, the sandbox's `number`th; none where there is only memory for
+    /// it. Its file has no name any more when this ends, so that it goes with the last mount of it.
+    pub(super) fn scratch(
+        &self,
+        sandbox: &SandboxName,
+        number: usize,
+        megabytes: u64,
+        mounts: &mut Mounts,
+    ) -> io::Result<Option<Volume>> {
+        if self.kind == Kind::Directory {
+            return Ok(None);
+        }
+        let name = scratch_name(number)?;
+        // What a host that was killed has left of it is removed with what was never finished.
+        let file = self.directory.join(format!("{sandbox}{name}{UNFINISHED}"));
+        let image = Image::make(&file, megabytes).map_err(|error| about(&name, &error))?;
+        let place = self.room.join(name.as_str());
+        let mounted = mounts.make_room(&self.room).and_then(|()| image.mount(mounts, place.clone()));
+        let removed = fs::remove_file(&file);
+        mounted.and(removed).map_err(|error| about(&name, &error))?;
+        Ok(Some(Volume { name, place: place.join("files") }))
+    }
+
     fn can_be_mounted(&self, name: &DriveName) -> io::Result<()> {
         if self.namespaces.is_apart() && rustix::process::geteuid().is_root() {
             return Ok(());
@@ -108,6 +131,11 @@ impl Volumes {
         let what = "it is a disk of its own, which only root can mount, in a root of its own";
         Err(about(name, &io::Error::new(io::ErrorKind::Unsupported, what)))
     }
+}
+
+/// What a sandbox's `number`th empty place is called among its volumes: as no volume is.
+pub(super) fn scratch_name(number: usize) -> io::Result<DriveName> {
+    DriveName::new(format!("scratch_{number}")).map_err(io::Error::other)
 }
 
 fn about(name: &DriveName, error: &io::Error) -> io::Error {

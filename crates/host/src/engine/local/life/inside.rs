@@ -12,7 +12,7 @@ use super::super::ladder::OwnRoot;
 use super::super::libraries::Taken;
 use super::super::proxied;
 use super::super::root::{self, Image, Ingredients, Root};
-use super::super::volumes::Volume;
+use super::super::volumes::{Volume, scratch_name};
 use super::{Birth, Mark};
 use crate::egress::Authority;
 use crate::engine::{Access, Attached, Attachment, Base, Landlock};
@@ -158,7 +158,7 @@ fn asked_for<'a>(
 pub(super) fn arguments(
     ground: &Ground,
     inside: &Inside,
-    attachments: &[Attachment],
+    (attachments, mounted): (&[Attachment], &[Volume]),
     user: Option<&str>,
 ) -> io::Result<Vec<OsString>> {
     let mut arguments = Vec::new();
@@ -189,8 +189,12 @@ pub(super) fn arguments(
     if !attachments.is_empty() {
         arguments.extend(["--volumes".into(), inside.volumes.clone().into_os_string()]);
     }
-    for Attachment { path, what } in attachments {
+    for (number, Attachment { path, what }) in attachments.iter().enumerate() {
+        let on_disk = scratch_name(number)?;
         let (flag, which) = match what {
+            Attached::Scratch { .. } if mounted.iter().any(|it| it.name == on_disk) => {
+                ("--volume", on_disk.to_string())
+            }
             Attached::Volume { name, access: Access::ReadWrite } => ("--volume", name.to_string()),
             Attached::Volume { name, access: Access::ReadOnly } => ("--volume-read-only", name.to_string()),
             Attached::Scratch { megabytes } => ("--scratch", megabytes.to_string()),

@@ -273,13 +273,14 @@ fn own_disk(birth: &Birth, mounts: &mut Mounts) -> io::Result<Option<PathBuf>> {
         .map_err(|error| io::Error::new(error.kind(), format!("its disk: {error}")))
 }
 
-/// Mounts the volumes that are attached.
+/// Mounts the volumes that are attached, and what is empty and on a disk.
 fn volumes(birth: &Birth, mounts: &mut Mounts) -> io::Result<Vec<Volume>> {
-    let names = birth.attachments.iter().filter_map(|attachment| match &attachment.what {
-        Attached::Volume { name, .. } => Some(name),
-        Attached::Scratch { .. } => None,
+    let volumes = &birth.ground.volumes;
+    let mounted = birth.attachments.iter().enumerate().map(|(number, attachment)| match &attachment.what {
+        Attached::Volume { name, .. } => volumes.mount(name, mounts).map(Some),
+        Attached::Scratch { megabytes } => volumes.scratch(&birth.name, number, *megabytes, mounts),
     });
-    names.map(|name| birth.ground.volumes.mount(name, mounts)).collect()
+    mounted.filter_map(Result::transpose).collect()
 }
 
 /// With what a thread stays with an agent.
@@ -327,7 +328,7 @@ fn start(
     let mut agent = None;
     let inside = Inside::of(&birth, &volumes)?;
     let environment = environment(&inside, &birth)?;
-    let arguments = arguments(&birth.ground, &inside, &birth.attachments, user(&birth))?;
+    let arguments = arguments(&birth.ground, &inside, (&birth.attachments, &volumes), user(&birth))?;
     let (namespaces, cgroup, bound) = (birth.ground.namespaces, birth.cgroup, birth.bound);
     let what = Launch {
         namespaces,
