@@ -29,6 +29,9 @@ pub const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms")
 pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// What a path leads to, in the answer to a `HEAD` of it: `file` or `directory`.
 pub const FILE_TYPE: HeaderName = HeaderName::from_static("x-file-type");
+/// The permissions of what a path leads to, in the answer to a `HEAD` of it: octal, without zeros in front (`755`,
+/// `4755`, `0`).
+pub const FILE_MODE: HeaderName = HeaderName::from_static("x-file-mode");
 /// A preview's token.
 pub const PREVIEW_TOKEN: HeaderName = HeaderName::from_static("x-blaxel-preview-token");
 

@@ -39,19 +39,33 @@ pub(crate) async fn open(path: &Path, shown: &Path) -> Result<Opened, Failure> {
     disk::work(move || open_waiting(&path).map_err(|error| refusal(&error, &shown))).await
 }
 
+/// What is to be known of what `path` leads to, without opening it.
+pub(crate) async fn facts(path: &Path) -> io::Result<Metadata> {
+    if let Some(facts) = facts_remembered(path) {
+        return Ok(facts);
+    }
+    let path = path.to_owned();
+    disk::io(move || fs::metadata(path)).await
+}
+
+fn facts_remembered(path: &Path) -> Option<Metadata> {
+    File::from(remembered(path, OFlags::PATH)?).metadata().ok()
+}
+
+fn remembered(path: &Path, flags: OFlags) -> Option<OwnedFd> {
+    rustix::fs::openat2(CWD, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::CACHED).ok()
+}
+
 /// Opens what needs no disk; nothing when it would, or when anything is odd.
 fn open_remembered(path: &Path) -> Option<Opened> {
-    let open = |flags: OFlags| -> Option<OwnedFd> {
-        rustix::fs::openat2(CWD, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::CACHED).ok()
-    };
-    let seen = File::from(open(OFlags::PATH)?).metadata().ok()?;
+    let seen = facts_remembered(path)?;
     if seen.is_dir() {
         return Some(Opened::Directory);
     }
     if !seen.is_file() {
         return None;
     }
-    let file = File::from(open(OFlags::RDONLY | OFlags::NONBLOCK)?);
+    let file = File::from(remembered(path, OFlags::RDONLY | OFlags::NONBLOCK)?);
     let facts = file.metadata().ok()?;
     facts.is_file().then_some(Opened::File(file, facts))
 }

@@ -234,7 +234,24 @@ fn what_a_head_says_is_true() {
     );
     assert!(httpdate::parse_http_date(file.header("last-modified").unwrap()).is_ok());
     assert_eq!((head(b"").status, head(b"").header("x-file-type")), (200, Some("directory")));
-    assert_eq!((head(b"no").status, head(b"no").header("x-file-type")), (404, None));
+    assert_eq!((head(b"no").status, head(b"no").header("x-file-type")), (200, None));
+}
+
+#[test]
+fn a_head_tells_the_mode_of_what_it_does_not_open() {
+    let (agent, place) = place();
+    let file = place.path().join("f");
+    fs::write(&file, "12345").unwrap();
+    for (mode, told) in [(0o755, "755"), (0o1777, "1777"), (0o2755, "2755"), (0o4755, "4755"), (0, "0")] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let head = agent.send("HEAD", &target(place.path(), b"f"), &[], None);
+        let said = (head.header("x-file-mode"), head.header("x-file-type"), head.header("content-length"));
+        assert_eq!(said, (Some(told), Some("file"), Some("5")));
+    }
+    fs::create_dir(place.path().join("d")).unwrap();
+    fs::set_permissions(place.path().join("d"), fs::Permissions::from_mode(0o1750)).unwrap();
+    let head = agent.send("HEAD", &target(place.path(), b"d"), &[], None);
+    assert_eq!((head.header("x-file-mode"), head.header("x-file-type")), (Some("1750"), Some("directory")));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use http::header::{
     ACCEPT, ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LAST_MODIFIED,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
-use reveille_wire::header::FILE_TYPE;
+use reveille_wire::header::{FILE_MODE, FILE_TYPE};
 
 use self::range::Wanted;
 use self::source::{End, Source};
@@ -41,21 +41,20 @@ pub(crate) async fn get(uri: Uri, asked: Parameters, headers: HeaderMap) -> Resu
     answer.map_err(|error| open::refusal(&error, named.shown()))
 }
 
-/// `HEAD /filesystem/{path}`: what it is, and how large.
+/// `HEAD /filesystem/{path}`: what it is, what may be done with it, and how large it is; nothing of all that where there
+/// is nothing. It is not opened.
 pub(crate) async fn head(uri: Uri) -> Result<Response, Failure> {
     let named = Named::of(&uri, "/filesystem")?;
     let mut response = Response::new(Body::empty());
+    let Ok(facts) = open::facts(named.path()).await else { return Ok(response) };
     let headers = response.headers_mut();
-    match open::open(named.path(), named.shown()).await? {
-        Opened::Directory => {
-            headers.insert(FILE_TYPE, HeaderValue::from_static("directory"));
-        }
-        Opened::File(_, facts) => {
-            headers.insert(FILE_TYPE, HeaderValue::from_static("file"));
-            headers.insert(CONTENT_LENGTH, facts.len().into());
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::of(named.path())));
-            headers.insert(LAST_MODIFIED, last_modified(&facts));
-        }
+    let kind = if facts.is_dir() { "directory" } else { "file" };
+    headers.insert(FILE_TYPE, HeaderValue::from_static(kind));
+    headers.insert(FILE_MODE, permissions(&facts));
+    headers.insert(LAST_MODIFIED, last_modified(&facts));
+    if !facts.is_dir() {
+        headers.insert(CONTENT_LENGTH, facts.len().into());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::of(named.path())));
     }
     Ok(response)
 }
@@ -150,6 +149,12 @@ async fn unsized_bytes(file: File) -> io::Result<Response> {
     let mut response = Response::new(Body::empty());
     response.headers_mut().insert(CONTENT_LENGTH, 0.into());
     Ok(response)
+}
+
+/// The permissions with the three bits above them (`S_ISUID`, `S_ISGID`, `S_ISVTX`).
+fn permissions(facts: &Metadata) -> HeaderValue {
+    let octal = format!("{:o}", facts.mode() & 0o7777);
+    octal.parse().unwrap_or_else(|_| HeaderValue::from_static("0"))
 }
 
 fn last_modified(facts: &Metadata) -> HeaderValue {

@@ -133,10 +133,10 @@ impl Files {
         Write::of_json(call, FileRequest::directory())
     }
 
-    /// What a path leads to. A read.
+    /// What a path leads to; nothing where there is nothing. A read.
     ///
-    /// Servers older than our own say nothing of it, and nothing where there is nothing either: then look for it in
-    /// the [list](Self::list) of the directory that it is in.
+    /// Servers before November 2026 say nothing of what there is, either: where that matters, look for it in the
+    /// [list](Self::list) of the directory that it is in. Agents of ours before then answer 404 where there is nothing.
     pub fn kind(&self, path: impl AsRef<[u8]>) -> Call<Option<FoundKind>> {
         let reading = Reading::Success(Box::new(|answer: Whole| {
             let kind = answer.answered.headers.get(FILE_TYPE).map(HeaderValue::as_bytes);
