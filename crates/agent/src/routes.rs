@@ -80,12 +80,36 @@ impl Routes {
         if request.method() == Method::OPTIONS {
             return StatusCode::NO_CONTENT.into_response();
         }
-        if let Some(uri) = without_last_slash(request.uri()) {
-            *request.uri_mut() = uri;
+        for spelling in [with_slash_behind_endpoint, without_last_slash] {
+            if let Some(uri) = spelling(request.uri()) {
+                *request.uri_mut() = uri;
+            }
         }
         let answered: Result<Response, Infallible> = self.endpoints.clone().call(request).await;
         answered.unwrap_or_else(|never| match never {})
     }
+}
+
+/// The endpoints for which an absolute path follows as it is: its slash separates it from them, in either spelling.
+const BEFORE_PATHS: [&str; 6] = [
+    "/filesystem/tree",
+    "/filesystem",
+    "/filesystem-find",
+    "/filesystem-search",
+    "/filesystem-content-search",
+    "/watch/filesystem",
+];
+
+/// The same path with a slash between it and its endpoint, where only the path's own, encoded, stands there: the
+/// platform's server knows `/filesystem%2Fetc/hosts`, and its own tests ask so.
+fn with_slash_behind_endpoint(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    let (endpoint, rest) = BEFORE_PATHS.iter().find_map(|endpoint| {
+        let rest = path.strip_prefix(endpoint)?;
+        let encoded = rest.get(..3).is_some_and(|three| three.eq_ignore_ascii_case("%2f"));
+        encoded.then_some((endpoint, rest))
+    })?;
+    with_path(uri, &format!("{endpoint}/{rest}"))
 }
 
 /// The same endpoint under the name that the routes know it by: a slash at the end means nothing, except where
@@ -96,7 +120,10 @@ fn without_last_slash(uri: &Uri) -> Option<Uri> {
     if path == "/" || !path.ends_with('/') || PATHS_FOLLOW.iter().any(|endpoint| path.starts_with(endpoint)) {
         return None;
     }
-    let path = path.trim_end_matches('/');
+    with_path(uri, path.trim_end_matches('/'))
+}
+
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     format!("{path}{query}").parse().ok()
 }
@@ -115,6 +142,22 @@ mod tests {
         assert_eq!(shortened("/health/"), "/health");
         assert_eq!(shortened("/process/?a=/"), "/process?a=/");
         assert_eq!(shortened("/"), "/");
+    }
+
+    #[test]
+    fn an_encoded_slash_separates_a_path_from_its_endpoint() {
+        let separated = |uri: &str| {
+            let uri: Uri = uri.parse().unwrap();
+            with_slash_behind_endpoint(&uri).unwrap_or(uri).to_string()
+        };
+        assert_eq!(separated("/filesystem%2Fetc/hosts?a=%2F"), "/filesystem/%2Fetc/hosts?a=%2F");
+        assert_eq!(separated("/filesystem/tree%2fa"), "/filesystem/tree/%2fa");
+        assert_eq!(separated("/watch/filesystem%2Fa/**"), "/watch/filesystem/%2Fa/**");
+        for same in
+            ["/filesystem/%2Fa", "/filesystem-find/a%2Fb", "/process%2Fa", "/filesystem", "/filesystems%2Fa"]
+        {
+            assert_eq!(separated(same), same);
+        }
     }
 
     #[test]

@@ -255,6 +255,23 @@ fn a_head_tells_the_mode_of_what_it_does_not_open() {
 }
 
 #[test]
+fn an_absolute_path_follows_its_endpoint_by_its_own_slash() {
+    let (agent, place) = place();
+    let root = place.path().to_str().unwrap();
+    let path = format!("%2F{}", root.strip_prefix('/').unwrap());
+    let written = agent.ask("PUT", &format!("/filesystem{path}/f.txt"), Some(&json!({"content": "text"})));
+    assert_eq!((written.0, written.1["path"].as_str()), (200, Some(format!("{root}/f.txt").as_str())));
+    let (status, listed) = agent.ask("GET", &format!("/filesystem/tree{path}"), None);
+    assert_eq!((status, listed["path"].as_str()), (200, Some(root)));
+    for search in ["find", "search", "content-search"] {
+        let found = agent.ask("GET", &format!("/filesystem-{search}{path}?query=t"), None);
+        assert_eq!((found.0, &found.1["total"]), (200, &json!(1)), "{search}: {}", found.1);
+    }
+    let watch = agent.send("GET", &format!("/watch/filesystem{path}"), &[], None);
+    assert_eq!(watch.status, 200);
+}
+
+#[test]
 fn a_file_that_is_replaced_keeps_its_mode_and_what_links_to_it() {
     let (agent, place) = place();
     let file = place.path().join("f");
