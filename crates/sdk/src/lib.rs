@@ -126,9 +126,10 @@ pub use core::settings::{Origin, local_host};
 pub use core::transport::{ConnectionLimits, HttpVersion};
 pub use error::{Error, ErrorKind};
 pub use features::{
-    CreatePreview, CreateSandbox, CreateVolume, Drives, Exec, Forward, Images, List, Mcp, McpOutcome,
-    McpTool, Mount, Network, Output, OutputEvent, Pages, Plane, Ports, Previews, ProcessStream, Processes,
-    Request, Sandbox, SandboxOrder, Sandboxes, System, Upgrade, Volumes, WaitForEnd, WorkspaceDrives,
+    CreatePreview, CreateSandbox, CreateSchedule, CreateVolume, Drives, Exec, Fork, Forward, Images, List,
+    Mcp, McpOutcome, McpTool, Mount, Network, Output, OutputEvent, Pages, Plane, Ports, Previews,
+    ProcessStream, Processes, Request, Sandbox, SandboxOrder, SandboxSnapshots, Sandboxes, Schedules,
+    Snapshots, System, Upgrade, Volumes, WaitForEnd, When, WorkspaceDrives, WorkspaceSchedules,
 };
 #[cfg(feature = "terminal")]
 pub use features::{OpenTerminal, Terminal, TerminalEnd, TerminalEvent, TerminalInput, Typing};
@@ -144,9 +145,10 @@ pub use reveille_retry::{
     RetryPolicyBuilder, Seen, StatusSet, StopReason,
 };
 pub use reveille_wire::{
-    Drive, DriveMount, EnvVar, ExecFrame, ExecFrameKind, Health, Image, InvalidInput, LocalHost, LogPosition,
-    Metadata, OutputStream, Page, PageMeta, PortSpec, Preview, PreviewMetadata, PreviewSpec, PreviewToken,
-    PreviewTokenSpec, ProcessLogs, ProcessResponse, ProcessSocket, ProcessStatus, Sandbox as SandboxRecord,
-    SandboxName, SandboxRuntime, SandboxSpec, SandboxState, Status, UnmountOutcome, UpgradeAccepted,
+    Drive, DriveMount, EnvVar, ExecFrame, ExecFrameKind, Forked, Health, Image, InvalidInput, LocalHost,
+    LogPosition, Metadata, OutputStream, Page, PageMeta, PortSpec, Preview, PreviewMetadata, PreviewSpec,
+    PreviewToken, PreviewTokenSpec, ProcessLogs, ProcessResponse, ProcessSocket, ProcessStatus, Restored,
+    Sandbox as SandboxRecord, SandboxName, SandboxRuntime, SandboxSpec, SandboxState, Schedule,
+    ScheduleExecution, ScheduleInput, Snapshot, SnapshotSource, Status, UnmountOutcome, UpgradeAccepted,
     UpgradeState, UpgradeStatus, Volume, VolumeSpec, VolumeState,
 };

@@ -16,7 +16,10 @@ use crate::core::settings::Origin;
 use crate::core::transport::ConnectionLimits;
 use crate::core::{Body, Core};
 use crate::error::Error;
-use crate::features::{Forward, Images, Plane, Request, Sandbox, Sandboxes, Volumes, WorkspaceDrives};
+use crate::features::{
+    Forward, Images, Plane, Request, Sandbox, Sandboxes, Snapshots, Volumes, WorkspaceDrives,
+    WorkspaceSchedules,
+};
 use crate::record::Site;
 
 /// The way to the platform, or to the local host. It is cheap to clone, and may be used from any number of
@@ -91,6 +94,18 @@ impl Client {
     #[must_use]
     pub fn volumes(&self) -> Volumes {
         Volumes::new(Arc::clone(&self.0))
+    }
+
+    /// The snapshots of the workspace.
+    #[must_use]
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::new(Arc::clone(&self.0))
+    }
+
+    /// What the sandboxes of the workspace run by the clock.
+    #[must_use]
+    pub fn schedules(&self) -> WorkspaceSchedules {
+        WorkspaceSchedules::new(Arc::clone(&self.0))
     }
 
     /// The drives of the workspace.

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::stream::{self, BoxStream, Stream};
 use reveille_retry::History;
-use reveille_wire::{Page, PageMeta, Sandbox};
+use reveille_wire::{Page, PageMeta, Sandbox, ScheduleExecution, Snapshot};
 use serde::de::DeserializeOwned;
 
 use crate::call::{Call, like_a_call};
@@ -14,7 +14,7 @@ use crate::error::Error;
 const MOST_PAGES: u32 = 1_000;
 
 /// A page of a list that is to be read, or all of its pages: of sandboxes by
-/// [`Sandboxes::list`](crate::Sandboxes::list), of volumes, drives and images by theirs. A read.
+/// [`Sandboxes::list`](crate::Sandboxes::list), of volumes, drives, images, snapshots and schedules by theirs. A read.
 #[derive(Debug)]
 #[must_use = "nothing is sent until the call is awaited, or waited for with `.wait()`"]
 pub struct List<T> {
@@ -94,6 +94,22 @@ impl List<Sandbox> {
     /// With those that are no more, as long as the platform remembers them.
     pub fn with_terminated(mut self) -> Self {
         self.call.operation.query("showTerminated", "true");
+        self
+    }
+}
+
+impl List<Snapshot> {
+    /// Only those whose names hold this text.
+    pub fn search(mut self, text: impl AsRef<str>) -> Self {
+        self.call.operation.query("q", text.as_ref());
+        self
+    }
+}
+
+impl List<ScheduleExecution> {
+    /// Only those of this schedule.
+    pub fn schedule(mut self, id: impl AsRef<str>) -> Self {
+        self.call.operation.query("schedule", id.as_ref());
         self
     }
 }

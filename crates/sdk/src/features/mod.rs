@@ -13,6 +13,8 @@ mod processes;
 mod request;
 mod sandbox;
 mod sandboxes;
+mod schedules;
+mod snapshots;
 mod storage;
 mod system;
 #[cfg(feature = "terminal")]
@@ -30,6 +32,8 @@ pub use processes::{Exec, Output, OutputEvent, ProcessStream, Processes, WaitFor
 pub use request::Request;
 pub use sandbox::Sandbox;
 pub use sandboxes::Sandboxes;
+pub use schedules::{CreateSchedule, Schedules, When, WorkspaceSchedules};
+pub use snapshots::{Fork, SandboxSnapshots, Snapshots};
 pub use storage::{CreateVolume, Images, Volumes, WorkspaceDrives};
 pub use system::{System, Upgrade};
 #[cfg(feature = "terminal")]

@@ -122,6 +122,32 @@ impl Sandbox {
         Previews::new(self.clone())
     }
 
+    /// What it was at moments that somebody chose.
+    #[must_use]
+    pub fn snapshots(&self) -> super::SandboxSnapshots {
+        super::SandboxSnapshots::new(self.clone())
+    }
+
+    /// A new sandbox that begins as this one is now. A mutation.
+    ///
+    /// ```
+    /// # use reveille_faults::{FaultServer, Step};
+    /// # let server = FaultServer::start(Step::ok(r#"{"name":"other","type":"sandbox"}"#))?;
+    /// # let client = reveille::Client::builder().api_key("k").workspace("w").api_url(server.url()).build()?;
+    /// let other = client.sandbox("box").fork("other").env("MODE", "trial").wait()?;
+    /// client.sandbox(other.name).processes().exec("./try-it");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fork(&self, target: impl Into<String>) -> super::Fork {
+        super::Fork::new(self.core(), self.record_operation(Method::POST, "/fork"), target)
+    }
+
+    /// Commands that it runs by the clock.
+    #[must_use]
+    pub fn schedules(&self) -> super::Schedules {
+        super::Schedules::new(self.clone())
+    }
+
     /// What its processes do on its network.
     #[must_use]
     pub fn ports(&self) -> Ports {

@@ -71,6 +71,14 @@ impl Sandboxes {
         List::new(call)
     }
 
+    /// Makes a sandbox what its record says. Names, labels, lifetimes and the network change while it runs; other
+    /// variables, or another image, start it anew with fresh files, as on the platform. A mutation.
+    pub fn update(&self, record: &Record) -> Call<Record> {
+        let mut call = self.of(Method::PUT, record.metadata.name.as_str(), "");
+        call.operation = call.operation.json(record);
+        call
+    }
+
     /// Deletes a sandbox. A mutation.
     pub fn delete(&self, name: impl Into<String>) -> Call<Record> {
         self.ending(Method::DELETE, name, "")
