@@ -42,6 +42,9 @@ Sandboxes
   delete      end one, or all, and remove the files
   image       import what sandboxes on this machine are made of
   volume      files that outlive sandboxes, to create one with
+  snapshot    what a sandbox was at a moment that you chose, to go back to
+  fork        a new one that begins as another is now
+  schedule    commands that sandboxes run by the clock
 
 Inside one
   fetch       an HTTP request to a port inside a sandbox
@@ -170,6 +173,9 @@ pub(crate) enum Command {
     Drive(commands::drive::Drive),
     Image(commands::image::Image),
     Volume(commands::volume::Volume),
+    Snapshot(commands::snapshot::Snapshot),
+    Fork(commands::fork::Fork),
+    Schedule(commands::schedule::Schedule),
     Upgrade(commands::upgrade::Upgrade),
     Relay(commands::relay::Relay),
     Grade(commands::grade::Grade),

@@ -182,7 +182,7 @@ fn command(processes: &Processes, how: &How, words: &[String]) -> Command {
 }
 
 /// What the sandbox's shell reads: one word as it is, several as words.
-fn line(words: &[String]) -> String {
+pub(super) fn line(words: &[String]) -> String {
     match words {
         [line] => line.clone(),
         words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),

@@ -11,6 +11,7 @@ pub(crate) mod exec;
 pub(crate) mod faults;
 pub(crate) mod fetch;
 pub(crate) mod files;
+pub(crate) mod fork;
 pub(crate) mod forward;
 pub(crate) mod get;
 pub(crate) mod grade;
@@ -26,9 +27,11 @@ pub(crate) mod ports;
 pub(crate) mod ps;
 pub(crate) mod relay;
 pub(crate) mod run;
+pub(crate) mod schedule;
 pub(crate) mod setup;
 pub(crate) mod shell;
 pub(crate) mod sleep;
+pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod r#try;
@@ -86,6 +89,9 @@ pub(crate) fn run(screen: &Screen, global: &Global, command: Command) -> Result<
         Command::Drive(asked) => interruptible(drive::run(screen, &connect()?, &asked)),
         Command::Image(asked) => interruptible(image::run(screen, &connect()?, &asked)),
         Command::Volume(asked) => interruptible(volume::run(screen, &connect()?, &asked)),
+        Command::Snapshot(asked) => interruptible(snapshot::run(screen, &connect()?, &asked)),
+        Command::Fork(asked) => interruptible(fork::run(screen, &connect()?, &asked)),
+        Command::Schedule(asked) => interruptible(schedule::run(screen, &connect()?, &asked)),
         Command::Upgrade(asked) => interruptible(upgrade::run(screen, &connect()?, &asked)),
         Command::Setup(asked) => setup::run(screen, &asked),
         Command::Relay(asked) => relay::run(screen, global, &asked),

@@ -20,6 +20,8 @@ mod processes;
 mod progress;
 mod records;
 mod relay;
+mod schedules;
+mod snapshots;
 mod status;
 mod style;
 mod table;
