@@ -40,6 +40,18 @@ impl Parameters {
         }
     }
 
+    /// Whether `name` says yes; no when it is missing.
+    ///
+    /// # Errors
+    /// When it says neither.
+    pub(crate) fn yes_or_no(&self, name: &str) -> Result<bool, Failure> {
+        match (self.flag(name, false), self.flag(name, true)) {
+            (no, yes) if no == yes => Ok(yes),
+            _ if self.text(name).is_none() => Ok(false),
+            _ => Err(Failure::bad(format!("{name} is neither true nor false"))),
+        }
+    }
+
     /// The number that `name` says, or `or` when it is missing.
     ///
     /// # Errors
@@ -69,6 +81,16 @@ mod tests {
         assert_eq!((read("n=3"), read(""), read("n=")), (Some(3), Some(20), Some(20)));
         assert_eq!(read("n=99999999999999999999999"), Some(usize::MAX));
         assert_eq!((read("n=x"), read("n=-1"), read("n=1.5")), (None, None, None));
+    }
+
+    #[test]
+    fn what_is_neither_yes_nor_no_is_refused_where_it_matters() {
+        let read = |query: &str| Parameters::parse(query).yes_or_no("f").ok();
+        assert_eq!(
+            (read("f=true"), read("f=1"), read("f=F"), read("f=")),
+            (Some(true), Some(true), Some(false), Some(false))
+        );
+        assert_eq!((read(""), read("f=yes"), read("f=1x")), (Some(false), None, None));
     }
 
     #[test]

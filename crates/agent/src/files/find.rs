@@ -6,7 +6,7 @@ use reveille_wire::{FindMatch, FindMatches, FoundKind};
 
 use super::disk;
 use super::named::Named;
-use super::walk::{self, Hidden, Skipped, Walk};
+use super::walk::{self, Depth, Hidden, Skipped, Walk};
 use crate::failure::Failure;
 use crate::parameters::Parameters;
 
@@ -55,5 +55,5 @@ fn most(asked: usize) -> usize {
 /// A walk that leaves out what most searches do not want, unless it was asked for.
 pub(crate) fn quiet(asked: &Parameters) -> Walk {
     let hidden = if asked.flag("excludeHidden", true) { Hidden::Skipped } else { Hidden::Told };
-    Walk { skipped: Skipped::these_or_noise(asked.list("excludeDirs")), hidden }
+    Walk { depth: Depth::All, skipped: Skipped::these_or_noise(asked.list("excludeDirs")), hidden }
 }

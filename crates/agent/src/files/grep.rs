@@ -13,7 +13,7 @@ use reveille_wire::{ContentMatch, ContentMatches};
 
 use super::disk::{self, Interest};
 use super::named::Named;
-use super::walk::{self, Found, Hidden, Skipped, Walk};
+use super::walk::{self, Depth, Found, Hidden, Skipped, Walk};
 use crate::failure::Failure;
 use crate::parameters::Parameters;
 
@@ -58,7 +58,11 @@ pub(crate) async fn expression(
         context: 0,
         most: RESULTS,
         files: Files { wanted: pattern(wanted)?, unwanted: pattern(unwanted)?, look: Look::NameAndPath },
-        walk: Walk { skipped: Skipped::these_or_noise(Vec::new()), hidden: Hidden::Skipped },
+        walk: Walk {
+            depth: Depth::All,
+            skipped: Skipped::these_or_noise(Vec::new()),
+            hidden: Hidden::Skipped,
+        },
     };
     let named = Named::new(b"")?;
     disk::while_wanted(move |interest| grep.search(&named, interest)).await
@@ -141,14 +145,19 @@ impl Grep {
         Ok(Self {
             query,
             matcher,
-            context: asked.number("contextLines", 0)?.min(CONTEXT),
+            // What is no number asks for no lines, as at the platform's server.
+            context: asked.number("contextLines", 0).unwrap_or(0).min(CONTEXT),
             most,
             files: Files {
                 wanted: walk::patterns(&asked.list("filePattern"))?,
                 unwanted: None,
                 look: Look::Name,
             },
-            walk: Walk { skipped: Skipped::these_or_noise(asked.list("excludeDirs")), hidden: Hidden::Told },
+            walk: Walk {
+                depth: Depth::All,
+                skipped: Skipped::these_or_noise(asked.list("excludeDirs")),
+                hidden: Hidden::Told,
+            },
         })
     }
 

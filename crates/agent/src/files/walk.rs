@@ -56,9 +56,19 @@ pub(crate) enum Hidden {
     Skipped,
 }
 
+/// How far down to walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// What is in the directory itself.
+    One,
+    /// All that is below it.
+    All,
+}
+
 /// How to walk.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk {
+    pub(crate) depth: Depth,
     pub(crate) skipped: Skipped,
     pub(crate) hidden: Hidden,
 }
@@ -110,7 +120,7 @@ impl Walk {
             Err(error) => return Err(super::open::refusal(&error, named.shown())),
         }
         let (root, interest) = (named.path().to_owned(), interest.clone());
-        let Self { skipped, hidden } = self.clone();
+        let Self { depth, skipped, hidden } = self.clone();
         let mut walk = WalkBuilder::new(named.path());
         walk.standard_filters(false).follow_links(false).sort_by_file_name(OsStr::cmp).filter_entry(
             move |entry| {
@@ -122,6 +132,7 @@ impl Walk {
                         || is_directory && skipped.0.contains(name))
             },
         );
+        walk.max_depth((depth == Depth::One).then_some(1));
         Ok(walk.build().filter_map(move |entry| {
             if !interest.lasts() {
                 return Some(Err(Failure::busy("the caller left")));

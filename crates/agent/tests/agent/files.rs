@@ -343,7 +343,27 @@ fn all_below_a_directory_is_told_within_bounds() {
         assert_eq!(read(limit).0, status, "{limit}");
     }
     assert_eq!(read("&content=true&maxBytes=9").0, 422);
-    assert_eq!(read("&maxFiles=x").0, 400);
+    assert!(read("&maxFiles=3").1["error"].as_str().unwrap().contains("limit exceeded"));
+    let odd =
+        ["content=1x", "maxFiles=x", "maxFiles=0", "maxFiles=100001", "maxBytes=-1", "maxBytes=268435457"];
+    for odd in odd {
+        assert_eq!(read(&format!("&{odd}")).0, 400, "{odd}");
+        assert_eq!(agent.ask("GET", &format!("/filesystem/tree/{root}?{odd}"), None).0, 400, "{odd}");
+    }
+    assert_eq!(agent.ask("GET", &format!("/filesystem/tree/{root}?recursive=yes"), None).0, 400);
+}
+
+#[test]
+fn what_is_in_a_directory_is_chosen_without_going_below_it() {
+    let (agent, place) = place();
+    let root = place.path().display();
+    let files = json!({"files": {"a.rs": "1", "b.md": "22", ".c.rs": "333", "s/d.rs": "4444"}});
+    assert_eq!(agent.ask("PUT", &format!("/filesystem/tree/{root}"), Some(&files)).0, 200);
+    let query = "content=true&patterns=*.rs&excludeHidden=true";
+    let (_, told) = agent.ask("GET", &format!("/filesystem/tree/{root}?{query}"), None);
+    assert_eq!((told["files"].as_array().unwrap().len(), &told["files"][0]["content"]), (1, &json!("1")));
+    assert_eq!(told["subdirectories"].as_array().unwrap().len(), 1);
+    assert!(told.get("recursive").is_none(), "{told}");
 }
 
 #[test]
@@ -390,6 +410,11 @@ fn lines_around_a_text_come_with_it_and_long_lines_are_cut_around_it() {
     let contexts: Vec<_> =
         found["matches"].as_array().unwrap().iter().map(|found| &found["context"]).collect();
     assert_eq!(contexts[..2], ["2\nneedle 3\nneedle 4", "needle 3\nneedle 4\n5"]);
+    for none in ["no", "-1"] {
+        let target = format!("/filesystem-content-search/{root}?query=needle&contextLines={none}");
+        let (status, found) = agent.ask("GET", &target, None);
+        assert_eq!((status, found["matches"][0].get("context")), (200, None), "{none}");
+    }
     let long = &found["matches"][2];
     assert_eq!(long["column"], (1 << 20) + 1);
     assert!(long["text"].as_str().unwrap().len() < 5000 && long["text"].as_str().unwrap().contains("needle"));

@@ -1,4 +1,4 @@
-//! All that is below a directory, with bounds.
+//! What is in a directory, or all that is below it, chosen and with bounds.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -12,16 +12,20 @@ use crate::files::disk::Interest;
 use crate::files::facts;
 use crate::files::named::Named;
 use crate::files::open::{self, Opened};
-use crate::files::walk::{self, Hidden, Skipped, Walk};
+use crate::files::walk::{self, Depth, Hidden, Skipped, Walk};
 use crate::parameters::Parameters;
 
 /// How many files are told when nothing was said, as at the vendor's server.
 const FILES: usize = 10_000;
 /// How much content is told when nothing was said, in bytes, as at the vendor's server.
 const BYTES: usize = 32 << 20;
-/// What may be asked for at the most. It stands in memory before it is sent.
-const MOST_FILES: usize = 200_000;
-const MOST_BYTES: usize = 128 << 20;
+/// What may be asked for at the most, as at the vendor's server. It stands in memory before it is sent.
+const MOST_FILES: usize = 100_000;
+const MOST_BYTES: usize = 256 << 20;
+
+/// The parameters that choose, or that bound what is told.
+const CHOICES: [&str; 7] =
+    ["recursive", "content", "patterns", "excludeDirs", "excludeHidden", "maxFiles", "maxBytes"];
 
 /// What is asked for.
 #[derive(Debug)]
@@ -34,25 +38,32 @@ pub(crate) struct Deep {
 }
 
 impl Deep {
-    /// Reads it from a query.
-    pub(crate) fn asked(asked: &Parameters) -> Result<Self, Failure> {
-        let hidden = if asked.flag("excludeHidden", false) { Hidden::Skipped } else { Hidden::Told };
-        Ok(Self {
-            content: asked.flag("content", false),
+    /// Reads it from a query; nothing where that chooses nothing.
+    ///
+    /// # Errors
+    /// 400 when it holds something that cannot be meant.
+    pub(crate) fn asked(asked: &Parameters) -> Result<Option<Self>, Failure> {
+        if CHOICES.iter().all(|name| asked.text(name).is_none()) {
+            return Ok(None);
+        }
+        let depth = if asked.yes_or_no("recursive")? { Depth::All } else { Depth::One };
+        let hidden = if asked.yes_or_no("excludeHidden")? { Hidden::Skipped } else { Hidden::Told };
+        Ok(Some(Self {
+            content: asked.yes_or_no("content")?,
             patterns: walk::patterns(&asked.list("patterns"))?,
-            walk: Walk { skipped: Skipped::these(asked.list("excludeDirs")), hidden },
-            files: asked.number("maxFiles", FILES)?.min(MOST_FILES),
-            bytes: asked.number("maxBytes", BYTES)?.min(MOST_BYTES),
-        })
+            walk: Walk { depth, skipped: Skipped::these(asked.list("excludeDirs")), hidden },
+            files: bound(asked, "maxFiles", FILES, MOST_FILES)?,
+            bytes: bound(asked, "maxBytes", BYTES, MOST_BYTES)?,
+        }))
     }
 
-    /// Tells of all that is below `named`.
+    /// Tells of what is below `named`.
     ///
     /// # Errors
     /// 422 when there is more than asked for.
     pub(crate) fn read(&self, named: &Named, interest: &Interest) -> Result<Directory, Failure> {
         let mut told = facts::empty_directory(named.shown());
-        told.recursive = true;
+        told.recursive = self.walk.depth == Depth::All;
         let mut bytes = 0;
         for found in self.walk.below(named, interest)? {
             let found = found?;
@@ -67,15 +78,13 @@ impl Deep {
                 continue;
             }
             if told.files.len() >= self.files {
-                return Err(Failure::unworkable(format!("there are more than {} files", self.files)));
+                return Err(exceeded(self.files, "files"));
             }
             let Ok(seen) = fs::symlink_metadata(&found.path) else { continue };
             let mut file = facts::file(&shown, &seen);
             if self.content && !seen.is_dir() {
                 file.content = text(&found.path, self.bytes - bytes).map_err(|error| match error.kind() {
-                    io::ErrorKind::FileTooLarge => {
-                        Failure::unworkable(format!("there are more than {} bytes", self.bytes))
-                    }
+                    io::ErrorKind::FileTooLarge => exceeded(self.bytes, "bytes"),
                     _ => Failure::unworkable(format!("{}: {error}", shown.display())),
                 })?;
                 bytes += file.content.as_ref().map_or(0, String::len);
@@ -85,6 +94,19 @@ impl Deep {
         }
         Ok(told)
     }
+}
+
+/// The number that `name` says, from 1 to `most`, or `or` when it is missing.
+fn bound(asked: &Parameters, name: &str, or: usize, most: usize) -> Result<usize, Failure> {
+    match asked.number(name, or)? {
+        bound if (1..=most).contains(&bound) => Ok(bound),
+        _ => Err(Failure::bad(format!("{name} is from 1 to {most}"))),
+    }
+}
+
+/// Clients look for the first two words.
+fn exceeded(bound: usize, of: &str) -> Failure {
+    Failure::unworkable(format!("limit exceeded: there are more than {bound} {of}"))
 }
 
 /// What is in a file, or in the file that a link leads to; nothing where there is no file.

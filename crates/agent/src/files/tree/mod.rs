@@ -22,8 +22,7 @@ const ENDPOINT: &str = "/filesystem/tree";
 /// `GET /filesystem/tree/{path}`: what is in a directory, or all that is below it.
 pub(crate) async fn get(uri: Uri, asked: Parameters) -> Result<Json<Directory>, Failure> {
     let named = Named::from_root(&uri, ENDPOINT)?;
-    if asked.flag("recursive", false) {
-        let deep = Deep::asked(&asked)?;
+    if let Some(deep) = Deep::asked(&asked)? {
         return disk::while_wanted(move |interest| deep.read(&named, interest)).await.map(Json);
     }
     // The platform's server calls this the caller's fault, whatever is there.

@@ -186,9 +186,9 @@ asked! {
         pattern(pattern: &str) { |tree, pattern| tree.lists.patterns.push(pattern.to_owned()) }
         /// Leaves out names that begin with a dot, and all that is below them.
         skip_hidden() { |tree| tree.call.operation.query("excludeHidden", "true") }
-        /// Fails when there are more files than this; 10,000 when nothing is said.
+        /// Fails when there are more files than this; 10,000 when nothing is said, and 100,000 at the most.
         max_files(most: usize) { |tree, most| tree.call.operation.query("maxFiles", &most.to_string()) }
-        /// Fails when there is more content than this, in bytes; 32 MiB when nothing is said.
+        /// Fails when there is more content than this, in bytes; 32 MiB when nothing is said, and 256 MiB at the most.
         max_bytes(most: usize) { |tree, most| tree.call.operation.query("maxBytes", &most.to_string()) }
     }
 }
