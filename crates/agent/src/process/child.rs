@@ -187,7 +187,7 @@ impl Process {
         });
         let (next, count) = {
             let mut state = self.state();
-            (state.standing.ended(end, &self.orders), state.standing.restart_count)
+            (state.standing.ended(end, &self.orders), state.standing.restart_count + 1)
         };
         if let Next::Restart(_) = next {
             let most = match self.orders.max_restarts {

@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::orders::{Keep, Orders};
 
-/// The first pause before a restart; each is twice as long as the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// The longest pause before a restart.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long what failed rests before it is started again, as at the vendor's server: what it waited for may be there
+/// then, and it can be stopped meanwhile.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How a process stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -128,13 +127,12 @@ impl Standing {
             self.finish();
             return Next::Over;
         }
-        let doublings = u32::try_from(self.restart_count.clamp(0, 10)).unwrap_or(0);
-        self.restart_count += 1;
-        Next::Restart((FIRST_PAUSE * 2u32.pow(doublings)).min(LONGEST_PAUSE))
+        Next::Restart(PAUSE)
     }
 
     /// Notes that `pid` runs for it now.
     pub(crate) fn restarted(&mut self, pid: i32) {
+        self.restart_count += 1;
         (self.running, self.exit_code, self.signal) = (Some(pid), 0, None);
     }
 

@@ -225,6 +225,32 @@ fn a_process_reads_what_is_written_to_it() {
 }
 
 #[test]
+fn each_run_of_a_process_reads_what_is_written_to_it() {
+    let agent = Running::start(&[]);
+    let command = "read line; echo got:$line; exit 1";
+    agent.begin(&json!({
+        "command": command, "name": "again", "stdin": true, "restartOnFailure": true, "maxRestarts": 1,
+    }));
+    assert_eq!(agent.write("again", b"one\n"), 200);
+    agent.wait_for("/process/again", |process| process["restartCount"] == 1);
+    assert_eq!(agent.write("again", b"two\n"), 200);
+    let ended = agent.wait_for("/process/again", |process| process["status"] == "failed");
+    assert_eq!(ended["stdout"], "got:one\nAttempting restart 1/1\ngot:two\n");
+}
+
+#[test]
+fn what_failed_rests_before_it_is_started_again_and_can_be_stopped_meanwhile() {
+    let agent = Running::start(&[]);
+    agent.begin(&json!({"command": "exit 7", "name": "f", "restartOnFailure": true, "maxRestarts": 3}));
+    let resting = agent.wait_for("/process/f", |process| process["exitCode"] == 7);
+    assert_eq!((&resting["status"], &resting["restartCount"]), (&"running".into(), &0.into()));
+    assert_eq!(agent.ask("DELETE", "/process/f", None).0, 200);
+    let stopped = agent.ask("GET", "/process/f", None).1;
+    let seen = (&stopped["status"], &stopped["exitCode"], &stopped["restartCount"]);
+    assert_eq!(seen, (&"stopped".into(), &7.into(), &0.into()));
+}
+
+#[test]
 fn a_process_that_was_to_read_nothing_cannot_be_written_to() {
     let agent = Running::start(&[]);
     let ended = agent.run("cat");
