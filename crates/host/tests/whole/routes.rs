@@ -126,7 +126,9 @@ pub(crate) async fn a_secret_is_added_on_the_way() {
         "env; cd /run/reveille/certificates; ls; cat authority.pem; grep -c PRIVATE bundle.pem; echo x > bundle.pem",
     )
     .await;
-    assert!(inside.contains("NODE_EXTRA_CA_CERTS=/run/reveille/certificates/authority.pem"), "{inside}");
+    for (name, file) in [("NODE_EXTRA_CA_CERTS", "authority.pem"), ("npm_config_cafile", "bundle.pem")] {
+        assert!(inside.contains(&format!("{name}=/run/reveille/certificates/{file}")), "{inside}");
+    }
     assert!(inside.contains("BEGIN CERTIFICATE") && inside.contains("\n0\n"), "{inside}");
     assert!(!inside.contains(SECRET) && !inside.contains("PRIVATE KEY"), "{inside}");
     assert!(inside.contains("ead-only"), "{inside}");

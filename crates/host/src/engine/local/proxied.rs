@@ -12,7 +12,7 @@ use crate::engine::Network;
 const HERE: &str = "localhost,127.0.0.1,127.0.1.1,0.0.0.0,::1";
 
 /// Variables that name one file with everybody who is trusted, in place of the machine's own.
-const TRUSTED: [&str; 8] = [
+const TRUSTED: [&str; 9] = [
     "SSL_CERT_FILE",
     "CURL_CA_BUNDLE",
     "REQUESTS_CA_BUNDLE",
@@ -21,6 +21,8 @@ const TRUSTED: [&str; 8] = [
     "AWS_CA_BUNDLE",
     "CARGO_HTTP_CAINFO",
     "DENO_CERT",
+    // Where npm is told of a file by the machine's own `npmrc`, it believes nobody else.
+    "npm_config_cafile",
 ];
 /// Variables that name a file with who is trusted beside those that a program knows itself.
 const TRUSTED_TOO: [&str; 1] = ["NODE_EXTRA_CA_CERTS"];
