@@ -15,7 +15,9 @@ mod processes;
 mod response;
 mod sandbox;
 mod sandboxes;
+mod schedules;
 mod send;
+mod snapshots;
 mod storage;
 mod terminal;
 mod value;
@@ -53,7 +55,11 @@ mod _native {
     #[pymodule_export]
     use super::sandboxes::Sandboxes;
     #[pymodule_export]
+    use super::schedules::{Schedules, WorkspaceSchedules};
+    #[pymodule_export]
     use super::send::send;
+    #[pymodule_export]
+    use super::snapshots::{SandboxSnapshots, Snapshots};
     #[pymodule_export]
     use super::storage::{Images, Volumes, WorkspaceDrives};
     #[pymodule_export]

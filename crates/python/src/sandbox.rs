@@ -9,6 +9,7 @@ use reveille::{Method, Request, RetryPolicy};
 use crate::call::Call;
 use crate::client::Client;
 use crate::response::{Response, Streamed};
+use crate::snapshots::AsWell;
 use crate::value::{Options, json, made, nothing, tuned};
 
 /// A handle: nothing is sent by having one.
@@ -56,6 +57,10 @@ impl Asked {
 
 #[pymethods]
 impl Sandbox {
+    fn fork(&self, target: &str, as_well: AsWell, options: Options) -> Call {
+        json(tuned!(as_well.added_to(self.sandbox.fork(target)), options, self.policy))
+    }
+
     #[new]
     fn new(client: &Client, name: &str) -> Self {
         Self { sandbox: client.0.sandbox(name), policy: client.0.policy() }

@@ -118,7 +118,7 @@ class Threaded:
 
     def __getattr__(self, name):
         value = getattr(self._inner, name)
-        if name in ("sandboxes", "drives", "processes", "files", "previews", "volumes", "images"):
+        if name in ("sandboxes", "drives", "processes", "files", "previews", "volumes", "images", "snapshots", "schedules"):
             return Threaded(value)
         if not callable(value):
             return value

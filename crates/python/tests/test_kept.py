@@ -120,3 +120,57 @@ def test_an_upgrade_says_to_which_version(local, way):
         await client.sandboxes.delete(name)
 
     way(test, **local)
+
+
+def test_a_sandbox_goes_back_to_a_snapshot_and_another_begins_as_it(local, way):
+    async def test(client):
+        box, other, again = named("box"), named("other"), named("again")
+        await client.sandboxes.create(box)
+        sandbox = client.sandbox(box)
+        await sandbox.files.write("kept", "before")
+        taken = await sandbox.snapshots.create("clean")
+        assert (taken.name, taken.status, taken.sandbox, taken.sandbox_is_gone) == ("clean", "ready", box, False)
+        await sandbox.files.write("kept", "after")
+        assert (await sandbox.fork(other, env={"MODE": "trial"})).name == other
+        await sandbox.snapshots.restore("clean")
+        assert await sandbox.files.read_text("kept") == "before"
+        said = await client.sandbox(other).processes.exec("cat kept; printf $MODE")
+        assert said.text == "aftertrial"
+        assert [it.id for it in await sandbox.snapshots.list()] == [taken.id]
+        await client.sandboxes.delete(box)
+        assert (await client.snapshots.get(taken.id)).sandbox_is_gone
+        assert taken.id in [it.id async for it in client.snapshots.list()]
+        assert (await client.snapshots.fork(taken.id, again)).snapshot_id == taken.id
+        assert await client.sandbox(again).files.read_text("kept") == "before"
+        await client.snapshots.delete(taken.id)
+        with pytest.raises(reveille_sandbox.NotFoundError):
+            await client.snapshots.get(taken.id)
+        for name in (other, again):
+            await client.sandboxes.delete(name)
+
+    way(test, **local)
+
+
+def test_a_command_is_run_by_the_clock_and_told_of(local, box, way):
+    async def test(client):
+        schedules = client.sandbox(box).schedules
+        nightly, soon = named("nightly"), named("soon")
+        made = await schedules.create("./backup", cron="0 3 * * *", id=nightly, env={"WORD": "hidden"}, timeout=60)
+        assert (made.id, made.type, made.value, made.command) == (nightly, "cron", "0 3 * * *", "./backup")
+        assert "hidden" not in str((await schedules.get(nightly)).raw)
+        assert nightly in [it.id async for it in client.schedules.list()]
+        assert nightly in [it.id async for it in schedules.list()]
+        await schedules.create("true", after=0.5, id=soon)
+        ran = []
+        while not ran:
+            ran = [it async for it in schedules.executions(soon)]
+        assert [(it.schedule_id, it.status, it.sandbox) for it in ran] == [(soon, "succeeded", box)]
+        assert ran[0].id in [it.id async for it in client.schedules.executions()]
+        await schedules.delete(nightly)
+        with pytest.raises(reveille_sandbox.NotFoundError):
+            await schedules.get(nightly)
+        for wrong in ({}, {"cron": "* * * * *", "after": 1.0}, {"after": -1.0}, {"after": float("nan")}):
+            with pytest.raises(ValueError):
+                await schedules.create("true", **wrong)
+
+    way(test, **local)

@@ -12,12 +12,14 @@ from typing import Union
 
 from . import _native
 from ._async_previews import AsyncPreviews
+from ._async_schedules import AsyncSchedules, AsyncWorkspaceSchedules
+from ._async_snapshots import AsyncSandboxSnapshots, AsyncSnapshots
 from ._async_storage import AsyncImages, AsyncVolumes, AsyncWorkspaceDrives, listed
 from ._async_terminal import AsyncTerminal
 from ._calls import finish
 from ._native import History, Response
 from ._options import Options, Pairs, asked, options_of, path_of
-from ._records import Change, Directory, DriveMount, File, Health, Line, Logs, Missed, Moved, Output, OutputEvent
+from ._records import Change, Directory, DriveMount, File, Forked, Health, Line, Logs, Missed, Moved, Output, OutputEvent
 from ._records import Process, SandboxRecord, Socket, decode, event_of
 from ._settings import Cert, Limits, Proxy, Verify, native_client
 
@@ -192,6 +194,10 @@ class AsyncClient:
         self.drives = AsyncWorkspaceDrives(self._native)
         #: The images that sandboxes are made of.
         self.images = AsyncImages(self._native)
+        #: The snapshots of the workspace.
+        self.snapshots = AsyncSnapshots(self._native)
+        #: What its sandboxes run by the clock.
+        self.schedules = AsyncWorkspaceSchedules(self._native)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -330,11 +336,31 @@ class AsyncSandbox:
         self.files = AsyncFiles(native)
         #: Its previews.
         self.previews = AsyncPreviews(native)
+        #: Its snapshots.
+        self.snapshots = AsyncSandboxSnapshots(native)
+        #: What it runs by the clock.
+        self.schedules = AsyncSchedules(native)
 
     @property
     def url(self) -> str:
         """Where it answers."""
         return self._native.url
+
+    async def fork(
+        self,
+        target: str,
+        *,
+        env: Optional[Mapping[str, str]] = None,
+        port: Optional[int] = None,
+        **options: Unpack[Options],
+    ) -> Forked:
+        """Makes a new sandbox that begins as this one is now. A mutation.
+
+        :param env: variables beside those that it begins with, or in place of them.
+        :param port: one that it serves.
+        """
+        as_well = {"env": dict(env or {}), "port": port}
+        return Forked.read(await finish(self._native.fork(target, as_well, options_of(options))))
 
     async def fetch(
         self,

@@ -12,11 +12,13 @@ from typing import Union
 
 from . import _native
 from ._previews import Previews
+from ._schedules import Schedules, WorkspaceSchedules
+from ._snapshots import SandboxSnapshots, Snapshots
 from ._storage import Images, Volumes, WorkspaceDrives, listed
 from ._terminal import Terminal
 from ._native import History, Response
 from ._options import Options, Pairs, asked, options_of, path_of
-from ._records import Change, Directory, DriveMount, File, Health, Line, Logs, Missed, Moved, Output, OutputEvent
+from ._records import Change, Directory, DriveMount, File, Forked, Health, Line, Logs, Missed, Moved, Output, OutputEvent
 from ._records import Process, SandboxRecord, Socket, decode, event_of
 from ._settings import Cert, Limits, Proxy, Verify, native_client
 
@@ -191,6 +193,10 @@ class Client:
         self.drives = WorkspaceDrives(self._native)
         #: The images that sandboxes are made of.
         self.images = Images(self._native)
+        #: The snapshots of the workspace.
+        self.snapshots = Snapshots(self._native)
+        #: What its sandboxes run by the clock.
+        self.schedules = WorkspaceSchedules(self._native)
 
     def __enter__(self) -> Client:
         return self
@@ -329,11 +335,31 @@ class Sandbox:
         self.files = Files(native)
         #: Its previews.
         self.previews = Previews(native)
+        #: Its snapshots.
+        self.snapshots = SandboxSnapshots(native)
+        #: What it runs by the clock.
+        self.schedules = Schedules(native)
 
     @property
     def url(self) -> str:
         """Where it answers."""
         return self._native.url
+
+    def fork(
+        self,
+        target: str,
+        *,
+        env: Optional[Mapping[str, str]] = None,
+        port: Optional[int] = None,
+        **options: Unpack[Options],
+    ) -> Forked:
+        """Makes a new sandbox that begins as this one is now. A mutation.
+
+        :param env: variables beside those that it begins with, or in place of them.
+        :param port: one that it serves.
+        """
+        as_well = {"env": dict(env or {}), "port": port}
+        return Forked.read(self._native.fork(target, as_well, options_of(options)).wait())
 
     def fetch(
         self,

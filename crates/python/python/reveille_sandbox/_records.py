@@ -147,6 +147,71 @@ class PreviewToken(_Kept):
 
 
 @dataclass(frozen=True)
+class Snapshot(_Record):
+    """What a sandbox was at a moment. It belongs to the workspace, and outlives the sandbox."""
+
+    id: str = ""
+    name: str = ""
+    #: "pending", "ready" or "failed".
+    status: str = ""
+    #: The sandbox that it was taken of.
+    sandbox: str = ""
+    #: Whether that is no more.
+    sandbox_is_gone: bool = False
+    created_at: Optional[str] = None
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> "Snapshot":
+        source = said.get("source") or {}
+        flat = {**said, "sandbox": source.get("name"), "sandboxIsGone": source.get("deleted")}
+        return dataclasses.replace(super().of(flat), raw=said)
+
+
+@dataclass(frozen=True)
+class Forked(_Record):
+    """A sandbox that was made as another one was."""
+
+    name: str = ""
+    #: The snapshot that it began as, where it was one.
+    snapshot_id: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Schedule(_Record):
+    """A command that a sandbox runs by the clock."""
+
+    id: str = ""
+    sandbox: str = ""
+    #: "cron" or "at".
+    type: str = ""
+    #: The five fields of cron, or a time of RFC 3339.
+    value: str = ""
+    command: str = ""
+    created_at: Optional[str] = None
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> "Schedule":
+        flat = {**said, "command": (said.get("input") or {}).get("command")}
+        return dataclasses.replace(super().of(flat), raw=said)
+
+
+@dataclass(frozen=True)
+class Execution(_Record):
+    """One time that a schedule's command was handed to its sandbox. What became of it is told by its process."""
+
+    id: str = ""
+    schedule_id: str = ""
+    sandbox: str = ""
+    #: "succeeded" where the sandbox took the command, else "failed".
+    status: str = ""
+    error: str = ""
+    #: RFC 3339.
+    executed_at: str = ""
+    #: What the process is called.
+    process_name: str = ""
+
+
+@dataclass(frozen=True)
 class Socket(_Record):
     """A socket of a process."""
 
