@@ -76,7 +76,8 @@ fn an_upload_that_breaks_off_anywhere_leaves_the_old_file_and_no_other() {
     fs::write(&file, "old").unwrap();
     let whole = form(b"new content");
     let target = target(place.path(), b"f");
-    for cut in 0..whole.len() {
+    // The end of its last line means nothing: what lacks only that may be whole to the agent.
+    for cut in 0..whole.len() - "\r\n".len() {
         let mut stream = http::connect(&agent.host, PATIENCE).unwrap();
         let head = format!(
             "PUT {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\
