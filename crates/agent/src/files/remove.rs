@@ -43,7 +43,7 @@ fn depth(asked: &Parameters) -> Depth {
 pub(crate) async fn removed(named: Named, depth: Depth) -> Result<Json<Done>, Failure> {
     disk::work(move || {
         remove(named.path(), depth).map_err(|error| open::refusal(&error, named.shown()))?;
-        Ok(Json(Done::new(named.text(), "it is removed")))
+        Ok(Json(Done::new(named.text(), "it was removed successfully")))
     })
     .await
 }

@@ -176,11 +176,14 @@ async fn run(endpoints: &Router, name: &str, mut given: Map<String, Value>) -> R
         }
         "processKill" => {
             ask(Method::DELETE, process("/kill"), None).await?;
-            Ok(json!({"status": "killed"}))
+            let told = ask(Method::GET, process(""), None).await?;
+            Ok(json!({"status": told["status"]}))
         }
         "processStop" => {
             ask(Method::DELETE, process(""), None).await?;
-            Ok(json!({"status": "stopped"}))
+            // One that takes its time runs on.
+            let told = ask(Method::GET, process(""), None).await?;
+            Ok(json!({"status": told["status"]}))
         }
         "processesList" => {
             let told = ask(Method::GET, "/process".to_owned(), None).await?;
@@ -227,11 +230,14 @@ async fn run(endpoints: &Router, name: &str, mut given: Map<String, Value>) -> R
 /// The content of a file after an edit, and how often it was edited. What is no text stays as it is.
 fn edited(content: &[u8], old: &str, new: &str, all: bool) -> Result<(String, usize), String> {
     let content = std::str::from_utf8(content).map_err(|_| "the file is no text".to_owned())?;
-    if old.is_empty() || old == new {
-        return Err("oldString is empty, or newString is the same".to_owned());
+    if old.is_empty() {
+        return Err("oldString is empty".to_owned());
+    }
+    if old == new {
+        return Err("oldString and newString are identical".to_owned());
     }
     match content.matches(old).count() {
-        0 => Err("oldString is not in the file".to_owned()),
+        0 => Err("oldString was not found in the file".to_owned()),
         several @ 2.. if !all => {
             Err(format!("oldString is in the file {several} times; say more of what is around it"))
         }

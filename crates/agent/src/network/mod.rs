@@ -63,12 +63,12 @@ async fn begin(
     JsonBody(request): JsonBody<MonitorRequest>,
 ) -> Result<Json<Done>, Failure> {
     agent.monitors().begin(number(&pid)?, &request.callback)?;
-    Ok(Json(Done::new("", "ports that open are told")))
+    Ok(Json(Done::new("", "monitoring started: ports that open are told")))
 }
 
 async fn end(State(agent): State<Agent>, Path(pid): Path<String>) -> Result<Json<Done>, Failure> {
     agent.monitors().end(number(&pid)?);
-    Ok(Json(Done::new("", "nothing is told any more")))
+    Ok(Json(Done::new("", "monitoring stopped")))
 }
 
 fn number(pid: &str) -> Result<i32, Failure> {

@@ -24,14 +24,14 @@ pub(crate) async fn configure(JsonBody(request): JsonBody<Request>) -> Failure {
         return Failure::bad("config is missing");
     }
     match check(&request.config) {
-        Err(sentence) => Failure::unworkable(sentence),
+        Err(sentence) => Failure::unworkable(format!("invalid tunnel config: {sentence}")),
         Ok(()) => Failure::not_built("the configuration is fine, and this sandbox has no tunnels"),
     }
 }
 
 /// `DELETE /network/tunnel`.
 pub(crate) async fn remove() -> Response {
-    Failure::bad("there is no tunnel").into_response()
+    Failure::bad("there is no tunnel: no WireGuard client is running").into_response()
 }
 
 /// Checks a configuration: JSON in base64, with the fields of a WireGuard interface and its one peer.

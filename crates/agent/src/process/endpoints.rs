@@ -130,13 +130,15 @@ impl Wait {
     async fn on(&self, process: &Arc<Process>) -> Result<(), Failure> {
         if !self.ports.is_empty() {
             let limit = self.limit.unwrap_or(PORTS);
-            within(Some(limit), process, ports::wait(process, &self.ports)).await?.map_or_else(
-                |error| Err(Failure::unworkable(format!("the listeners cannot be read: {error}"))),
-                |waited| self.waited(process, waited),
-            )?;
+            within(Some(limit), process, Awaited::Ports, ports::wait(process, &self.ports))
+                .await?
+                .map_or_else(
+                    |error| Err(Failure::unworkable(format!("the listeners cannot be read: {error}"))),
+                    |waited| self.waited(process, waited),
+                )?;
         }
         if self.completion {
-            within(self.limit, process, process.over()).await?;
+            within(self.limit, process, Awaited::End, process.over()).await?;
         }
         Ok(())
     }
@@ -147,7 +149,7 @@ impl Wait {
             Waited::Ended(missing) => {
                 let (name, code) = (&process.orders.name, process.standing().exit_code);
                 let mut sentence = format!(
-                    "process {name:?} ended with exit code {code} before something listened on {missing:?}"
+                    "process {name:?} exited with code {code} before something listened on {missing:?}"
                 );
                 let said = process.logs().logs;
                 if !said.trim().is_empty() {
@@ -159,24 +161,36 @@ impl Wait {
     }
 }
 
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    Ports,
+    End,
+}
+
 async fn within<T>(
     limit: Option<Duration>,
     process: &Process,
+    awaited: Awaited,
     wait: impl Future<Output = T>,
 ) -> Result<T, Failure> {
     match limit {
         None => Ok(wait.await),
         Some(limit) => tokio::time::timeout(limit, wait)
             .await
-            .map_err(|_| Failure::unworkable(timed_out(process, limit))),
+            .map_err(|_| Failure::unworkable(timed_out(process, awaited, limit))),
     }
 }
 
-/// Says that the wait is over, and whether the process is.
-pub(crate) fn timed_out(process: &Process, limit: Duration) -> String {
+/// Says that the wait is over, in words that clients look for, and whether the process is.
+pub(crate) fn timed_out(process: &Process, awaited: Awaited, limit: Duration) -> String {
     let (name, pid, seconds) = (&process.orders.name, process.pid, limit.as_secs());
-    let now = if process.standing().is_over() { "it has ended" } else { "it runs on" };
-    format!("process {name:?} (pid {pid}) was waited for, and that timed out after {seconds} s; {now}")
+    let now = if process.standing().is_over() { "has ended" } else { "runs on" };
+    let what = match awaited {
+        Awaited::Ports => "timed out waiting for ports",
+        Awaited::End => "process timed out",
+    };
+    format!("{what} after {seconds} seconds: {name:?} (pid {pid}) {now}")
 }
 
 /// The end of a text, of this many bytes at the most.

@@ -13,6 +13,7 @@ use reveille_wire::header::{PROCESS, STREAM, STREAM_EXACT};
 use reveille_wire::{ExecFrame, ExecFrameKind};
 use tokio::time::Instant;
 
+use super::endpoints::{Awaited, timed_out};
 use super::follow::{Followed, Follower};
 use super::log::{Kind, Source};
 use super::text::Letters;
@@ -118,7 +119,7 @@ impl Frames {
             Err(_) => {
                 self.stage = Stage::End;
                 let after = limit.unwrap_or_default();
-                let said = super::endpoints::timed_out(self.follower.process(), after);
+                let said = timed_out(self.follower.process(), Awaited::End, after);
                 Some(line(&ExecFrame::new(ExecFrameKind::Error, said)))
             }
         }

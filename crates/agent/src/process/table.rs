@@ -105,7 +105,7 @@ impl Processes {
             return Err(Failure::bad(format!("a running process has the name {:?}", orders.name)));
         }
         if !self.shared.shell.is_folder(&orders.working_dir) {
-            return Err(cannot_start(&orders, &"there is no such folder"));
+            return Err(cannot_start(&orders, &"the folder does not exist"));
         }
         let _still = self.shared.still.read().unwrap_or_else(PoisonError::into_inner);
         let started = self.shared.shell.start(&orders).map_err(|error| cannot_start(&orders, &error))?;

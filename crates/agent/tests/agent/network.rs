@@ -99,6 +99,20 @@ fn a_tool_does_not_touch_a_file_that_is_no_text() {
 }
 
 #[test]
+fn a_tool_that_asks_a_process_to_stop_tells_how_it_stands() {
+    let agent = Running::start(&[]);
+    let used = |tool: &str| {
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": tool, "arguments": {"identifier": "deaf"}}});
+        agent.ask("POST", "/mcp", Some(&call)).1["result"]["structuredContent"].take()
+    };
+    agent.begin(&json!({"command": "trap '' TERM; echo ready; while :; do sleep 1; done", "name": "deaf"}));
+    agent.wait_for("/process/deaf", |process| process["stdout"] == "ready\n");
+    assert_eq!(used("processStop"), json!({"status": "running"}));
+    assert_eq!(used("processKill"), json!({"status": "killed"}));
+}
+
+#[test]
 fn tools_for_writing_code_find_and_read_what_is_in_the_working_directory() {
     let place = tempfile::tempdir().unwrap();
     for (name, content) in [

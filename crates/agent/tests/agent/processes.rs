@@ -61,11 +61,27 @@ fn one_that_fails_before_its_port_is_open_says_what_it_said_last() {
     let (status, refused) = wanted("echo no such module >&2; exit 3", 60);
     let sentence = refused["error"].as_str().unwrap();
     assert_eq!(status, 422);
-    for told in ["exit code 3", "no such module", &port.to_string()] {
+    for told in ["exited with code 3", "no such module", &port.to_string()] {
         assert!(sentence.contains(told), "{sentence}");
     }
     let (status, refused) = wanted("true", 1);
-    assert!(status == 422 && refused["error"].as_str().unwrap().contains("it has ended"), "{refused}");
+    let sentence = refused["error"].as_str().unwrap();
+    assert_eq!(status, 422);
+    assert!(sentence.starts_with("timed out waiting for ports after 1 seconds"), "{sentence}");
+    assert!(sentence.ends_with("has ended"), "{sentence}");
+}
+
+#[test]
+fn a_command_that_cannot_begin_where_it_is_to_is_told_with_the_folder() {
+    let agent = Running::start(&[]);
+    for folder in ["/this/folder/does/not/exist", "not/here/either"] {
+        let wanted = json!({"command": "echo test", "workingDir": folder, "waitForCompletion": true});
+        let (status, refused) = agent.ask("POST", "/process", Some(&wanted));
+        assert_eq!(status, 422);
+        for told in ["could not execute command", "echo test", folder, "does not exist"] {
+            assert!(refused["error"].as_str().unwrap().contains(told), "{refused}");
+        }
+    }
 }
 
 /// Something that a command waits for.

@@ -10,10 +10,10 @@ use http::{HeaderMap, Uri};
 use md5::{Digest, Md5};
 use reveille_wire::{Done, UploadBegun, UploadEnd, UploadRequest, UploadedPart, UploadedParts, Uploads};
 
-use super::disk;
 use super::named::Named;
 use super::write::draft::Mode;
 use super::write::form::{self, Form, Part};
+use super::{disk, write};
 use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::json::{self, JsonBody};
@@ -111,7 +111,7 @@ async fn complete(Path(id): Path<String>, JsonBody(end): JsonBody<UploadEnd>) ->
         let begun = store::find(&id)?;
         let parts: Vec<_> = end.parts.into_iter().map(|part| (part.part_number, part.etag)).collect();
         begun.end(&parts)?;
-        Ok(Json(Done::new(begun.shown(), "the file is written")))
+        Ok(Json(Done::new(begun.shown(), write::WRITTEN)))
     })
     .await
 }
@@ -120,7 +120,7 @@ async fn abort(Path(id): Path<String>) -> Result<Json<Done>, Failure> {
     disk::work(move || {
         let gone = store::find(&id)?.forget();
         gone.map_err(|error| Failure::broken(format!("the parts cannot be removed: {error}")))?;
-        Ok(Json(Done::new("", "the upload is given up")))
+        Ok(Json(Done::new("", "the upload was aborted")))
     })
     .await
 }

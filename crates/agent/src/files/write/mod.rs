@@ -21,15 +21,18 @@ use super::named::Named;
 use crate::failure::Failure;
 use crate::json;
 
+/// What is said of a file that was written. There are clients that look for the last word.
+pub(super) const WRITTEN: &str = "the file was written successfully";
+
 /// `PUT /filesystem/{path}`: JSON with text, or a form with bytes.
 pub(crate) async fn put(uri: Uri, headers: HeaderMap, body: Body) -> Result<Json<Done>, Failure> {
     let named = Named::of(&uri, "/filesystem")?;
     if form::is_form(&headers) {
         form::read(&headers, body, async |form| upload(&named, form).await).await?;
-        return Ok(Json(Done::new(named.text(), "the file is written")));
+        return Ok(Json(Done::new(named.text(), WRITTEN)));
     }
     let request: FileRequest = json::large(body).await?;
-    let said = if request.is_directory { "the directory is there" } else { "the file is written" };
+    let said = if request.is_directory { "the directory was made successfully" } else { WRITTEN };
     let text = named.text();
     disk::work(move || apply(&named, &request)).await?;
     Ok(Json(Done::new(text, said)))
