@@ -7,9 +7,15 @@ use serde_json::{Value, json};
 
 use crate::stand::{Stand, until};
 
-/// An image with a shell and what that is linked to, in two layers as `docker save` has them; `None` where this machine
-/// does not tell what its shell is linked to.
+/// An image with a shell, two layers as `docker save` has them, that names `user`; `None` as in [`image_of`].
 fn image(user: &str, variable: &str) -> Option<Vec<u8>> {
+    let variables = ["GREETING=hello", "PATH=/bin", variable];
+    image_of(&json!({"User": user, "Env": variables, "WorkingDir": "/app/here"}), |_| {})
+}
+
+/// An image with a shell and what that is linked to, and with `more`; `None` where this machine does not tell what its
+/// shell is linked to.
+fn image_of(config: &Value, more: impl FnOnce(&mut tar::Builder<Vec<u8>>)) -> Option<Vec<u8>> {
     let linked = Command::new("ldd").arg("/bin/sh").output().ok().filter(|linked| linked.status.success())?;
     let linked = String::from_utf8(linked.stdout).ok()?;
     let libraries = linked.split_whitespace().filter(|word| word.starts_with('/'));
@@ -24,14 +30,12 @@ fn image(user: &str, variable: &str) -> Option<Vec<u8>> {
     append(&mut above, "etc/.wh.secret", b"");
     append(&mut above, "etc/os-release", b"NAME=second\n");
     append(&mut above, "etc/passwd", b"root:x:0:0::/root:/bin/sh\nworker:x:1234:99::/home/worker:/bin/sh\n");
-    append_with(&mut above, "etc/shadow", b"root's", 0o600);
+    append_with(&mut above, "etc/shadow", b"root's", 0, 0o600);
     append(&mut above, "etc/group", b"crew:x:77:worker\nnight:x:88:other,worker\n");
-    let mut config = json!({"config": {"WorkingDir": "/app/here"}});
-    config["config"]["User"] = user.into();
-    config["config"]["Env"] = json!(["GREETING=hello", "PATH=/bin", variable]);
+    more(&mut above);
     let manifest = json!([{"Config": "c.json", "Layers": ["0.tar", "1.tar"]}]);
     let mut archive = tar::Builder::new(Vec::new());
-    append(&mut archive, "c.json", config.to_string().as_bytes());
+    append(&mut archive, "c.json", json!({"config": config}).to_string().as_bytes());
     append(&mut archive, "0.tar", &below.into_inner().ok()?);
     append(&mut archive, "1.tar", &above.into_inner().ok()?);
     append(&mut archive, "manifest.json", manifest.to_string().as_bytes());
@@ -39,14 +43,17 @@ fn image(user: &str, variable: &str) -> Option<Vec<u8>> {
 }
 
 fn append(to: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8]) {
-    append_with(to, path, content, 0o755);
+    append_with(to, path, content, 0, 0o755);
 }
 
-fn append_with(to: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8], mode: u32) {
+fn append_with(to: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8], owner: u64, mode: u32) {
     let mut header = tar::Header::new_gnu();
     header.set_mode(mode);
-    header.set_uid(0);
-    header.set_gid(0);
+    header.set_uid(owner);
+    header.set_gid(owner);
+    if path.ends_with('/') {
+        header.set_entry_type(tar::EntryType::Directory);
+    }
     header.set_mtime(0);
     header.set_size(content.len() as u64);
     header.set_cksum();
@@ -184,6 +191,46 @@ pub(crate) async fn what_runs_is_the_user_that_its_image_names_and_asks_for() {
     assert_eq!(stand.upload("/v0/images/mine:1", image("worker", "MORE=").unwrap()).await.status, 200);
     assert_eq!(create(&stand, "mine:1").await.0, 200);
     assert!(run(&stand, WHO).await.starts_with("0\n0\n"), "it is root's where nobody asks");
+    stand.host.stop().await;
+}
+
+pub(crate) async fn what_an_image_has_where_a_sandboxes_files_are_is_there_and_its_owners() {
+    let config =
+        json!({"User": "1234:1234", "Env": ["BL_SANDBOX_USER_ENABLED=true"], "WorkingDir": "/blaxel/app"});
+    let archive = image_of(&config, |layer| {
+        for directory in ["blaxel/", "blaxel/app/"] {
+            append_with(layer, directory, b"", 1234, 0o755);
+        }
+        for (name, owner) in [("blaxel/app/first", 1234), ("blaxel/app/second", 1234), ("blaxel/roots", 0)] {
+            append_with(layer, name, b"of the image", owner, 0o644);
+        }
+    });
+    let Some(archive) = archive else {
+        eprintln!("SKIPPED: this machine has no `ldd`, or its shell is linked to nothing");
+        return;
+    };
+    let stand = Stand::with_box(|_| {}).await;
+    assert_eq!(stand.upload("/v0/images/mine:1", archive).await.status, 200);
+    let (status, made) = create(&stand, "mine:1").await;
+    if status == 500 {
+        eprintln!("SKIPPED: this machine cannot give sandboxes a root of their own: {made}");
+        return;
+    }
+    assert_eq!(status, 200, "{made}");
+    let seen =
+        "pwd; read first < first; echo $first; echo changed > first && echo new > ../new && echo theirs";
+    assert_eq!(run(&stand, seen).await, "/blaxel/app\nof the image\ntheirs\n");
+    let place = "/local/sandboxes/made/filesystem/%2Fblaxel%2F";
+    let removed = stand.ask("DELETE", &format!("{place}app%2Fsecond"), String::new()).await;
+    assert_eq!(removed.status, 200, "{removed:?}");
+    if rustix::process::geteuid().is_root() {
+        let content = json!({"content": "theirs"}).to_string();
+        let refused = stand.ask("PUT", &format!("{place}roots"), content).await;
+        assert_eq!(refused.status, 422, "what is root's stays so in a directory that is theirs: {refused:?}");
+    }
+    let stand = stand.restarted().await;
+    let kept = "read first < first; read new < ../new; echo $first $new; [ -e second ] || echo gone";
+    assert_eq!(run(&stand, kept).await, "changed new\ngone\n");
     stand.host.stop().await;
 }
 

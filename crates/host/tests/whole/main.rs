@@ -121,6 +121,10 @@ fn trials() -> Vec<Trial> {
             "what runs is the user that its image names and asks for, and else root",
             images::what_runs_is_the_user_that_its_image_names_and_asks_for,
         ),
+        trial(
+            "what an image has where a sandbox's files are is there, and its owner's",
+            images::what_an_image_has_where_a_sandboxes_files_are_is_there_and_its_owners,
+        ),
         trial("an archive that breaks off leaves nothing", images::an_archive_that_breaks_off_leaves_nothing),
         trial(
             "a volume outlives its sandbox, and is in one at a time",

@@ -1,11 +1,11 @@
 //! A root that is made of an image: the image's files below a layer that is the sandbox's own, and nothing else.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, lchown};
 use std::path::{Component, Path};
 
-use super::{Act, Image, Ingredients, Layers, Make, home, machine, make_directory};
+use super::{Act, FILES, Image, Ingredients, Layers, Make, home, machine, make_directory};
 
 /// What a sandbox needs as directories, whatever its image has there.
 const NEEDED: [(&str, u32); 7] = [
@@ -36,11 +36,50 @@ pub(super) fn lay(place: &Path, of: &Ingredients<'_>, image: &Image<'_>) -> io::
         make_again(&upper.join(name), mode)?;
     }
     machine::say_who_it_is(&upper.join("etc"), of.hostname)?;
-    make_way(image.root, &upper, home())?;
+    make_way(image.root, &upper, Path::new(home()))?;
     if let Some(directory) = image.directory {
-        make_way(image.root, &upper, directory)?;
+        make_way(image.root, &upper, Path::new(directory))?;
     }
     Ok(make)
+}
+
+/// Lays a sandbox's files over what its image has at their place: the platform's own images keep theirs there.
+pub(super) fn lay_files(
+    make: &mut Make,
+    files: &Path,
+    of: &Ingredients<'_>,
+    image: &Image<'_>,
+) -> io::Result<()> {
+    let lower = image.root.join(&FILES[1..]);
+    // Where a link leads inside is not where it leads out here.
+    let found = fs::symlink_metadata(&lower).ok().filter(Metadata::is_dir);
+    if let (Some(found), true) = (&found, is_empty(files)?) {
+        take_after(files, found)?;
+    }
+    if let Some(below) = image.directory.and_then(|at| Path::new(at).strip_prefix(FILES).ok()) {
+        make_way(&lower, files, below)?;
+    }
+    if found.is_none() || is_empty(&lower)? {
+        return make.bind(files, &FILES[1..]);
+    }
+    let work = of.directory.join("layers").join("files").join("work");
+    fs::create_dir_all(&work)?;
+    let at = make.directory(&FILES[1..], 0o755)?;
+    make.acts.push(Act::overlay(&lower, files, &work, &at)?);
+    Ok(())
+}
+
+fn is_empty(directory: &Path) -> io::Result<bool> {
+    Ok(fs::read_dir(directory)?.next().is_none())
+}
+
+/// Gives a directory of a layer the owner and the mode of the one that it lies over.
+fn take_after(at: &Path, below: &Metadata) -> io::Result<()> {
+    let own = fs::symlink_metadata(at)?;
+    if (own.uid(), own.gid()) != (below.uid(), below.gid()) {
+        lchown(at, Some(below.uid()), Some(below.gid()))?;
+    }
+    fs::set_permissions(at, below.permissions())
 }
 
 /// Makes a directory in a layer, also where the sandbox has taken away the one of its image.
@@ -56,9 +95,9 @@ fn make_again(at: &Path, mode: u32) -> io::Result<()> {
 }
 
 /// Makes the directories on the way to a place that the image does not have, one step at a time and through no link.
-fn make_way(image: &Path, upper: &Path, to: &str) -> io::Result<()> {
+fn make_way(image: &Path, upper: &Path, to: &Path) -> io::Result<()> {
     let (mut below, mut above) = (image.to_owned(), upper.to_owned());
-    for step in Path::new(to).components() {
+    for step in to.components() {
         let Component::Normal(step) = step else { continue };
         below.push(step);
         above.push(step);
@@ -71,7 +110,8 @@ fn make_way(image: &Path, upper: &Path, to: &str) -> io::Result<()> {
         }
         // What lies below has to be in the layer as well, to be made in it.
         if fs::symlink_metadata(&above).is_err() {
-            make_directory(&above, fs::symlink_metadata(&below)?.mode() & 0o7777)?;
+            make_directory(&above, 0o755)?;
+            take_after(&above, &fs::symlink_metadata(&below)?)?;
         }
     }
     Ok(())

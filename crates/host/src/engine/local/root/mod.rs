@@ -133,7 +133,11 @@ impl Root {
             }
             Some(image) => image::lay(&place, of, image)?,
         };
-        make.bind(&of.directory.join("files"), &FILES[1..])?;
+        let files = of.directory.join("files");
+        match &of.image {
+            None => make.bind(&files, &FILES[1..])?,
+            Some(image) => image::lay_files(&mut make, &files, of, image)?,
+        }
         make.proc()?;
         make.sys()?;
         make.devices(of.memory)?;
