@@ -159,7 +159,10 @@ impl Screen {
             return self.json(copied);
         }
         for skipped in &copied.skipped {
-            self.warning(format_args!("{} is no file, and was left out", skipped.display()));
+            self.warning(format_args!(
+                "{} is no file, or none any more, and was left out",
+                skipped.display()
+            ));
         }
         let amount = match (copied.files, copied.bytes) {
             (Some(1), Some(bytes)) => format!("{}, ", size(bytes)),

@@ -64,6 +64,30 @@ fn a_directory_is_no_file() {
 }
 
 #[test]
+fn what_is_gone_when_its_turn_comes_stops_no_directory_and_is_told() {
+    let file = r#"{"name":"f","path":"/d/f","permissions":"rw-r--r--","size":10,"lastModified":"2026-01-01T00:00:00Z","owner":"root","group":"root"}"#;
+    let lost = r#"{"name":"lost","path":"/d/lost","permissions":"rw-r--r--","size":10,"lastModified":"2026-01-01T00:00:00Z","owner":"root","group":"root"}"#;
+    let list = format!(
+        r#"{{"path":"/d","name":"d","files":[{lost},{file}],"subdirectories":[{{"name":"gone","path":"/d/gone"}}]}}"#
+    );
+    let missing = || Step::status(404).body(r#"{"error":"there is no such file"}"#);
+    let script = Script::new()
+        .on("GET", "/acme/sandboxes/box/filesystem/%2Fd%2Fgone", missing())
+        .on("GET", "/acme/sandboxes/box/filesystem/%2Fd%2Flost", missing())
+        .on("GET", "/acme/sandboxes/box/filesystem/%2Fd%2Ff", self::file(CONTENT))
+        .on("GET", "/", Step::ok(list));
+    let server = FaultServer::start(script).unwrap();
+    let files = client(&server).sandbox("box").files();
+    let (here, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let moved = files.download_directory("/d", here.path()).wait().unwrap();
+    let mut skipped = moved.skipped.clone();
+    skipped.sort();
+    assert_eq!((moved.files, skipped), (1, vec![here.path().join("gone"), here.path().join("lost")]));
+    let root = files.download_directory("/d/gone", other.path()).wait();
+    assert_eq!(root.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
 fn text_that_is_none_is_an_error_and_not_other_text() {
     let server = FaultServer::start(file("a").body(vec![b'a', 0xff])).unwrap();
     let error = client(&server).sandbox("box").files().read_text("/f").wait().unwrap_err();

@@ -26,7 +26,8 @@ pub struct Moved {
     pub files: u64,
     /// How many bytes they hold.
     pub bytes: u64,
-    /// What was left out, as it is no file: pipes, devices, and links to nothing or to directories.
+    /// What was left out, as it is no file: pipes, devices, links to nothing or to directories, and what was gone when its
+    /// turn came.
     pub skipped: Vec<PathBuf>,
 }
 
@@ -100,13 +101,18 @@ impl UploadDirectory {
             let (files, listener) = (&self.files, &self.listener);
             async move {
                 let upload = files.upload(to.as_bytes()).mode(file.mode);
-                let bytes = upload.from_file(from).await?;
-                listener.tell(Progress::new(count.add(bytes), Some(found.bytes)));
-                Ok::<_, Error>(())
+                match upload.from_file(&from).await {
+                    Ok(bytes) => {
+                        listener.tell(Progress::new(count.add(bytes), Some(found.bytes)));
+                        Ok(None)
+                    }
+                    Err(_) if is_gone(&from).await => Ok(Some(from)),
+                    Err(error) => Err(error),
+                }
             }
         });
-        sending.buffer_unordered(self.at_once).try_collect::<()>().await?;
-        Ok(count.moved(found.skipped))
+        let gone: Vec<Option<PathBuf>> = sending.buffer_unordered(self.at_once).try_collect().await?;
+        Ok(count.moved(found.skipped.into_iter().chain(gone.into_iter().flatten()).collect()))
     }
 }
 
@@ -130,8 +136,15 @@ impl DownloadDirectory {
         let count = Count::default();
         let mut skipped = Vec::new();
         let mut left = vec![(self.from.clone()?, self.to.clone())];
+        let root = self.from.clone()?;
         while let Some((from, to)) = left.pop() {
-            let told = self.files.list(from.as_bytes()).await?;
+            let told = match self.files.list(from.as_bytes()).await {
+                Err(error) if error.kind() == ErrorKind::NotFound && from != root => {
+                    skipped.push(to);
+                    continue;
+                }
+                told => told?,
+            };
             fs::create_dir_all(&to).await.map_err(|error| unwritten(&to, error))?;
             for directory in &told.subdirectories {
                 let name = Name::of(&directory.name, directory.encoded_path.as_deref())?;
@@ -161,6 +174,11 @@ impl DownloadDirectory {
         }
         Ok(count.moved(skipped))
     }
+}
+
+/// Whether a file of this machine is there no more.
+async fn is_gone(path: &Path) -> bool {
+    fs::symlink_metadata(path).await.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Whether a listed name turned out to be no file: a link to nothing (404), a pipe or a device (422), or a link to a
@@ -247,7 +265,13 @@ impl Found {
         let mut left = vec![PathBuf::new()];
         while let Some(directory) = left.pop() {
             let path = root.join(&directory);
-            let entries = std::fs::read_dir(&path).map_err(|error| unread(&path, error))?;
+            let entries = match std::fs::read_dir(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && path != root => {
+                    found.skipped.push(path);
+                    continue;
+                }
+                entries => entries.map_err(|error| unread(&path, error))?,
+            };
             for entry in entries {
                 let entry = entry.map_err(|error| unread(&path, error))?;
                 let below = directory.join(entry.file_name());
