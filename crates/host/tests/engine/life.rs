@@ -20,6 +20,7 @@ pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     ("deleting ends everything and removes its files, asleep or awake", deleting),
     ("an agent that ends is reported, and takes everything with it", agent_ends),
     ("an ended sandbox is made again with its files", made_again),
+    ("each start has a number of its own, and not the machine's", own_boot_id),
     ("a shutdown ends everything and keeps the files", shutdown_keeps_files),
     ("an engine that is dropped leaves nothing running", dropped),
     ("nothing of the host's environment gets in", clean_environment),
@@ -109,6 +110,27 @@ fn made_again(rung: &Rung) -> Result<(), Failed> {
     assert_eq!(ground.written(&name, "begun"), "begun\nbegun\n");
     ground.sleep(&name);
     ground.wake(&name);
+    Ok(())
+}
+
+fn own_boot_id(rung: &Rung) -> Result<(), Failed> {
+    if !rung.namespaces.is_apart() {
+        return Ok(());
+    }
+    let id = "/proc/sys/kernel/random/boot_id";
+    let ground =
+        Ground::new(rung, &format!("( echo changed > {id} ) 2>/dev/null\ncat {id} > new\nmv new number\n"));
+    let name = fresh_name("boot");
+    ground.create(&name);
+    let first = ground.written(&name, "number");
+    kill(agent_of(&processes(&name)));
+    eventually("its end is seen", || matches!(ground.condition(&name), Condition::Ended(_)));
+    fs::remove_file(ground.file(&name, "number"))?;
+    ground.create(&name);
+    let second = ground.written(&name, "number");
+    let machine = fs::read_to_string(id)?;
+    assert!([&first, &second].iter().all(|number| number.len() == machine.len()), "{first}{second}");
+    assert!(first != second && first != machine && second != machine, "{first}{second}{machine}");
     Ok(())
 }
 

@@ -139,6 +139,7 @@ impl Root {
             Some(image) => image::lay_files(&mut make, &files, of, image)?,
         }
         make.proc()?;
+        make.boot(of.directory)?;
         make.sys()?;
         make.devices(of.memory)?;
         make.run(of)?;
@@ -234,6 +235,22 @@ impl Make {
             }
         }
         self.empty("proc", &PROC_EMPTY)
+    }
+
+    /// Says which start this is by a number of its own: the machine's is the same in all sandboxes, over all of their
+    /// starts, and the platform's clients tell by it whether a sandbox was made anew.
+    fn boot(&mut self, directory: &Path) -> io::Result<()> {
+        let random = Path::new("/proc/sys/kernel/random");
+        if !random.join("boot_id").exists() {
+            return Ok(());
+        }
+        let number = directory.join("boot-id");
+        fs::write(&number, fs::read(random.join("uuid"))?)?;
+        fs::set_permissions(&number, Permissions::from_mode(0o644))?;
+        let at = self.at("proc/sys/kernel/random/boot_id");
+        self.acts.push(Act::bind(&number, &at)?);
+        self.acts.push(Act::read_only(&at, machine::flags_of(&number)?)?);
+        Ok(())
     }
 
     /// Mounts nothing over what is there.
