@@ -116,12 +116,16 @@ async fn made(
     });
     let record = making.await.map_err(|_| Failure::broken_off())??;
     let name = &record.sandbox.metadata.name;
-    let mut answer = json!({ "name": name, "type": "sandbox", "reveille": { "copied": "files" } });
+    // Of what runs no snapshot is left behind.
+    let snapshot = fork.snapshot_id.unwrap_or_default();
+    let mut answer = json!({
+        "name": name,
+        "type": "sandbox",
+        "snapshotId": snapshot,
+        "reveille": { "copied": "files" },
+    });
     if !stay.is_empty() {
         answer["reveille"]["volumesLeftOut"] = stay.into();
-    }
-    if let Some(id) = fork.snapshot_id {
-        answer["snapshotId"] = id.into();
     }
     Ok(Json(answer))
 }

@@ -52,6 +52,9 @@ async fn numbers_names_and_spans_that_cannot_be_are_refused() {
         json!({"metadata": {"name": "x".repeat(50)}}),
         json!({"metadata": {"name": "by-external-id"}}),
         json!({"spec": {"lifecycle": {"expirationPolicies": [{"type": "never", "value": "1h"}]}}}),
+        json!({"spec": {"lifecycle": {"expirationPolicies": [
+            {"type": "ttl-idle", "value": "5m"}, {"type": "ttl-idle", "value": "10m"}
+        ]}}}),
         json!({"spec": {"volumes": [{"name": "v", "mountPath": "relative"}]}}),
         json!({"spec": {"volumes": [{"name": "v", "mountPath": "/"}]}}),
         json!([]),

@@ -29,7 +29,9 @@ async fn a_drive_is_made_found_changed_and_deleted_with_its_files() {
     assert_eq!(total(&stand, "/v0/drives?q=dat").await, 1);
     let deleted = stand.client.method(Method::DELETE, "/v0/drives/data", "").await;
     assert_eq!((deleted.status().as_u16(), place.exists()), (200, false));
-    assert_eq!(stand.client.get("/v0/drives/data").await.status(), 404);
+    let missing = stand.client.get("/v0/drives/data").await;
+    assert_eq!((missing.status().as_u16(), &missing.json()["error"]), (404, &"DRIVE_NOT_FOUND".into()));
+    assert!(missing.json()["message"].as_str().unwrap().starts_with("Drive not found"), "{missing:?}");
     assert_eq!(stand.client.method(Method::DELETE, "/v0/drives/data", "").await.status(), 404);
 }
 

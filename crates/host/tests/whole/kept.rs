@@ -89,6 +89,7 @@ pub(crate) async fn a_fork_starts_anew() {
     let forked = stand.control("POST", "/sandboxes/box/fork", fork).await;
     assert_eq!((forked.status, &forked.json()["type"]), (200, &json!("sandbox")), "{forked:?}");
     assert_eq!(forked.json()["reveille"]["copied"], "files", "it says that processes are not");
+    assert_eq!(forked.json()["snapshotId"], "", "none is left behind");
     assert_eq!(says(&stand, "copy", "cat file; echo $A $B").await, "text\n1 3");
     says(&stand, "copy", "echo other > file").await;
     assert_eq!(says(&stand, "box", "cat file").await, "text");

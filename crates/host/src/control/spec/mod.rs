@@ -8,6 +8,8 @@ mod network;
 mod routing;
 mod span;
 
+use std::collections::BTreeSet;
+
 use reveille_wire::{Sandbox, SandboxName, SandboxRuntime, SandboxSpec};
 
 use super::answer::Failure;
@@ -83,12 +85,26 @@ pub(super) fn check(draft: &Sandbox) -> Result<(), Failure> {
     }
     let policies = draft.spec.lifecycle.iter().flat_map(|lifecycle| &lifecycle.expiration_policies);
     bounded("spec.lifecycle.expirationPolicies", policies.count(), MAX_POLICIES)?;
+    one_of_a_kind(draft)?;
     bounded("spec.volumes", draft.spec.volumes.len(), MAX_VOLUMES)?;
     attachments(&draft.spec).map_err(Failure::bad_request)?;
     network(&draft.spec).map_err(Failure::bad_request)?;
     allowance(draft, Allowance::default()).map_err(Failure::bad_request)?;
     manner(draft).map_err(Failure::bad_request)?;
     Life::of(&draft.spec).map(drop).map_err(Failure::bad_request)
+}
+
+/// Refuses several policies of one type, as the platform does. Records of earlier hosts may hold them.
+fn one_of_a_kind(draft: &Sandbox) -> Result<(), Failure> {
+    let policies = draft.spec.lifecycle.iter().flat_map(|lifecycle| &lifecycle.expiration_policies);
+    let mut seen = BTreeSet::new();
+    for policy in policies {
+        if !seen.insert(&policy.kind) {
+            let message = format!("spec.lifecycle.expirationPolicies: {} is there twice", policy.kind);
+            return Err(Failure::bad_request(message));
+        }
+    }
+    Ok(())
 }
 
 fn identity(draft: &Sandbox) -> Result<(), Failure> {

@@ -199,8 +199,13 @@ fn check_metadata(metadata: &Metadata) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Begins with the platform's own words, which its clients' tests look for.
 fn no_such<K: Kept>(name: &str) -> Failure {
-    Failure::coded_not_found(K::NOT_FOUND, format!("there is no {} called {name:?}", K::WORD))
+    let mut word = K::WORD.to_owned();
+    if let Some(first) = word.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    Failure::coded_not_found(K::NOT_FOUND, format!("{word} not found: there is none called {name:?}"))
 }
 
 impl Filter {
