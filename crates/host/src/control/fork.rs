@@ -54,10 +54,10 @@ async fn fork_sandbox(
             let snapshot = control.snapshot(id)?;
             (Files::Snapshot(id_of(&snapshot)?), snapshot.spec.clone(), snapshot.image.clone())
         }
-        None if !record.is_live() => {
-            return Err(Failure::conflict(format!("{name} has ended: nothing can be copied of it")));
-        }
         None => {
+            if let Some(why) = record.has_no_files() {
+                return Err(Failure::conflict(format!("{name} {why}: nothing can be copied of it")));
+            }
             let sandbox = SandboxName::new(name).map_err(|_| Failure::broken_off())?;
             (Files::Sandbox(sandbox), record.sandbox.spec.clone(), record.image.clone())
         }

@@ -78,10 +78,24 @@ impl Record {
         self.sandbox.status.unwrap_or(Status::Other)
     }
 
-    /// Whether there is a sandbox behind it: what has failed or ended gives its name up, and so does what a
-    /// delete has begun to end.
+    /// Whether it has its name, its volumes and its image: what has failed or ended gives them up, and so does what
+    /// a delete has begun to end.
     pub(super) fn is_live(&self) -> bool {
         !matches!(self.status(), Status::Failed | Status::Terminated | Status::Deleting)
+    }
+
+    /// Whether somebody has switched it off: it keeps its name and what it is to be, and nothing else.
+    pub(super) fn is_off(&self) -> bool {
+        matches!(self.status(), Status::Deactivating | Status::Deactivated)
+    }
+
+    /// Why there are no files of it, where there are none.
+    pub(super) fn has_no_files(&self) -> Option<&'static str> {
+        match self.status() {
+            Status::Failed | Status::Terminated | Status::Deleting => Some("has ended"),
+            Status::Deactivating | Status::Deactivated => Some("is switched off"),
+            _ => None,
+        }
     }
 
     /// The rules of its end. What was checked when it was made has them.

@@ -163,8 +163,8 @@ async fn restore(
 ) -> Result<Json<Value>, Failure> {
     let restoring = tokio::spawn(async move {
         let (_turn, record) = control.turn(&name).await?;
-        if !record.is_live() {
-            return Err(Failure::conflict(format!("{name} has ended: fork the snapshot instead")));
+        if let Some(why) = record.has_no_files() {
+            return Err(Failure::conflict(format!("{name} {why}: fork the snapshot instead")));
         }
         // One of another sandbox may be laid over this one, too.
         let snapshot = control.snapshot_of(&name, &snapshot).or_else(|_| control.snapshot(&snapshot))?;
@@ -202,8 +202,8 @@ impl Control {
     async fn take_snapshot(&self, source: &str, name: Option<String>) -> Result<Arc<Snapshot>, Failure> {
         self.room()?;
         let (_turn, record) = self.turn(source).await?;
-        if !record.is_live() {
-            return Err(Failure::conflict(format!("{source} has ended: nothing can be copied of it")));
+        if let Some(why) = record.has_no_files() {
+            return Err(Failure::conflict(format!("{source} {why}: nothing can be copied of it")));
         }
         let sandbox = SandboxName::new(source).map_err(|_| Failure::broken_off())?;
         let id = SnapshotId::random();

@@ -68,7 +68,12 @@ impl Control {
     /// The sandbox of a name in a URL, where it can be reached.
     pub(super) fn reach(&self, name: &str) -> Result<Arc<Resident>, Failure> {
         let found = SandboxName::new(name).ok().and_then(|name| self.registry.find(&name));
-        found.ok_or_else(|| no_such(name))
+        found.ok_or_else(|| match self.records.read(name) {
+            Some(record) if record.is_off() => {
+                Failure::conflict(format!("{name} is switched off: spec.enabled brings it back"))
+            }
+            _ => no_such(name),
+        })
     }
 
     /// The right to change a sandbox that is there, when everybody before has had theirs.

@@ -189,3 +189,90 @@ async fn what_has_failed_is_replaced_by_who_creates_it() {
     let again = stand.client.post("/v0/sandboxes?createIfNotExist=true", body).await;
     assert_eq!((again.status().as_u16(), &again.json()["status"]), (200, &json!("DEPLOYED")));
 }
+
+/// Puts `spec.enabled` of `box`, and says what the record says then.
+async fn enable(stand: &Stand, enabled: bool) -> serde_json::Value {
+    let body = json!({"spec": {"enabled": enabled}}).to_string();
+    let answer = stand.client.method(Method::PUT, "/v0/sandboxes/box", &body).await;
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    answer.json()
+}
+
+#[tokio::test]
+async fn what_is_switched_off_is_as_new_when_it_is_switched_on() {
+    let stand = Stand::with_box(|_| {}).await;
+    let preview = r#"{"metadata":{"name":"web"},"spec":{"port":3000,"public":true}}"#;
+    assert_eq!(stand.client.post("/v0/sandboxes/box/previews", preview).await.status(), 200);
+    let (before, wakes) = (stand.client.get("/v0/sandboxes/box").await.json(), stand.engine.wakes());
+    let file = stand.data.path().join("data/sandboxes/box/file");
+    std::fs::write(&file, "old").unwrap();
+    let off = enable(&stand, false).await;
+    assert_eq!((&off["status"], &off["spec"]["enabled"]), (&json!("DEACTIVATED"), &json!(false)));
+    assert!(off.get("state").is_none(), "it neither runs nor sleeps: {off}");
+    assert!(!stand.engine.has("box"));
+    assert_eq!(enable(&stand, false).await["events"], off["events"], "it is off already");
+    let on = enable(&stand, true).await;
+    assert_eq!((&on["status"], &on["state"]), (&json!("DEPLOYED"), &json!("RUNNING")));
+    assert_eq!(on["metadata"]["createdAt"], before["metadata"]["createdAt"], "it is the same one");
+    assert_eq!((stand.engine.wakes(), file.exists()), (wakes + 1, false));
+    assert_eq!(stand.client.get("/v0/sandboxes/box/previews/web").await.status(), 200);
+    assert_eq!(stand.client.get("/local/sandboxes/box/x").await.status(), 200);
+}
+
+#[tokio::test]
+async fn what_is_switched_off_is_not_served_and_keeps_its_name() {
+    let stand = Stand::with_box(|_| {}).await;
+    enable(&stand, false).await;
+    let wakes = stand.engine.wakes();
+    let asked = stand.client.get("/local/sandboxes/box/x").await;
+    assert_eq!((asked.status().as_u16(), asked.code().as_str()), (404, "WORKLOAD_NOT_FOUND"));
+    for (path, body) in [
+        ("/v0/sandboxes", r#"{"metadata":{"name":"box"}}"#),
+        ("/v0/sandboxes/box/standby", ""),
+        ("/v0/sandboxes/box/resume", ""),
+        ("/v0/sandboxes/box/snapshots", "{}"),
+        ("/v0/sandboxes/box/fork", r#"{"targetName":"other"}"#),
+    ] {
+        assert_shape(&stand.client.post(path, body).await, 409);
+    }
+    let labels = r#"{"metadata":{"labels":{"a":"b"}}}"#;
+    let changed = stand.client.method(Method::PUT, "/v0/sandboxes/box", labels).await.json();
+    assert_eq!(
+        (&changed["status"], &changed["metadata"]["labels"]["a"]),
+        (&json!("DEACTIVATED"), &json!("b"))
+    );
+    assert_eq!(stand.engine.wakes(), wakes);
+    assert_eq!(stand.client.method(Method::DELETE, "/v0/sandboxes/box", "").await.status(), 200);
+    let made =
+        stand.client.post("/v0/sandboxes", r#"{"metadata":{"name":"box"},"spec":{"enabled":false}}"#).await;
+    assert_eq!((made.status().as_u16(), &made.json()["status"]), (200, &json!("DEACTIVATED")), "{made:?}");
+    assert_eq!(stand.engine.wakes(), wakes);
+}
+
+#[tokio::test]
+async fn a_volume_stays_attached_to_what_is_switched_off() {
+    let stand = Stand::new().await;
+    assert_eq!(
+        stand.client.post("/v0/volumes", r#"{"metadata":{"name":"v"},"spec":{"size":1}}"#).await.status(),
+        200
+    );
+    let attached = |name: &str| {
+        json!({"metadata": {"name": name}, "spec": {"volumes": [{"name": "v", "mountPath": "/v"}]}})
+            .to_string()
+    };
+    assert_eq!(stand.client.post("/v0/sandboxes", &attached("box")).await.status(), 200);
+    enable(&stand, false).await;
+    assert_shape(&stand.client.post("/v0/sandboxes", &attached("other")).await, 409);
+    enable(&stand, true).await;
+    assert_eq!(stand.engine.plan("box").attachments.len(), 1);
+}
+
+#[tokio::test]
+async fn what_has_failed_is_tried_again_by_who_switches_it_off_and_on() {
+    let stand = Stand::with_box(|_| {}).await;
+    stand.engine.script(|script| script.failing_wakes = 1);
+    let envs = r#"{"spec":{"runtime":{"envs":[{"name":"A","value":"1"}]}}}"#;
+    assert_shape(&stand.client.method(Method::PUT, "/v0/sandboxes/box", envs).await, 500);
+    assert_eq!(enable(&stand, false).await["status"], "DEACTIVATED");
+    assert_eq!(enable(&stand, true).await["status"], "DEPLOYED");
+}

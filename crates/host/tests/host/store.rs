@@ -105,6 +105,25 @@ async fn what_has_ended_stays_so() {
     assert!(!stand.engine.has("box"));
 }
 
+#[tokio::test]
+async fn what_is_switched_off_stays_so_and_what_was_being_switched_off_is_off_then() {
+    for status in ["DEACTIVATED", "DEACTIVATING"] {
+        let stand = left_with(status).await;
+        while stand.client.get("/v0/sandboxes/box").await.json()["status"] != "DEACTIVATED" {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(stand.client.get("/local/sandboxes/box/x").await.status(), 404, "{status}");
+        let on =
+            stand.client.method(http::Method::PUT, "/v0/sandboxes/box", r#"{"spec":{"enabled":true}}"#).await;
+        assert_eq!(
+            (on.status().as_u16(), &on.json()["status"]),
+            (200, &json!("DEPLOYED")),
+            "{status}: {on:?}"
+        );
+        assert!(!stand.data.path().join("data/sandboxes/box/file").exists(), "{status}");
+    }
+}
+
 /// A data directory as hosts left it that kept each record in a file.
 fn of_before(data: &Path, records: &[(&str, &str)], files: &[&str]) {
     let data = data.join("data");

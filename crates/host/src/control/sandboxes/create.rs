@@ -97,6 +97,12 @@ impl Control {
         let volumes = self.claim(&record.sandbox.spec).await?;
         let image = self.claim_image(&record.sandbox.spec).await?;
         record.image = image.as_ref().map(|claimed| claimed.pinned.clone());
+        if !spec::is_enabled(&record.sandbox.spec) {
+            let off = record.with_status(Status::Deactivated, self.clock.now(), "it is switched off");
+            turn.put(off).await?;
+            self.expiries.notify_one();
+            return turn.read().ok_or_else(Failure::broken_off);
+        }
         turn.put(record.clone()).await?;
         // From here on the record says whose they are.
         drop((volumes, image));

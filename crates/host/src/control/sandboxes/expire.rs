@@ -36,7 +36,7 @@ pub(crate) async fn run(control: Arc<Control>) {
 fn next(control: &Control, record: &Record) -> Option<SystemTime> {
     match record.status() {
         Status::Terminated => record.kept_until(),
-        Status::Deployed => control.expiry(record).map(|expiry| expiry.0),
+        Status::Deployed | Status::Deactivated => control.expiry(record).map(|expiry| expiry.0),
         _ => None,
     }
 }

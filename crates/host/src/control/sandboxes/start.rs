@@ -53,6 +53,8 @@ pub(crate) fn bring_back(control: &Arc<Control>) {
             Status::Deploying if record.was_copying() => Unfinished::Deleting,
             Status::Deploying => Unfinished::Making,
             Status::Deleting => Unfinished::Deleting,
+            Status::Deactivating => Unfinished::SwitchingOff,
+            Status::Deactivated => continue,
             Status::Failed | Status::Terminated => Unfinished::Ended,
             _ => {
                 match control.register(&record, Origin::Kept) {
@@ -84,6 +86,7 @@ enum Unfinished {
     /// It was being made, or made anew. Nobody was told that it is there.
     Making,
     Deleting,
+    SwitchingOff,
     /// Its record stays a while; its files may be there still.
     Ended,
 }
@@ -94,7 +97,7 @@ async fn finish(control: Arc<Control>, turn: Turn<Record>, record: Arc<Record>, 
         tracing::warn!(sandbox = name, ?failure, "what an earlier host left half done could not be finished");
         return;
     }
-    if unfinished != Unfinished::Making
+    if matches!(unfinished, Unfinished::Deleting | Unfinished::Ended)
         && let Err(failure) = control.remove_belongings(name).await
     {
         tracing::warn!(
@@ -106,6 +109,10 @@ async fn finish(control: Arc<Control>, turn: Turn<Record>, record: Arc<Record>, 
     let finished = match unfinished {
         Unfinished::Deleting => turn.remove().await,
         Unfinished::Ended => Ok(()),
+        Unfinished::SwitchingOff => {
+            let now = control.clock.now();
+            turn.put(record.with_status(Status::Deactivated, now, "it is switched off")).await
+        }
         Unfinished::Making => {
             let now = control.clock.now();
             let record = record.with_status(Status::Deployed, now, "its host was ended while it was made");

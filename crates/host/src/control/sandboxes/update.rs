@@ -39,9 +39,6 @@ pub(super) async fn update(
 impl Control {
     async fn update(&self, name: &str, asked: Map<String, Value>) -> Result<Arc<Record>, Failure> {
         let (turn, before) = self.turn(name).await?;
-        if !matches!(before.status(), Status::Deployed | Status::Deploying) {
-            return Err(Failure::conflict(format!("{name} has ended: create another")));
-        }
         let mut next = Record::clone(&before);
         next.sandbox = merged(&before.sandbox, asked)?;
         next.sandbox.metadata.updated_at = Some(self.clock.stamp());
@@ -49,13 +46,26 @@ impl Control {
         if let Some(what) = fixed(&next.sandbox, &before.sandbox) {
             return Err(Failure::bad_request(format!("{what} of a sandbox cannot change: create another")));
         }
+        let is_enabled = spec::is_enabled(&next.sandbox.spec);
+        let has_failed = before.status() == Status::Failed;
+        match before.status() {
+            // What could not be made anew is given another try by who switches it off and on.
+            Status::Failed if !is_enabled => {}
+            _ if before.is_live() => {}
+            _ => return Err(Failure::conflict(format!("{name} has ended: create another"))),
+        }
+        // What has failed gave up what it had. Nobody takes it before the record says whose it is.
+        let _volumes = if has_failed { self.claim(&next.sandbox.spec).await? } else { Vec::new() };
         let other_image = image(&next.sandbox) != image(&before.sandbox);
-        if other_image || environment(&next.sandbox) != environment(&before.sandbox) {
-            // Nobody removes it before the record says whose it is.
-            let claimed = if other_image { self.claim_image(&next.sandbox.spec).await? } else { None };
-            if other_image {
-                next.image = claimed.as_ref().map(|claimed| claimed.pinned.clone());
-            }
+        let claimed =
+            if other_image || has_failed { self.claim_image(&next.sandbox.spec).await? } else { None };
+        if other_image || has_failed {
+            next.image = claimed.as_ref().map(|claimed| claimed.pinned.clone());
+        }
+        let other_environment = environment(&next.sandbox) != environment(&before.sandbox);
+        if !is_enabled {
+            self.switch_off(&turn, &before, &next).await?;
+        } else if before.is_off() || other_image || other_environment {
             self.make_anew(&turn, &before, &next).await?;
         } else {
             turn.put(next.clone()).await?;
@@ -85,6 +95,21 @@ impl Control {
             return Err(unchanged(&error));
         }
         resident.set_manner(spec::manner(&next.sandbox).unwrap_or_default());
+        Ok(())
+    }
+
+    /// Ends what runs and removes its files. What is known of it stays, and what is attached to it.
+    async fn switch_off(&self, turn: &Turn<Record>, before: &Record, next: &Record) -> Result<(), Failure> {
+        if before.status() == Status::Deactivated {
+            return Ok(turn.put(next.clone()).await?);
+        }
+        let going = next.with_status(Status::Deactivating, self.clock.now(), "it is being switched off");
+        turn.put(going).await?;
+        if let Err(failure) = end(self, before).await {
+            turn.put(before.clone()).await?;
+            return Err(failure);
+        }
+        turn.put(next.with_status(Status::Deactivated, self.clock.now(), "it is switched off")).await?;
         Ok(())
     }
 

@@ -77,6 +77,11 @@ pub(super) fn fill(spec: &mut SandboxSpec) {
     runtime.memory.get_or_insert(Allowance::MEMORY);
 }
 
+/// Whether it is to be served at all.
+pub(super) fn is_enabled(spec: &SandboxSpec) -> bool {
+    spec.enabled != Some(false)
+}
+
 /// Refuses what cannot be.
 pub(super) fn check(draft: &Sandbox) -> Result<(), Failure> {
     identity(draft)?;
