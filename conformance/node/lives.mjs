@@ -87,6 +87,33 @@ statement("records change around what runs, and another environment starts it an
   await now.delete();
 });
 
+statement("one that is switched off and on is as new, with what belongs to it", async () => {
+  const sandbox = await SandboxInstance.create({
+    name: named("reset"), image, region, ports: [{ target: 3000 }], envs: [{ name: "WHICH", value: "kept" }],
+  });
+  const { name, createdAt } = sandbox.metadata;
+  const boot = async () => (await done(sandbox, "cat /proc/sys/kernel/random/boot_id")).stdout;
+  const enable = async (enabled) => {
+    const now = await SandboxInstance.get(name);
+    const body = { metadata: now.metadata, spec: { ...now.spec, enabled } };
+    return (await updateSandbox({ path: { sandboxName: name }, body, throwOnError: true })).data;
+  };
+  await sandbox.fs.write("/tmp/file", "gone");
+  const preview = await sandbox.previews.create({ metadata: { name: "web" }, spec: { port: 3000, public: false } });
+  const token = await preview.tokens.create(new Date(Date.now() + 600_000));
+  const before = await boot();
+  assert.ok(["DEACTIVATING", "DEACTIVATED"].includes((await enable(false)).status));
+  await enable(true);
+  await eventually("it is there again", async () => (await SandboxInstance.get(name)).status === "DEPLOYED");
+  assert.notEqual(await boot(), before);
+  await rejected(sandbox.fs.read("/tmp/file"));
+  assert.equal((await done(sandbox, "echo $WHICH")).stdout, "kept\n");
+  assert.equal((await SandboxInstance.get(name)).metadata.createdAt, createdAt);
+  const tokens = await (await sandbox.previews.get("web")).tokens.list();
+  assert.deepEqual(tokens.map((found) => found.value), [token.value]);
+  await sandbox.delete();
+});
+
 statement("variables arrive as they are, whatever they hold", async () => {
   const values = ["", " ends in spaces ", "a\nb\tc\rd", "\"double\" and 'single'", "$HOME `id` \\ a=b;c|d&e", "世界 🌍"];
   const envs = Array.from({ length: 120 }, (_, at) => ({ name: `VALUE_${at}`, value: values[at % values.length] + at }));
