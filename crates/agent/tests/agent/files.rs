@@ -256,6 +256,24 @@ fn a_head_tells_the_mode_of_what_it_does_not_open() {
 }
 
 #[test]
+fn a_head_tells_nothing_of_what_the_user_of_an_image_does_not_see() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can be somebody else towards files");
+        return;
+    }
+    let (agent, place) = (Running::start(&["--user", "4242"]), tempfile::tempdir().unwrap());
+    let file = place.path().join("f");
+    fs::write(&file, "12345").unwrap();
+    // The kernel has it in its memory then, for whoever may see it.
+    let _seen = fs::metadata(&file).unwrap();
+    let told = || agent.send("HEAD", &target(place.path(), b"f"), &[], None).header("x-file-type").is_some();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(!told());
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(told());
+}
+
+#[test]
 fn an_absolute_path_follows_its_endpoint_by_its_own_slash() {
     let (agent, place) = place();
     let root = place.path().to_str().unwrap();
