@@ -20,6 +20,7 @@ pub(crate) struct Identity {
     /// The groups that it is in besides.
     groups: Vec<u32>,
     home: OsString,
+    name: OsString,
 }
 
 impl User {
@@ -67,7 +68,8 @@ impl User {
             ),
         };
         let home = field(5).filter(|home| home.starts_with('/')).unwrap_or("/").into();
-        Ok(Identity { user: id, group, groups: others, home })
+        let name = field(0).unwrap_or(user).into();
+        Ok(Identity { user: id, group, groups: others, home, name })
     }
 }
 
@@ -101,9 +103,11 @@ impl Identity {
         Ok(set_capabilities(None, own)?)
     }
 
-    /// Its home, unless somebody has said another for all of the sandbox.
-    pub(crate) fn home(&self) -> Option<&OsString> {
-        std::env::var_os("HOME").is_none().then_some(&self.home)
+    /// Where its home is and what it is called, as a login tells its programs, unless somebody has said something else
+    /// for all of the sandbox.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, &OsString)> {
+        let all = [("HOME", &self.home), ("USER", &self.name), ("LOGNAME", &self.name)];
+        all.into_iter().filter(|(variable, _)| std::env::var_os(variable).is_none())
     }
 }
 
@@ -137,6 +141,8 @@ mod tests {
 
     fn identify(name: &str) -> Option<(u32, u32, String)> {
         let found = User::named(name).identify_in(PASSWD, GROUPS).ok()?;
+        let called = if found.user == 1000 { "node" } else { "4242" };
+        assert_eq!(found.name, called, "{name}");
         Some((found.user, found.group, found.home.into_string().unwrap()))
     }
 

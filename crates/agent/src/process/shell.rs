@@ -86,7 +86,7 @@ impl Shell {
         let identity = self.user.as_ref().map(User::identify).transpose()?;
         if let Some(identity) = &identity {
             command.uid(identity.user);
-            identity.home().map(|home| command.env("HOME", home));
+            command.envs(identity.variables());
         }
         command.args(&self.arguments).envs(&orders.env);
         if orders.command.len() < LONGEST_ARGUMENT {

@@ -159,9 +159,7 @@ fn spawn(shell: &Shell, pts: Pts) -> io::Result<i32> {
         // Programs open their terminal by its name, too.
         fchown(&pts, Some(Uid::from_raw(identity.user)), None)?;
         command = command.uid(identity.user);
-        if let Some(home) = identity.home() {
-            command = command.env("HOME", home);
-        }
+        command = command.envs(identity.variables());
     }
     let start = move || {
         command.spawn(pts).map_err(|error| match error {

@@ -148,6 +148,8 @@ pub(crate) async fn what_runs_is_the_user_that_its_image_names_and_asks_for() {
             return;
         }
         assert_eq!(run(&stand, WHO).await, seen, "{user}");
+        let called = if user == "4242" { "4242" } else { "worker" };
+        assert_eq!(run(&stand, "echo $USER $LOGNAME").await, format!("{called} {called}\n"), "{user}");
         assert_eq!(run(&stand, "echo mine > own && echo < own && pwd").await, "\n/app/here\n", "{user}");
         let made = "made/here/file";
         let asked = async |method: &str, target: &str, body: Value| {
