@@ -91,10 +91,12 @@ fn check(facts: &Metadata) -> io::Result<()> {
 
 /// How a path that cannot be read is refused.
 pub(crate) fn refusal(error: &io::Error, shown: &Path) -> Failure {
-    let sentence = format!("{}: {error}", shown.display());
+    let shown = shown.display();
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Failure::absent(sentence),
-        _ => Failure::unworkable(sentence),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            Failure::absent(format!("{shown}: file or directory not found"))
+        }
+        _ => Failure::unworkable(format!("{shown}: {error}")),
     }
 }
 

@@ -387,7 +387,7 @@ fn running(
     let process = agent.processes().find(id)?;
     match ask(&process) {
         Ok(()) => Ok(process),
-        Err(NotRunning) => Err(Failure::absent(format!("process {:?} does not run", process.orders.name))),
+        Err(NotRunning) => Err(Failure::absent(format!("process {:?} is not running", process.orders.name))),
     }
 }
 

@@ -102,7 +102,10 @@ impl Processes {
     fn start_now(&self, orders: Orders, keep: Keep) -> Result<Arc<Process>, Failure> {
         let _births = self.shared.births.blocking_lock();
         if self.known().named(&orders.name).is_some_and(|other| !other.standing().is_over()) {
-            return Err(Failure::bad(format!("a running process has the name {:?}", orders.name)));
+            return Err(Failure::bad(format!(
+                "process with name {:?} already exists and is running",
+                orders.name
+            )));
         }
         if !self.shared.shell.is_folder(&orders.working_dir) {
             return Err(cannot_start(&orders, &"the folder does not exist"));
@@ -222,7 +225,7 @@ impl Processes {
     /// # Errors
     /// When there is none.
     pub(crate) fn find(&self, id: &str) -> Result<Arc<Process>, Failure> {
-        self.known().find(id).ok_or_else(|| Failure::absent(format!("there is no process {id:?}")))
+        self.known().find(id).ok_or_else(|| Failure::absent(format!("process {id:?} not found")))
     }
 
     /// All that are known, in the order in which they were started.

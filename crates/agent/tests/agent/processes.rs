@@ -72,6 +72,22 @@ fn one_that_fails_before_its_port_is_open_says_what_it_said_last() {
 }
 
 #[test]
+fn what_is_not_there_and_what_is_there_already_is_told_in_the_words_of_the_platform() {
+    let agent = Running::start(&[]);
+    let wanted = json!({"command": "sleep 300", "name": "taken"});
+    agent.begin(&wanted);
+    let refused = |method: &str, target: &str, body: Option<&Value>, told: &str| {
+        let (status, said) = agent.ask(method, target, body);
+        assert!(said["error"].as_str().unwrap().contains(told), "{method} {target}: {status} {said}");
+    };
+    refused("POST", "/process", Some(&wanted), "already exists");
+    refused("GET", "/process/nobody", None, "not found");
+    refused("GET", "/filesystem//no/such/file", None, "not found");
+    assert_eq!(agent.ask("DELETE", "/process/taken/kill", None).0, 200);
+    refused("DELETE", "/process/taken", None, "not running");
+}
+
+#[test]
 fn a_command_that_cannot_begin_where_it_is_to_is_told_with_the_folder() {
     let agent = Running::start(&[]);
     for folder in ["/this/folder/does/not/exist", "not/here/either"] {
