@@ -26,6 +26,11 @@ async fn a_drive_is_made_found_changed_and_deleted_with_its_files() {
         (&changed["metadata"]["labels"]["a"], &changed["spec"]["region"]),
         (&json!("b"), &json!("us-pdx-1"))
     );
+    assert_eq!(changed["metadata"]["externalId"], "my-1", "what is not named stays");
+    let other = r#"{"metadata":{"externalId":"my-2"}}"#;
+    assert_eq!(stand.client.method(Method::PUT, "/v0/drives/data", other).await.status(), 200);
+    assert_eq!(stand.client.get("/v0/drives/by-external-id/my-1").await.status(), 404);
+    assert_eq!(stand.client.get("/v0/drives/by-external-id/my-2").await.json()["metadata"]["name"], "data");
     assert_eq!(total(&stand, "/v0/drives?q=dat").await, 1);
     let deleted = stand.client.method(Method::DELETE, "/v0/drives/data", "").await;
     assert_eq!((deleted.status().as_u16(), place.exists()), (200, false));

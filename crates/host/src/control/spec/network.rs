@@ -88,11 +88,10 @@ impl Said {
     /// forbidden in either is forbidden.
     fn domains(&self) -> Result<Option<Domains>, String> {
         let proxy = self.proxy.as_ref();
-        let allowed =
-            proxy.and_then(|proxy| proxy.allowed_domains.as_ref()).or(self.allowed_domains.as_ref());
+        let of_proxy = proxy.and_then(|proxy| proxy.allowed_domains.as_ref());
         let also_forbidden = proxy.and_then(|proxy| proxy.forbidden_domains.as_ref());
         let forbidden = [self.forbidden_domains.as_ref(), also_forbidden];
-        if allowed.is_none() && forbidden.iter().all(Option::is_none) {
+        if of_proxy.is_none() && self.allowed_domains.is_none() && forbidden.iter().all(Option::is_none) {
             return Ok(None);
         }
         let read =
@@ -100,7 +99,9 @@ impl Said {
         let forbidden =
             forbidden.into_iter().flatten().map(|names| read(names)).collect::<Result<Vec<_>, _>>()?;
         let forbidden = forbidden.into_iter().flatten();
-        Ok(Some(match allowed.filter(|names| !names.is_empty()) {
+        // An older list without names is none. One of the proxy's allows nothing: clients say "deny all" by it.
+        let allowed = of_proxy.or(self.allowed_domains.as_ref().filter(|names| !names.is_empty()));
+        Ok(Some(match allowed {
             Some(allowed) => Domains::new(read(allowed)?, forbidden),
             None => Domains::all_but(forbidden),
         }))
@@ -147,6 +148,8 @@ mod tests {
     #[test]
     fn the_proxy_s_own_lists_hold_too() {
         assert!(!reaches(r#"{"proxy":{"allowedDomains":["a.example"]}}"#, "b.example"));
+        assert!(!reaches(r#"{"proxy":{"allowedDomains":[],"routing":[]}}"#, "a.example"));
+        assert!(!reaches(r#"{"allowedDomains":["a.example"],"proxy":{"allowedDomains":[]}}"#, "a.example"));
         assert!(!reaches(
             r#"{"forbiddenDomains":["a.example"],"proxy":{"forbiddenDomains":["b.example"]}}"#,
             "a.example"

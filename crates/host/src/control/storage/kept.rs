@@ -137,6 +137,9 @@ pub(super) fn updated<K: Kept>(control: &Control, before: &K, asked: Resource) -
     if asked.metadata.display_name.is_some() {
         next.metadata.display_name = asked.metadata.display_name;
     }
+    if asked.metadata.external_id.is_some() {
+        next.metadata.external_id = asked.metadata.external_id;
+    }
     if !asked.metadata.labels.is_empty() {
         next.metadata.labels = asked.metadata.labels;
     }
