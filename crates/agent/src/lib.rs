@@ -37,6 +37,7 @@ mod passage;
 mod privilege;
 mod process;
 mod received;
+mod reference;
 mod routes;
 mod run;
 mod system;

@@ -18,7 +18,7 @@ use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::listener::Kind;
 use crate::passage::{self, Target, handover};
-use crate::{beyond, drives, files, mcp, network, process, system, terminal, upgrade};
+use crate::{beyond, drives, files, mcp, network, process, reference, system, terminal, upgrade};
 
 /// On every answer that the agent makes itself, also on one that says no.
 const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 6] = [
@@ -46,6 +46,7 @@ impl Routes {
             .route("/health", get(system::health))
             .route("/upgrade", post(upgrade::upgrade))
             .route("/environment/reload", post(system::reload_environment))
+            .route(reference::PATH, get(reference::get))
             .merge(process::routes())
             .merge(drives::routes())
             .merge(terminal::routes())

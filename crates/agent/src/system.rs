@@ -16,6 +16,7 @@ use crate::agent::Agent;
 use crate::boot::Boot;
 use crate::clock::{self, Hours};
 use crate::failure::Failure;
+use crate::reference;
 use crate::upgrade::Upgrades;
 
 /// The architecture, in the words of the platform.
@@ -84,7 +85,9 @@ pub(crate) async fn health(State(agent): State<Agent>) -> Result<Response, Failu
 
 /// Where to read on.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Welcome {
+    api_reference: &'static str,
     message: &'static str,
     documentation: &'static str,
     description: &'static str,
@@ -93,7 +96,8 @@ pub(crate) struct Welcome {
 /// Anything but `OPTIONS` on `/`.
 pub(crate) async fn welcome() -> Json<Welcome> {
     Json(Welcome {
-        message: "this is a Reveille sandbox",
+        api_reference: reference::PATH,
+        message: "this is a Reveille sandbox; see apiReference for what it can do",
         documentation: env!("CARGO_PKG_REPOSITORY"),
         description: "an API for the processes, the drives and the ports of this sandbox",
     })

@@ -86,6 +86,29 @@ fn what_only_the_platform_has_is_refused_in_json() {
 }
 
 #[test]
+fn what_can_be_asked_is_told_and_is_there() {
+    // What is asked for may leave something behind.
+    let place = tempfile::tempdir().unwrap();
+    let room = place.path().to_str().unwrap();
+    let agent = Running::inside("env", &["-C", room, &format!("TMPDIR={room}")], &[]);
+    let (_, welcome) = agent.ask("GET", "/", None);
+    let (status, reference) = agent.ask("GET", welcome["apiReference"].as_str().unwrap(), None);
+    assert_eq!((status, &reference["swagger"]), (200, &"2.0".into()));
+    for (path, operations) in reference["paths"].as_object().unwrap() {
+        for method in operations.as_object().unwrap().keys() {
+            // A number that is no process, a name of nobody, a file that is not there.
+            let target = path.replace("{pid}", "0").replace(['{', '}'], "");
+            let mut answer = agent.send(&method.to_uppercase(), &target, &[], None);
+            assert_ne!(answer.status, 405, "{method} {path}");
+            if answer.status == 404 {
+                let said = String::from_utf8(answer.read().unwrap()).unwrap();
+                assert!(!said.contains("no such endpoint"), "{method} {path}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_tool_does_not_touch_a_file_that_is_no_text() {
     let agent = Running::start(&[]);
     let place = tempfile::tempdir().unwrap();
