@@ -8,6 +8,7 @@ use std::process::Command;
 use reveille_wire::{DriveMount, DriveName, MountPath};
 
 use crate::domain::Confinement;
+use crate::files::Rights;
 use crate::user::User;
 
 /// How to use it, for whoever starts it by hand.
@@ -24,6 +25,7 @@ usage: agent --listen stdin|ADDRESS:PORT [--drives DIR | --no-drives REASON] [--
   --scratch MB=PATH      mount an empty place of so many megabytes
   --landlock             keep what is started in a Landlock domain
   --user NAME            run commands as this user, given as in an image: name or number, with :group or without
+  --files-as-user        reach files with that user's rights, and not with the agent's
   --keep-output BYTES    how much of each stream of a process is kept (default: 67108864)
   --program PATH         what an upgrade executes (default: the running program)
   --loader PATH          what loads that program, where the sandbox has nothing that would
@@ -60,6 +62,8 @@ pub(crate) struct Arguments {
     pub(crate) confinement: Confinement,
     /// Who commands run as, where that is not who the agent is.
     pub(crate) user: Option<User>,
+    /// With whose rights the file API reaches files, where there is such a user.
+    pub(crate) rights: Rights,
     /// How much of each stream of a process is kept, in bytes.
     pub(crate) output_kept: u64,
     /// What an upgrade executes.
@@ -129,6 +133,7 @@ impl Arguments {
         let mut attached = Vec::new();
         let mut confinement = Confinement::None;
         let mut user = None;
+        let mut rights = Rights::Agents;
         let mut output_kept = OUTPUT_KEPT;
         let mut program = None;
         let mut loader = None;
@@ -142,6 +147,10 @@ impl Arguments {
                 Some("--check") => start = Start::Check,
                 Some("--landlock") => {
                     confinement = Confinement::Landlock;
+                    kept.push(flag);
+                }
+                Some("--files-as-user") => {
+                    rights = Rights::Users;
                     kept.push(flag);
                 }
                 Some(name) if WITH_VALUE.contains(&name) => {
@@ -178,6 +187,7 @@ impl Arguments {
             attached,
             confinement,
             user,
+            rights,
             output_kept,
             program,
             loader,

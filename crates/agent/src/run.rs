@@ -97,7 +97,7 @@ async fn run(arguments: &Arguments) -> Result<(), NotRun> {
         signal(SignalKind::from_raw(FILE_TOO_LONG)).map_err(|error| format!("no signals: {error}"))?;
     ignored::keep_to_ourselves().map_err(|error| format!("no signals: {error}"))?;
     if let Some(user) = &arguments.user {
-        belongs_to(user);
+        belongs_to(user, arguments.rights);
     }
     let domain = Domain::new(arguments.confinement)
         .map_err(|error| format!("what is started cannot be kept in a Landlock domain: {error}"))?;

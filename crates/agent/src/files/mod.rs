@@ -22,7 +22,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 pub(crate) use self::named::working_directory;
-pub(crate) use self::owner::belongs_to;
+pub(crate) use self::owner::{Rights, belongs_to};
 pub(crate) use self::write::draft::is_draft;
 use crate::agent::Agent;
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use super::disk;
-use super::owner::is_somebody_else;
+use super::owner::is_bounded;
 use crate::failure::Failure;
 
 /// What a path leads to.
@@ -30,7 +30,7 @@ pub(crate) enum Opened {
 /// 404 when there is nothing, 422 when it cannot be read.
 pub(crate) async fn open(path: &Path, shown: &Path) -> Result<Opened, Failure> {
     // What may be opened at once may be opened by the agent.
-    if !is_somebody_else()
+    if !is_bounded()
         && let Some(opened) = open_remembered(path)
     {
         return Ok(opened);
@@ -41,7 +41,7 @@ pub(crate) async fn open(path: &Path, shown: &Path) -> Result<Opened, Failure> {
 
 /// What is to be known of what `path` leads to, without opening it.
 pub(crate) async fn facts(path: &Path) -> io::Result<Metadata> {
-    if !is_somebody_else()
+    if !is_bounded()
         && let Some(facts) = facts_remembered(path)
     {
         return Ok(facts);

@@ -1,5 +1,5 @@
-//! As whom files are made, read and changed: as the user that the image names, where it asks for that. What that user
-//! runs is to go on with them, and to reach no more through the agent than it does by itself.
+//! As whom files are made, read and changed: as the user that the image names. What that user runs is to go on with them;
+//! where it is asked for, it is also to reach no more through the agent than it does by itself.
 
 use std::sync::OnceLock;
 
@@ -10,16 +10,25 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 
 use crate::user::{Identity, User};
 
-static OWNER: OnceLock<User> = OnceLock::new();
-
-/// Says whose it is from now on. The first word counts.
-pub(crate) fn belongs_to(user: &User) {
-    OWNER.get_or_init(|| user.clone());
+/// With whose rights files are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rights {
+    /// The agent's: it makes, reads and changes files everywhere, and what it makes is the user's.
+    Agents,
+    /// The user's own, in that one's first group alone, as on the platform.
+    Users,
 }
 
-/// Whether files are somebody else's than the agent's.
-pub(super) fn is_somebody_else() -> bool {
-    OWNER.get().is_some()
+static OWNER: OnceLock<(User, Rights)> = OnceLock::new();
+
+/// Says whose it is from now on. The first word counts.
+pub(crate) fn belongs_to(user: &User, rights: Rights) {
+    OWNER.get_or_init(|| (user.clone(), rights));
+}
+
+/// Whether the agent may reach what the user may not.
+pub(super) fn is_bounded() -> bool {
+    OWNER.get().is_some_and(|(_, rights)| *rights == Rights::Users)
 }
 
 /// Who this thread is towards files.
@@ -30,8 +39,8 @@ pub(super) fn current() -> u32 {
 
 /// Does something on this thread as the owner. One that the sandbox does not have is nobody: then it is the agent's.
 pub(super) fn as_owner<T>(work: impl FnOnce() -> T) -> T {
-    let identity = OWNER.get().and_then(|user| user.identify().ok());
-    let _until_it_is_done = identity.and_then(|identity| Borrowed::from(&identity).ok());
+    let owner = OWNER.get().and_then(|(user, rights)| Some((user.identify().ok()?, *rights)));
+    let _until_it_is_done = owner.and_then(|(identity, rights)| Borrowed::from(&identity, rights).ok());
     work()
 }
 
@@ -44,8 +53,7 @@ const OVER_OTHERS: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::LINUX_IMMUTABLE)
     .union(CapabilitySet::MKNOD);
 
-/// A thread that is somebody else towards files, in that one's first group alone, as on the platform; itself again when
-/// this is dropped.
+/// A thread that is somebody else towards files; itself again when this is dropped.
 struct Borrowed {
     user: Uid,
     group: Gid,
@@ -54,13 +62,18 @@ struct Borrowed {
 }
 
 impl Borrowed {
-    fn from(identity: &Identity) -> rustix::io::Result<Self> {
+    fn from(identity: &Identity, reach: Rights) -> rustix::io::Result<Self> {
         let (rights, groups) = (capabilities(None)?, getgroups()?);
-        set_thread_groups(&[])?;
+        if reach == Rights::Users {
+            set_thread_groups(&[])?;
+        }
         let group = setfsgid(Gid::from_raw(identity.group));
         let own = Self { user: setfsuid(Uid::from_raw(identity.user)), group, groups, rights };
+        // With the user go the rights over others' files (capabilities(7)).
         let mut left = rights;
-        left.effective.remove(OVER_OTHERS);
+        if reach == Rights::Users {
+            left.effective.remove(OVER_OTHERS);
+        }
         set_capabilities(None, left)?;
         Ok(own)
     }

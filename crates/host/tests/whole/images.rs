@@ -125,7 +125,7 @@ pub(crate) async fn a_sandbox_is_made_of_an_image_and_of_nothing_else() {
 /// Numbers of who a shell runs as: its user, its group, the groups it is in besides, and what it may do.
 const WHO: &str = "while read name one more; do case $name in Uid:|Gid:|CapEff:) echo $one;; Groups:) echo $one $more;; esac; done < /proc/self/status; echo $HOME";
 
-pub(crate) async fn what_runs_is_the_user_that_its_image_names_and_asks_for() {
+pub(crate) async fn what_runs_is_the_user_that_its_image_names() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: only root can run others");
         return;
@@ -190,9 +190,23 @@ pub(crate) async fn what_runs_is_the_user_that_its_image_names_and_asks_for() {
         "{refused:?}"
     );
     assert_eq!(stand.control("DELETE", "/sandboxes/made", "").await.status, 200);
+    // Where nothing is said the agent keeps its own rights over files, and gives what it makes away.
     assert_eq!(stand.upload("/v0/images/mine:1", image("worker", "MORE=").unwrap()).await.status, 200);
     assert_eq!(create(&stand, "mine:1").await.0, 200);
-    assert!(run(&stand, WHO).await.starts_with("0\n0\n"), "it is root's where nobody asks");
+    assert!(run(&stand, WHO).await.starts_with("1234\n99\n"));
+    let files = "/local/sandboxes/made/filesystem";
+    let written =
+        stand.ask("PUT", &format!("{files}/%2Fetc%2Fown"), json!({"content": "x"}).to_string()).await;
+    assert_eq!(written.status, 200, "{written:?}");
+    assert_eq!(run(&stand, "[ -O /etc/own ] && [ -G /etc/own ] && echo theirs").await, "theirs\n");
+    assert_eq!(stand.ask("GET", &format!("{files}/%2Fetc%2Fshadow"), String::new()).await.status, 200);
+    let initiate = "/local/sandboxes/made/filesystem-multipart/initiate/made/large";
+    assert_eq!(stand.ask("POST", initiate, "{}".to_owned()).await.status, 200);
+    assert_eq!(stand.control("DELETE", "/sandboxes/made", "").await.status, 200);
+    let says_no = image("worker", "BL_SANDBOX_USER_ENABLED=false").unwrap();
+    assert_eq!(stand.upload("/v0/images/mine:1", says_no).await.status, 200);
+    assert_eq!(create(&stand, "mine:1").await.0, 200);
+    assert!(run(&stand, WHO).await.starts_with("0\n0\n"), "it is root's where that is said");
     stand.host.stop().await;
 }
 

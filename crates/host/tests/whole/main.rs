@@ -118,8 +118,8 @@ fn trials() -> Vec<Trial> {
             images::a_sandbox_is_made_of_an_image_and_of_nothing_else,
         ),
         trial(
-            "what runs is the user that its image names and asks for, and else root",
-            images::what_runs_is_the_user_that_its_image_names_and_asks_for,
+            "what runs is the user that its image names",
+            images::what_runs_is_the_user_that_its_image_names,
         ),
         trial(
             "what an image has where a sandbox's files are is there, and its owner's",

@@ -124,42 +124,62 @@ fn shell(root: &Path) -> &'static str {
     if root.join("bin/bash").symlink_metadata().is_ok() { "/bin/bash" } else { "/bin/sh" }
 }
 
-/// By which variables an image, or the sandbox that is made of it, asks for commands to run as the image's user. On the
-/// platform everything runs as root otherwise, whatever `USER` says (the vendor's page on users that are not root).
-const ASK_FOR_USER: [&str; 2] = ["BL_SANDBOX_USER_ENABLED", "BL_SANDBOX_API_ISOLATION"];
-/// The variable that names another user than the image does.
+/// By which variables an image, or the sandbox that is made of it, says whether everything is to run as the image's user,
+/// the file API too (the vendor's page on users that are not root).
+const ALL_AS_USER: [&str; 2] = ["BL_SANDBOX_USER_ENABLED", "BL_SANDBOX_API_ISOLATION"];
+/// The variable that names another user than the image does, where that is said.
 const USER: &str = "BL_SANDBOX_USER";
 
-/// Who commands run as, where that is not who the agent is. Only root can be others.
-pub(super) fn user(birth: &Birth) -> Option<&str> {
+/// Who commands run as, where that is not who the agent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RunsAs<'a> {
+    name: &'a str,
+    files: FilesAs,
+}
+
+/// With whose rights the file API reaches files then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FilesAs {
+    /// Root's: what it makes is the user's.
+    Root,
+    User,
+}
+
+/// Who commands run as. Only root can be others.
+pub(super) fn user(birth: &Birth) -> Option<RunsAs<'_>> {
     match &birth.base {
         Base::Image { user, environment, .. } if geteuid().is_root() => {
-            asked_for(user.as_deref(), &birth.environment, environment)
+            runs_as(user.as_deref(), &birth.environment, environment)
         }
         _ => None,
     }
 }
 
-/// The user that an image names, if it is asked for; what the sandbox's own variables say comes before the image's.
-fn asked_for<'a>(
+/// The user that an image names, as container engines have it; where nothing is said of that the file API keeps root's
+/// rights. What the sandbox's own variables say comes before the image's.
+fn runs_as<'a>(
     named: Option<&'a str>,
     own: &'a [(String, String)],
     images: &'a [(String, String)],
-) -> Option<&'a str> {
+) -> Option<RunsAs<'a>> {
     let said = |name: &str| {
         let of = |all: &'a [(String, String)]| all.iter().rev().find(|(other, _)| other == name);
         of(own).or_else(|| of(images)).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     };
     let is_yes = |value: &str| ["1", "t", "true"].iter().any(|yes| value.eq_ignore_ascii_case(yes));
-    let is_asked = ASK_FOR_USER.iter().any(|name| said(name).is_some_and(is_yes));
-    is_asked.then(|| said(USER).or(named)).flatten()
+    let mut answers = ALL_AS_USER.iter().filter_map(|name| said(name)).map(is_yes).peekable();
+    match (answers.peek().is_some(), answers.any(|yes| yes)) {
+        (_, true) => said(USER).or(named).map(|name| RunsAs { name, files: FilesAs::User }),
+        (true, false) => None,
+        (false, false) => named.map(|name| RunsAs { name, files: FilesAs::Root }),
+    }
 }
 
 pub(super) fn arguments(
     ground: &Ground,
     inside: &Inside,
     (attachments, mounted): (&[Attachment], &[Volume]),
-    user: Option<&str>,
+    user: Option<RunsAs<'_>>,
 ) -> io::Result<Vec<OsString>> {
     let mut arguments = Vec::new();
     if let Some(loaded_by) = &inside.loaded_by {
@@ -170,8 +190,11 @@ pub(super) fn arguments(
     if ground.landlock != Landlock::None {
         arguments.push("--landlock".into());
     }
-    if let Some(user) = user {
-        arguments.extend(["--user", user].map(OsString::from));
+    if let Some(RunsAs { name, files }) = user {
+        arguments.extend(["--user", name].map(OsString::from));
+        if files == FilesAs::User {
+            arguments.push("--files-as-user".into());
+        }
     }
     if let Some(LoadedBy(loader)) = &inside.loaded_by {
         arguments.extend(["--program".into(), inside.program.clone().into_os_string()]);
@@ -259,21 +282,24 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_who_commands_run_as_where_that_is_asked_for() {
-        let asked = |named: Option<&'static str>, own: &str, images: &str| {
-            asked_for(named, &variables(own), &variables(images)).map(str::to_owned)
+    fn commands_run_as_the_images_user_unless_it_says_no_and_files_are_reached_so_where_it_says_yes() {
+        let said = |named: Option<&'static str>, own: &str, images: &str| {
+            let (own, images) = (variables(own), variables(images));
+            runs_as(named, &own, &images).map(|RunsAs { name, files }| (name.to_owned(), files))
         };
-        let (node, app) = (Some("node".to_owned()), Some("app".to_owned()));
-        assert_eq!(asked(Some("node"), "", ""), None);
-        assert_eq!(asked(Some("node"), "", "BL_SANDBOX_USER=app"), None);
-        assert_eq!(asked(Some("node"), "", "BL_SANDBOX_USER_ENABLED=true"), node);
-        assert_eq!(asked(Some("node"), "BL_SANDBOX_USER_ENABLED=1", ""), node);
-        assert_eq!(
-            asked(Some("node"), "BL_SANDBOX_USER_ENABLED=false", "BL_SANDBOX_USER_ENABLED=true"),
-            None
+        let (root, user) = (
+            |name: &str| Some((name.to_owned(), FilesAs::Root)),
+            |name: &str| Some((name.to_owned(), FilesAs::User)),
         );
-        assert_eq!(asked(Some("node"), "", "BL_SANDBOX_API_ISOLATION=true"), node);
-        assert_eq!(asked(Some("node"), "", "BL_SANDBOX_USER_ENABLED=true BL_SANDBOX_USER=app"), app);
-        assert_eq!(asked(None, "", "BL_SANDBOX_USER_ENABLED=true"), None);
+        assert_eq!(said(Some("node"), "", ""), root("node"));
+        assert_eq!(said(None, "", ""), None);
+        assert_eq!(said(Some("node"), "", "BL_SANDBOX_USER=app"), root("node"));
+        assert_eq!(said(Some("node"), "", "BL_SANDBOX_USER_ENABLED=true"), user("node"));
+        assert_eq!(said(Some("node"), "BL_SANDBOX_USER_ENABLED=1", ""), user("node"));
+        assert_eq!(said(Some("node"), "BL_SANDBOX_USER_ENABLED=false", ""), None);
+        assert_eq!(said(Some("node"), "BL_SANDBOX_USER_ENABLED=false", "BL_SANDBOX_USER_ENABLED=true"), None);
+        assert_eq!(said(Some("node"), "", "BL_SANDBOX_API_ISOLATION=true"), user("node"));
+        assert_eq!(said(Some("node"), "", "BL_SANDBOX_USER_ENABLED=true BL_SANDBOX_USER=app"), user("app"));
+        assert_eq!(said(None, "", "BL_SANDBOX_USER_ENABLED=true"), None);
     }
 }
