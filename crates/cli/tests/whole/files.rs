@@ -240,6 +240,8 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         (["cp", "a", "b"], 2, "SANDBOX:PATH"),
         (["cp", "missing", "box:f"], 1, "missing"),
         (["cp", "box:missing", "f"], 1, "missing"),
+        (["cp", "box:/etc/passwd/below", "f"], 1, "passwd/below: file or directory not found"),
+        (["cp", "here", "box:/etc/passwd/below"], 1, "passwd/below: Not a directory"),
         (["cp", "box:/dev/zero", "f"], 1, "a device"),
         (["cp", "here", "box:/dev/zero"], 1, "a device"),
         (["cp", "-", "box:/tmp/"], 2, "name a file"),

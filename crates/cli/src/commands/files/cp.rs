@@ -104,7 +104,8 @@ async fn look(files: &Files, asking: &Asked, remote: &Remote) -> Result<There, F
         }
         Ok(list) if list.files.iter().any(|file| file.name == name) => Ok(There::File),
         Ok(_) => Ok(There::Nothing),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(There::Nothing),
+        // What is answered for a file is no list: nothing is below one.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Decode) => Ok(There::Nothing),
         Err(error) => Err(failed(error)),
     }
 }
