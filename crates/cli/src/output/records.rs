@@ -272,6 +272,7 @@ pub(super) fn state(sandbox: &SandboxRecord) -> Line {
         (_, Some(Status::Deleting)) => Line::new().styled(WAIT, "being deleted"),
         (_, Some(Status::Failed)) => Line::new().styled(BAD, "failed"),
         (_, Some(Status::Terminated)) => Line::new().styled(FAINT, "ended"),
+        (_, Some(Status::Deactivating | Status::Deactivated)) => Line::new().styled(FAINT, "off"),
         _ => Line::new().styled(FAINT, "unknown"),
     }
 }
@@ -306,4 +307,22 @@ fn whole(sandbox: &SandboxRecord) -> Vec<Line> {
         table.add([Line::new().styled(FAINT, "ended"), Line::new().styled(BAD, reason)]);
     }
     table.lines().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_a_word_for_people() {
+        for (record, word) in [
+            (r#"{"status":"DEPLOYED","state":"STANDBY"}"#, "standby"),
+            (r#"{"status":"DEACTIVATED"}"#, "off"),
+            (r#"{"status":"TERMINATED"}"#, "ended"),
+            (r#"{"status":"NOVEL"}"#, "unknown"),
+        ] {
+            let said = serde_json::from_str(record).map(|sandbox| state(&sandbox).to_string());
+            assert!(said.as_ref().is_ok_and(|said| said.contains(word)), "{record}: {said:?}");
+        }
+    }
 }
