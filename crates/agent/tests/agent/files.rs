@@ -261,7 +261,8 @@ fn a_head_tells_nothing_of_what_the_user_of_an_image_does_not_see() {
         eprintln!("SKIPPED: only root can be somebody else towards files");
         return;
     }
-    let (agent, place) = (Running::start(&["--user", "4242"]), tempfile::tempdir().unwrap());
+    let (agent, place) =
+        (Running::start(&["--user", "4242", "--files-as-user"]), tempfile::tempdir().unwrap());
     let file = place.path().join("f");
     fs::write(&file, "12345").unwrap();
     // The kernel has it in its memory then, for whoever may see it.
