@@ -1,9 +1,9 @@
 //! Values that are made anew for each request, and the words that stand for them: `{{FUNC:name(argument)}}`.
 
-use std::fmt::Write as _;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use uuid::Builder;
 
 use super::text::{Piece, Text};
 use crate::clock;
@@ -105,8 +105,11 @@ impl Kind {
         let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let stamp = clock::stamp(now);
         Some(match self {
-            Self::Uuid => uuid(random()?, 4),
-            Self::UuidByTime => uuid(begun_by(random()?, since), 7),
+            Self::Uuid => Builder::from_random_bytes(random()?).into_uuid().to_string(),
+            Self::UuidByTime => {
+                let now = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+                Builder::from_unix_timestamp_millis(now, &random()?).into_uuid().to_string()
+            }
             Self::Seconds => since.as_secs().to_string(),
             Self::Milliseconds => since.as_millis().to_string(),
             Self::Nanoseconds => since.as_nanos().to_string(),
@@ -153,27 +156,6 @@ fn drawn(signs: &[u8], many: usize) -> Option<String> {
         drawn.extend(fit.take(many - drawn.len()).map(|bits| char::from(signs[bits % signs.len()])));
     }
     Some(drawn)
-}
-
-/// A UUID of these bits (RFC 9562, section 4).
-fn uuid(mut bits: [u8; 16], version: u8) -> String {
-    bits[6] = bits[6] & 0x0f | version << 4;
-    bits[8] = bits[8] & 0x3f | 0x80;
-    let mut text = String::with_capacity(36);
-    for (at, byte) in bits.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-/// The bits with a time before them (RFC 9562, section 5.7).
-fn begun_by(mut bits: [u8; 16], since: Duration) -> [u8; 16] {
-    bits[..6].copy_from_slice(&since.as_millis().to_be_bytes()[10..]);
-    bits
 }
 
 /// The values that are made for one request. Its answer tells of them.
@@ -234,6 +216,8 @@ impl Word {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// 2026-11-28T19:42:39.25Z.
