@@ -44,7 +44,7 @@ fn what_cannot_be_started_is_said_and_is_nowhere_to_be_looked_at() {
     {
         let said = place.run(flags);
         assert_eq!(said.code, Some(1), "{said:?}");
-        assert!(said.err.contains("there is no such folder"), "{said:?}");
+        assert!(said.err.contains("the folder does not exist"), "{said:?}");
         assert!(!said.err.contains("reveille logs") && !said.err.contains("may have run"), "{said:?}");
     }
 }
