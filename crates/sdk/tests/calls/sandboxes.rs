@@ -176,3 +176,27 @@ fn every_list_of_the_control_plane_is_followed_to_its_last_page() {
     assert_eq!(names, ["a", "b", "a", "b", "a", "b"]);
     assert_eq!(server.arrivals()[1].target, "/volumes?limit=1&cursor=x");
 }
+
+#[test]
+fn a_record_that_is_put_back_is_sent_whole_with_what_this_client_does_not_know() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let record = r#"{"metadata":{"name":"box","labels":{"team":"a"}},"spec":{"novel":{"kept":true}}}"#;
+    let server = FaultServer::start(Step::ok(record)).unwrap();
+    let mut found = client(&server).sandboxes().get("box").wait().unwrap();
+    found.metadata.labels.insert("team".to_owned(), "b".to_owned());
+    let updating = std::thread::spawn(move || {
+        let client = builder(&url).build().unwrap();
+        client.sandboxes().update(&found).wait().unwrap();
+        found.metadata.name = "No Name".to_owned();
+        client.sandboxes().update(&found).wait().unwrap_err().kind()
+    });
+    let sent = taken(&listener);
+    assert_eq!(sent["metadata"]["labels"]["team"], "b");
+    assert_eq!(sent["spec"]["novel"]["kept"], true);
+    assert_eq!(
+        updating.join().unwrap(),
+        reveille::ErrorKind::Input,
+        "nothing is sent for a name that is none"
+    );
+}
