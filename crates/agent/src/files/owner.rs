@@ -57,23 +57,23 @@ const OVER_OTHERS: CapabilitySet = CapabilitySet::CHOWN
 struct Borrowed {
     user: Uid,
     group: Gid,
-    groups: Vec<Group>,
-    rights: CapabilitySets,
+    /// What was given up as well, where the user's own rights count.
+    given_up: Option<(Vec<Group>, CapabilitySets)>,
 }
 
 impl Borrowed {
     fn from(identity: &Identity, reach: Rights) -> rustix::io::Result<Self> {
-        let (rights, groups) = (capabilities(None)?, getgroups()?);
+        let rights = capabilities(None)?;
+        let mut left = rights;
+        let mut given_up = None;
         if reach == Rights::Users {
+            given_up = Some((getgroups()?, rights));
+            left.effective.remove(OVER_OTHERS);
             set_thread_groups(&[])?;
         }
         let group = setfsgid(Gid::from_raw(identity.group));
-        let own = Self { user: setfsuid(Uid::from_raw(identity.user)), group, groups, rights };
+        let own = Self { user: setfsuid(Uid::from_raw(identity.user)), group, given_up };
         // With the user go the rights over others' files (capabilities(7)).
-        let mut left = rights;
-        if reach == Rights::Users {
-            left.effective.remove(OVER_OTHERS);
-        }
         set_capabilities(None, left)?;
         Ok(own)
     }
@@ -83,8 +83,8 @@ impl Drop for Borrowed {
     fn drop(&mut self) {
         setfsuid(self.user);
         setfsgid(self.group);
-        let groups = set_thread_groups(&self.groups);
-        if let Err(error) = groups.and_then(|()| set_capabilities(None, self.rights)) {
+        let Some((groups, rights)) = &self.given_up else { return };
+        if let Err(error) = set_thread_groups(groups).and_then(|()| set_capabilities(None, *rights)) {
             tracing::error!(%error, "a thread stays who it was for a moment");
         }
     }
