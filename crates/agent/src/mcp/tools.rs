@@ -174,13 +174,9 @@ async fn run(endpoints: &Router, name: &str, mut given: Map<String, Value>) -> R
             let told = ask(Method::GET, process("/logs"), None).await?;
             Ok(json!({"logs": told["logs"]}))
         }
-        "processKill" => {
-            ask(Method::DELETE, process("/kill"), None).await?;
-            let told = ask(Method::GET, process(""), None).await?;
-            Ok(json!({"status": told["status"]}))
-        }
-        "processStop" => {
-            ask(Method::DELETE, process(""), None).await?;
+        "processKill" | "processStop" => {
+            let how = if name == "processKill" { "/kill" } else { "" };
+            ask(Method::DELETE, process(how), None).await?;
             // One that takes its time runs on.
             let told = ask(Method::GET, process(""), None).await?;
             Ok(json!({"status": told["status"]}))
