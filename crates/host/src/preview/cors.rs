@@ -4,8 +4,6 @@
 //! browsers send none with it; what the app says of CORS stands, then what the preview's `responseHeaders` say, then
 //! the platform's own.
 
-use std::collections::BTreeMap;
-
 use axum::body::Body;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -33,7 +31,7 @@ pub(super) fn is_preflight<B>(request: &Request<B>) -> bool {
 }
 
 /// The answer to a preflight, with what the preview lays over answers.
-pub(super) fn preflight(laid: Option<&BTreeMap<String, String>>) -> Response<Body> {
+pub(super) fn preflight(laid: impl Iterator<Item = (HeaderName, HeaderValue)>) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     dress(response.headers_mut(), laid);
@@ -42,12 +40,8 @@ pub(super) fn preflight(laid: Option<&BTreeMap<String, String>>) -> Response<Bod
 }
 
 /// Lays a preview's headers over an answer, where they are not the app's to say.
-pub(super) fn dress(headers: &mut HeaderMap, laid: Option<&BTreeMap<String, String>>) {
-    for (name, value) in laid.into_iter().flatten() {
-        // What cannot be a header was refused when the preview was made.
-        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
-            continue;
-        };
+pub(super) fn dress(headers: &mut HeaderMap, laid: impl Iterator<Item = (HeaderName, HeaderValue)>) {
+    for (name, value) in laid {
         if name == VARY {
             // The app's list says what its caches need; the preview's adds to it (RFC 9110, 12.5.5).
             headers.append(name, value);

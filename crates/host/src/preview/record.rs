@@ -69,21 +69,24 @@ impl Record {
     }
 
     pub(super) fn dress_request(&self, headers: &mut HeaderMap) {
-        for (name, value) in self.preview.spec.request_headers.iter().flatten() {
-            // What cannot be a header was refused when the preview was made.
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                headers.insert(name, value);
-            }
-        }
+        headers.extend(laid(self.preview.spec.request_headers.as_ref()));
     }
 
     /// What it lays over answers.
-    pub(super) fn response_headers(&self) -> Option<&BTreeMap<String, String>> {
-        self.preview.spec.response_headers.as_ref()
+    pub(super) fn response_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        laid(self.preview.spec.response_headers.as_ref())
     }
 }
 
 /// Whether a token opens no more.
 pub(crate) fn has_expired(token: &PreviewToken, now: SystemTime) -> bool {
     token.spec.expires_at.as_deref().and_then(clock::read).is_some_and(|at| at <= now)
+}
+
+/// The headers that a preview lays over others. What cannot be one was refused when the preview was made.
+fn laid(over: Option<&BTreeMap<String, String>>) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let pairs = over.into_iter().flatten();
+    pairs.filter_map(|(name, value)| {
+        Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
+    })
 }
