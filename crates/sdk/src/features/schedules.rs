@@ -4,10 +4,10 @@ use std::time::Duration;
 use http::Method;
 use reveille_wire::{Schedule, ScheduleExecution};
 
+use super::storage::Records;
 use super::{List, Sandbox};
-use crate::call::{Call, Operation, Target, like_a_call, segment};
+use crate::call::{Call, Operation, like_a_call, segment};
 use crate::core::Core;
-use crate::record::Site;
 
 /// The commands that a sandbox runs by the clock; it is woken for them.
 ///
@@ -101,26 +101,25 @@ impl Schedules {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct WorkspaceSchedules(Arc<Core>);
+pub struct WorkspaceSchedules {
+    schedules: Records,
+    executions: Records,
+}
 
 impl WorkspaceSchedules {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self(core)
+        let executions = Records::new(Arc::clone(&core), "/schedule-executions");
+        Self { schedules: Records::new(core, "/schedules"), executions }
     }
 
     /// A page of them, or all of them by [`List::pages`]. A read.
     pub fn list(&self) -> List<Schedule> {
-        List::new(Call::json(Arc::clone(&self.0), self.read("/schedules")))
+        self.schedules.list()
     }
 
     /// When commands were handed to sandboxes, and whether they took them. A read.
     pub fn executions(&self) -> List<ScheduleExecution> {
-        List::new(Call::json(Arc::clone(&self.0), self.read("/schedule-executions")))
-    }
-
-    fn read(&self, path: &str) -> Operation {
-        let target = Target::new(self.0.settings.api_url.as_str(), path.to_owned(), Site::ControlPlane);
-        Operation::new(Method::GET, target)
+        self.executions.list()
     }
 }
 

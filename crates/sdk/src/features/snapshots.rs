@@ -4,12 +4,12 @@ use http::Method;
 use reveille_wire::{EnvVar, Every, ForkSpec, Forked, Restored, SandboxName, Snapshot};
 use serde_json::json;
 
+use super::storage::Records;
 use super::{List, Sandbox};
 use crate::answer::Reading;
-use crate::call::{Call, Operation, Target, like_a_call, segment};
+use crate::call::{Call, Operation, like_a_call, segment};
 use crate::core::Core;
 use crate::error::Error;
-use crate::record::Site;
 
 /// The snapshots of one sandbox: what it was at moments that somebody chose. A local host keeps the files, the platform
 /// memory and processes, too.
@@ -101,42 +101,35 @@ impl SandboxSnapshots {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Snapshots(Arc<Core>);
+pub struct Snapshots(Records);
 
 impl Snapshots {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self(core)
+        Self(Records::new(core, "/snapshots"))
     }
 
     /// A page of them, or all of them by [`List::pages`]. A read.
     pub fn list(&self) -> List<Snapshot> {
-        List::new(Call::json(Arc::clone(&self.0), Operation::new(Method::GET, self.at(""))))
+        self.0.list()
     }
 
     /// One of them. A read.
     pub fn get(&self, id: impl AsRef<str>) -> Call<Snapshot> {
-        Call::json(Arc::clone(&self.0), self.of(Method::GET, id.as_ref(), ""))
+        Call::json(self.0.core(), self.of(Method::GET, id.as_ref(), ""))
     }
 
     /// Makes a new sandbox that begins as one of them. A mutation.
     pub fn fork(&self, id: impl AsRef<str>, target: impl Into<String>) -> Fork {
-        Fork::new(Arc::clone(&self.0), self.of(Method::POST, id.as_ref(), "/fork"), target)
+        Fork::new(self.0.core(), self.of(Method::POST, id.as_ref(), "/fork"), target)
     }
 
     /// Deletes one. A mutation.
     pub fn delete(&self, id: impl AsRef<str>) -> Call<()> {
-        Call::empty(Arc::clone(&self.0), self.of(Method::DELETE, id.as_ref(), ""))
+        Call::empty(self.0.core(), self.of(Method::DELETE, id.as_ref(), ""))
     }
 
     fn of(&self, method: Method, id: &str, rest: &str) -> Operation {
-        match segment("snapshot", id) {
-            Ok(id) => Operation::new(method, self.at(&format!("/{id}{rest}"))),
-            Err(invalid) => Operation::invalid(method, invalid),
-        }
-    }
-
-    fn at(&self, rest: &str) -> Target {
-        Target::new(self.0.settings.api_url.as_str(), format!("/snapshots{rest}"), Site::ControlPlane)
+        self.0.below(method, ("snapshot", id), rest)
     }
 }
 

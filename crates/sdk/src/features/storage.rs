@@ -14,23 +14,32 @@ use crate::record::Site;
 
 /// The operations that records of one kind have in common.
 #[derive(Clone, Debug)]
-struct Records {
+pub(super) struct Records {
     core: Arc<Core>,
     path: &'static str,
 }
 
 impl Records {
+    pub(super) fn new(core: Arc<Core>, path: &'static str) -> Self {
+        Self { core, path }
+    }
+
     fn all(&self, method: Method) -> Operation {
         Operation::new(method, self.at(""))
     }
 
-    fn list<T: DeserializeOwned + Send + 'static>(&self) -> List<T> {
+    pub(super) fn list<T: DeserializeOwned + Send + 'static>(&self) -> List<T> {
         List::new(Call::<Page<T>>::json(self.core(), self.all(Method::GET)))
     }
 
     fn one(&self, method: Method, name: &str) -> Operation {
-        match segment("name", name) {
-            Ok(name) => Operation::new(method, self.at(&format!("/{name}"))),
+        self.below(method, ("name", name), "")
+    }
+
+    /// An operation on one, or on what is below it; with the word for what names it.
+    pub(super) fn below(&self, method: Method, (what, name): (&'static str, &str), rest: &str) -> Operation {
+        match segment(what, name) {
+            Ok(name) => Operation::new(method, self.at(&format!("/{name}{rest}"))),
             Err(invalid) => Operation::invalid(method, invalid),
         }
     }
@@ -39,7 +48,7 @@ impl Records {
         Target::new(self.core.settings.api_url.as_str(), format!("{}{rest}", self.path), Site::ControlPlane)
     }
 
-    fn core(&self) -> Arc<Core> {
+    pub(super) fn core(&self) -> Arc<Core> {
         Arc::clone(&self.core)
     }
 }
@@ -76,7 +85,7 @@ pub struct Volumes(Records);
 
 impl Volumes {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self(Records { core, path: "/volumes" })
+        Self(Records::new(core, "/volumes"))
     }
 
     /// A page of them, or all of them by [`List::pages`]. A read.
@@ -162,7 +171,7 @@ pub struct WorkspaceDrives(Records);
 
 impl WorkspaceDrives {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self(Records { core, path: "/drives" })
+        Self(Records::new(core, "/drives"))
     }
 
     /// A page of them, or all of them by [`List::pages`]. A read.
@@ -212,7 +221,7 @@ pub struct Images(Records);
 
 impl Images {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self(Records { core, path: "/images" })
+        Self(Records::new(core, "/images"))
     }
 
     /// A page of them, or all of them by [`List::pages`]. A read.
