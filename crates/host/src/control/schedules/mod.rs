@@ -29,7 +29,8 @@ use crate::store::Unwritten;
 pub(crate) use firing::run as carry_out_schedules;
 pub(crate) use record::{History, Record};
 
-/// The most schedules of one sandbox, as on the platform, the longest id and name of a process, and the largest schedule as JSON, in bytes.
+/// The most schedules of one sandbox, as on the platform, the longest id and name of a process, and the largest schedule
+/// as JSON, in bytes.
 const MAX_SCHEDULES: usize = 100;
 const MAX_ID: usize = 64;
 const MAX_NAME: usize = 256;

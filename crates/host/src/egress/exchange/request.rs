@@ -71,7 +71,8 @@ fn written(target: &Target) -> Result<HeaderValue, Refused> {
     HeaderValue::try_from(host).map_err(|_| refused(StatusCode::BAD_REQUEST, "the host is none"))
 }
 
-/// Adds what the routes add and the request has not, and puts their secrets in the places of the words that stand for them.
+/// Adds what the routes add and the request has not, and puts their secrets in the places of the words that stand for
+/// them.
 ///
 /// # Errors
 /// When a secret cannot stand where it is named, when a body that would have to be changed is too long, and when the
